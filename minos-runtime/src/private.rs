@@ -1,0 +1,3 @@
+//! The one door for expansions. Not public API: anything here may change in any release.
+
+pub use std::format;
