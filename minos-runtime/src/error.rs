@@ -182,7 +182,7 @@ impl Error {
     /// The chain of causes, without this error itself.
     pub fn causes(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
         let first = self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static));
-        std::iter::successors(first, |error| error.source())
+        std::iter::successors(first, |error: &&'_ (dyn StdError + 'static)| StdError::source(*error))
     }
 
     /// The message with the chain of causes, on one line, for the operator.
