@@ -1,13 +1,21 @@
 //! Everything of Minos that runs. Use it through the `minos` crate.
 
+pub mod aggregate;
 pub mod clock;
+pub mod context;
 mod error;
-pub mod store;
-
-pub use error::{Error, ErrorKind, ProblemDef, Result, ResultExt};
-
-/// What the expansions of the macros name. Not public API.
+pub mod handler;
+pub mod message;
 #[doc(hidden)]
 pub mod private;
+pub mod store;
+
+pub use aggregate::{Aggregate, AggregateRef, Event, Recorded, Ref, Root};
+pub use context::Context;
+pub use error::{Error, ErrorKind, ProblemDef, Result, ResultExt};
+pub use handler::{Headers, Path, Query, Response, User};
+pub use jiff::Timestamp;
+pub use message::Message;
 #[doc(hidden)]
 pub use private as __private;
+pub use uuid::Uuid;

@@ -1,3 +1,46 @@
 //! The one door for expansions. Not public API: anything here may change in any release.
+//!
+//! The signatures are quoted in compiler messages, so they are short and stable. What is generic here is compiled once for each handler or
+//! type of the user, so it calls what is not generic as soon as it can.
 
+pub use crate::{
+    aggregate::{Aggregate, AggregateDef, AggregateRef, DomainEvent, EventDef, Field, Recorded, Root},
+    context::Context,
+    error::{Error, ProblemDef, Result},
+    handler::{Answer, FromRequest, HandlerDef, HandlerError, Kind, Request, Response},
+    message::{Message, Replies},
+};
+pub use futures_util::future::BoxFuture;
+pub use inventory;
+pub use serde;
 pub use std::format;
+
+use std::future::Future;
+
+/// Reads one parameter of a handler.
+pub fn extract<T: FromRequest>(request: &Request) -> Result<T> {
+    T::from_request(request)
+}
+
+/// The answer of a handler that cannot fail.
+pub fn answer<T: Answer>(value: T) -> Result<Response> {
+    value.answer()
+}
+
+/// The answer of a handler that can fail.
+pub fn answer_result<T: Answer, E: HandlerError>(result: Result<T, E>) -> Result<Response> {
+    result.map_err(E::into_error).and_then(T::answer)
+}
+
+/// Runs a handler. It gets the user's own future, so that the compiler speaks of that one when it is not `Send`.
+pub fn run<'a, F: Future + Send + 'a>(future: F, answer: fn(F::Output) -> Result<Response>) -> BoxFuture<'a, Result<Response>> {
+    Box::pin(async move { answer(future.await) })
+}
+
+/// The answer of a handler whose parameters cannot be read.
+pub fn fail<'a>(error: Error) -> BoxFuture<'a, Result<Response>> {
+    Box::pin(std::future::ready(Err(error)))
+}
+
+/// Proves that a type can be the field of an aggregate.
+pub const fn field<T: Field + ?Sized>() {}

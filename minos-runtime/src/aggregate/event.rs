@@ -1,0 +1,238 @@
+//! Events as handlers see them: those that every aggregate has, and those of the domain.
+
+use super::{Aggregate, difference};
+use crate::error::{Error, Result};
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{any::TypeId, marker::PhantomData, ops::Deref};
+use uuid::Uuid;
+
+/// What is known of an event besides its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventMeta {
+    /// Whose event it is.
+    pub aggregate: String,
+    /// Which one.
+    pub uuid: Uuid,
+    /// The version that it made.
+    pub version: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The event's name.
+    pub name: String,
+}
+
+/// An event with what is known of it: `Event<MoneyDeposited>` is a `MoneyDeposited` with the uuid of its account.
+#[derive(Debug, Clone)]
+pub struct Event<T> {
+    content: T,
+    meta: EventMeta,
+}
+
+impl<T> Event<T> {
+    /// The uuid of the aggregate that it happened to.
+    pub fn uuid(&self) -> Uuid {
+        self.meta.uuid
+    }
+
+    /// The version of the aggregate that it made.
+    pub fn version(&self) -> u64 {
+        self.meta.version
+    }
+
+    /// When it happened, in UTC.
+    pub fn at(&self) -> Timestamp {
+        self.meta.at
+    }
+
+    /// The name of the event.
+    pub fn name(&self) -> &str {
+        &self.meta.name
+    }
+
+    /// The content alone.
+    pub fn into_inner(self) -> T {
+        self.content
+    }
+}
+
+impl<T> Deref for Event<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.content
+    }
+}
+
+/// `FooCreated`: the aggregate's first state. It reads as the aggregate itself: `event.bar`.
+pub type Created<A> = Event<InitialState<A>>;
+/// `FooUpdated`: the fields that changed.
+pub type Updated<A> = Event<Changes<A>>;
+/// `FooDeleted`.
+pub type Deleted<A> = Event<NoState<A>>;
+
+/// The first state of an aggregate.
+#[derive(Debug, Clone)]
+pub struct InitialState<A>(A);
+
+impl<A> Deref for InitialState<A> {
+    type Target = A;
+    fn deref(&self) -> &A {
+        &self.0
+    }
+}
+
+impl<A> InitialState<A> {
+    /// The state alone.
+    pub fn into_inner(self) -> A {
+        self.0
+    }
+}
+
+/// The fields of an aggregate that an update changed.
+pub struct Changes<A> {
+    data: String,
+    of: PhantomData<fn() -> A>,
+}
+
+impl<A> std::fmt::Debug for Changes<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.data)
+    }
+}
+
+impl<A> Clone for Changes<A> {
+    fn clone(&self) -> Self {
+        Changes { data: self.data.clone(), of: PhantomData }
+    }
+}
+
+impl<A: Aggregate> Changes<A> {
+    /// Whether this field changed.
+    pub fn changed(&self, field: &str) -> bool {
+        difference::touches(&self.data, field).unwrap_or(false)
+    }
+
+    /// The new value of a field, or `None` if it did not change.
+    ///
+    /// # Errors
+    /// If the value is not a `T`, or the aggregate has no such field.
+    pub fn get<T: DeserializeOwned>(&self, field: &str) -> Result<Option<T>> {
+        let changes = difference::Object::parse(&self.data)?;
+        match changes.get(field) {
+            Some(value) => {
+                Ok(Some(serde_json::from_str(value.get()).map_err(|error| Error::from(error).context(format!("{}.{field}", A::NAME)))?))
+            }
+            None if A::FIELDS.is_empty() || A::FIELDS.contains(&field) => Ok(None),
+            None => Err(Error::internal(format!("{} has no field `{field}`; it has {}", A::NAME, A::FIELDS.join(", ")))),
+        }
+    }
+
+    /// The changes as JSON: an object with the new values.
+    pub fn as_json(&self) -> &str {
+        &self.data
+    }
+}
+
+/// A deleted aggregate leaves no state.
+pub struct NoState<A>(PhantomData<fn() -> A>);
+
+impl<A> std::fmt::Debug for NoState<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("deleted")
+    }
+}
+
+impl<A> Clone for NoState<A> {
+    fn clone(&self) -> Self {
+        NoState(PhantomData)
+    }
+}
+
+/// How the content of an event is read from JSON.
+pub trait EventContent: Sized {
+    /// Reads it.
+    fn read(content: &str) -> Result<Self>;
+}
+
+impl<A: Aggregate> EventContent for InitialState<A> {
+    fn read(content: &str) -> Result<Self> {
+        Ok(InitialState(serde_json::from_str(content)?))
+    }
+}
+
+impl<A: Aggregate> EventContent for Changes<A> {
+    fn read(content: &str) -> Result<Self> {
+        Ok(Changes { data: content.to_owned(), of: PhantomData })
+    }
+}
+
+impl<A: Aggregate> EventContent for NoState<A> {
+    fn read(_: &str) -> Result<Self> {
+        Ok(NoState(PhantomData))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> EventContent for T {
+    fn read(content: &str) -> Result<Self> {
+        Ok(serde_json::from_str(content)?)
+    }
+}
+
+impl<T: EventContent> Event<T> {
+    /// Reads an event as it comes from the log or the broker.
+    pub(crate) fn read(content: &str, meta: EventMeta) -> Result<Self> {
+        T::read(content)
+            .map(|content| Event { content, meta })
+            .map_err(|error| error.context("an event cannot be read as the type that its handler takes"))
+    }
+}
+
+/// An event in the words of the domain, with what it does to its aggregate. Written by `#[event("Name")]` on a method.
+pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Whose event it is.
+    type Aggregate: Aggregate;
+
+    /// Its name as stored.
+    const NAME: &'static str;
+
+    /// What it does: the body of the method.
+    fn apply(self, state: &mut Self::Aggregate);
+}
+
+/// A domain event that this process knows; registered by `#[event]` on a method.
+#[doc(hidden)]
+pub struct EventDef {
+    pub(super) aggregate_type: fn() -> TypeId,
+    pub aggregate: &'static str,
+    pub name: &'static str,
+    pub(super) apply: fn(&mut dyn std::any::Any, &str) -> Result<()>,
+    pub module: &'static str,
+    pub file: &'static str,
+    pub line: u32,
+}
+
+impl EventDef {
+    /// The registration of a domain event.
+    pub const fn of<E: DomainEvent>(module: &'static str, file: &'static str, line: u32) -> Self {
+        EventDef {
+            aggregate_type: TypeId::of::<E::Aggregate>,
+            aggregate: E::Aggregate::NAME,
+            name: E::NAME,
+            apply: apply::<E>,
+            module,
+            file,
+            line,
+        }
+    }
+}
+
+fn apply<E: DomainEvent>(state: &mut dyn std::any::Any, data: &str) -> Result<()> {
+    let event: E = serde_json::from_str(data)?;
+    if let Some(state) = state.downcast_mut::<E::Aggregate>() {
+        event.apply(state);
+    }
+    Ok(())
+}
+
+inventory::collect!(EventDef);

@@ -1,0 +1,100 @@
+//! From events to state.
+
+use super::{Aggregate, EventDef, Root, difference::Object, own_event};
+use crate::{
+    error::{Error, Result},
+    store::StoredEvent,
+};
+use std::any::TypeId;
+use uuid::Uuid;
+
+/// The state so far: as JSON fields, as long as differences are enough, and as the type from the first domain event on.
+enum State<'a, A> {
+    None,
+    Fields(Object<'a>),
+    Typed(A),
+}
+
+/// The aggregate that these events make; `None` if there are none or the last one deleted it.
+pub(super) fn fold<A: Aggregate>(uuid: Uuid, events: Vec<StoredEvent>) -> Result<Option<Root<A>>> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
+    let names = Names::of(A::NAME);
+    let mut state = State::<A>::None;
+    // Text of states that had to be written between a domain event and a difference; it lives as long as the fields that point into it.
+    for event in &events {
+        state = apply(&names, state, event).map_err(|error| unreadable(A::NAME, uuid, event, error))?;
+    }
+    let state = match state {
+        State::None => return Ok(None),
+        State::Fields(fields) => read(&fields).map_err(|error| unreadable(A::NAME, uuid, last, error))?,
+        State::Typed(state) => state,
+    };
+    Ok(Some(Root::loaded(uuid, last.version, first.at, last.at, state)))
+}
+
+struct Names {
+    created: String,
+    updated: String,
+    deleted: String,
+}
+
+impl Names {
+    fn of(aggregate: &str) -> Self {
+        Names {
+            created: own_event(aggregate, "Created"),
+            updated: own_event(aggregate, "Updated"),
+            deleted: own_event(aggregate, "Deleted"),
+        }
+    }
+}
+
+fn apply<'a, A: Aggregate>(names: &Names, state: State<'a, A>, event: &'a StoredEvent) -> Result<State<'a, A>> {
+    if event.name == names.updated {
+        return match state {
+            State::Fields(mut fields) => {
+                fields.merge(Object::parse(&event.data)?)?;
+                Ok(State::Fields(fields))
+            }
+            State::Typed(state) => {
+                let text = serde_json::to_string(&state)?;
+                let mut fields = Object::parse(&text)?;
+                fields.merge(Object::parse(&event.data)?)?;
+                Ok(State::Typed(read(&fields)?))
+            }
+            State::None => Err(out_of_place()),
+        };
+    }
+    if event.name == names.created {
+        return Ok(State::Fields(Object::parse(&event.data)?));
+    }
+    if event.name == names.deleted {
+        return Ok(State::None);
+    }
+    let mut typed = match state {
+        State::Typed(state) => state,
+        State::Fields(fields) => read(&fields)?,
+        State::None => return Err(out_of_place()),
+    };
+    let def = domain_event(TypeId::of::<A>(), &event.name).ok_or_else(|| {
+        Error::internal(format!("{} knows no such event: it may have been stored by a newer version of this service", A::NAME))
+    })?;
+    (def.apply)(&mut typed, &event.data)?;
+    Ok(State::Typed(typed))
+}
+
+fn out_of_place() -> Error {
+    Error::internal("it stands before the aggregate was created")
+}
+
+fn read<A: Aggregate>(fields: &Object<'_>) -> Result<A> {
+    Ok(serde_json::from_str(&fields.write())?)
+}
+
+fn domain_event(aggregate: TypeId, name: &str) -> Option<&'static EventDef> {
+    inventory::iter::<EventDef>.into_iter().find(|def| def.name == name && (def.aggregate_type)() == aggregate)
+}
+
+fn unreadable(aggregate: &str, uuid: Uuid, event: &StoredEvent, error: Error) -> Error {
+    Error::internal(format!("{aggregate} {uuid} cannot be read: the event `{}` of version {}", event.name, event.version))
+        .caused_by(error.chain())
+}

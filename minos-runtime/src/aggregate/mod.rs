@@ -1,0 +1,119 @@
+//! Event-sourced aggregates: plain structs whose every change is stored as an event.
+
+mod difference;
+mod event;
+mod fold;
+mod reference;
+mod root;
+
+pub use event::{Changes, Created, Deleted, DomainEvent, Event, EventContent, EventDef, EventMeta, InitialState, NoState, Updated};
+pub use reference::{AggregateRef, Ref};
+pub use root::Root;
+
+use crate::{
+    context::Context,
+    error::{Error, Result},
+    store::{NewEvent, StreamId},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::future::Future;
+use uuid::Uuid;
+
+/// An event-sourced aggregate. Put `#[aggregate]` on a struct with named fields to make it one:
+///
+/// ```ignore
+/// #[aggregate]
+/// pub struct Foo {
+///     pub bar: String,
+/// }
+/// ```
+///
+/// Its functions take the [`Context`] of a handler. Nothing is written before the handler returns `Ok`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an aggregate",
+    label = "not an aggregate",
+    note = "put `#[aggregate]` on the definition of `{Self}`"
+)]
+pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Its name, which is the name of its streams and its topic.
+    const NAME: &'static str;
+
+    /// The names of its fields as they are stored, as far as the macro can tell.
+    const FIELDS: &'static [&'static str];
+
+    /// Creates one, under a new uuid: a `FooCreated` event.
+    ///
+    /// # Errors
+    /// If the state cannot be written as JSON and read again, such as a number that is not finite.
+    fn create(cx: &mut Context, state: Self) -> impl Future<Output = Result<Root<Self>>> + Send {
+        Self::create_as(cx, Uuid::now_v7(), state)
+    }
+
+    /// Creates one under a uuid that the caller chose.
+    ///
+    /// # Errors
+    /// As [`create`](Aggregate::create), and a conflict if there is one of this uuid.
+    fn create_as(cx: &mut Context, uuid: Uuid, state: Self) -> impl Future<Output = Result<Root<Self>>> + Send {
+        std::future::ready(Root::create(cx, uuid, state))
+    }
+
+    /// The aggregate of this uuid as it is now, with what this handler has done to it so far.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is none, or it was deleted.
+    fn get(cx: &Context, uuid: Uuid) -> impl Future<Output = Result<Root<Self>>> + Send {
+        async move { Self::find_one(cx, uuid).await?.ok_or_else(|| not_found(Self::NAME, uuid)) }
+    }
+
+    /// As [`get`](Aggregate::get), but `None` if there is none or it was deleted.
+    ///
+    /// # Errors
+    /// If the store does not answer, or what is stored cannot be read as this type.
+    fn find_one(cx: &Context, uuid: Uuid) -> impl Future<Output = Result<Option<Root<Self>>>> + Send {
+        async move { fold::fold(uuid, cx.events(StreamId::new(Self::NAME, uuid)).await?) }
+    }
+}
+
+fn not_found(name: &str, uuid: Uuid) -> Error {
+    Error::not_found(format!("there is no {name} {uuid}"))
+}
+
+/// A field of an aggregate: anything that serde can write and read again.
+#[diagnostic::on_unimplemented(
+    message = "a field of type `{Self}` cannot be stored in an aggregate",
+    label = "needs `Serialize + Deserialize + Send + Sync + 'static`",
+    note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`, or `#[serde(skip)]` to the field",
+    note = "a type of another crate may have a `serde` feature to switch on"
+)]
+pub trait Field: Serialize + DeserializeOwned {}
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Field for T {}
+
+/// Marks what may record events: [`Root`]s do, bare aggregates do not.
+#[diagnostic::on_unimplemented(
+    message = "an event method is called on `Root<{Self}>`, not on `{Self}`",
+    label = "this change would not be recorded",
+    note = "`create` and `get` return `Root<{Self}>`"
+)]
+pub trait Recorded {}
+
+/// An aggregate that this process knows; registered by `#[aggregate]`.
+#[doc(hidden)]
+pub struct AggregateDef {
+    pub name: &'static str,
+    pub fields: &'static [&'static str],
+    pub module: &'static str,
+    pub file: &'static str,
+    pub line: u32,
+}
+
+inventory::collect!(AggregateDef);
+
+/// The name of the event that every aggregate has when it is created, changed or deleted.
+fn own_event(aggregate: &str, suffix: &str) -> String {
+    format!("{aggregate}{suffix}")
+}
+
+fn new_event(name: String, data: String) -> NewEvent {
+    NewEvent { name: name.into(), data }
+}

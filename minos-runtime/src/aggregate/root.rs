@@ -1,0 +1,189 @@
+//! An aggregate with its identity: what handlers hold in their hands.
+
+use super::{Aggregate, DomainEvent, difference::difference, fold, new_event, not_found, own_event};
+use crate::{
+    context::Context,
+    error::{Error, Result},
+    store::{NewEvent, StreamId},
+};
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
+use uuid::Uuid;
+
+/// An aggregate with its uuid and version. It reads and changes like the aggregate itself; [`save`](Root::save) stores what
+/// changed.
+///
+/// As an answer it is the aggregate's fields with `uuid`, `version`, `created_at` and `updated_at`.
+pub struct Root<A> {
+    state: A,
+    uuid: Uuid,
+    /// The version that `pending` comes after.
+    version: u64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    /// The state as JSON before it was first changed in place, to tell what changed.
+    before: Option<Result<String>>,
+    /// What was recorded and not yet saved.
+    pending: Vec<NewEvent>,
+    /// Why this value cannot be saved any more.
+    broken: Option<Error>,
+}
+
+impl<A> Root<A> {
+    /// The uuid.
+    pub fn uuid(&self) -> Uuid {
+        self.uuid
+    }
+
+    /// The version: how many events made it, not counting what is not saved.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// When it was created, in UTC.
+    pub fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    /// When it last changed, in UTC, not counting what is not saved.
+    pub fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+
+    /// The state alone.
+    pub fn into_inner(self) -> A {
+        self.state
+    }
+}
+
+impl<A: Aggregate> Root<A> {
+    pub(super) fn loaded(uuid: Uuid, version: u64, created_at: Timestamp, updated_at: Timestamp, state: A) -> Self {
+        Root { state, uuid, version, created_at, updated_at, before: None, pending: Vec::new(), broken: None }
+    }
+
+    pub(super) fn create(cx: &mut Context, uuid: Uuid, state: A) -> Result<Self> {
+        let data = write(&state)?;
+        cx.append(StreamId::new(A::NAME, uuid), 0, vec![new_event(own_event(A::NAME, "Created"), data)])?;
+        Ok(Root::loaded(uuid, 1, cx.now(), cx.now(), state))
+    }
+
+    /// Stores what changed since it was loaded or last saved: recorded domain events, and the difference of the fields as an
+    /// update event. Nothing is written before the handler returns `Ok`, and nothing at all if nothing changed.
+    ///
+    /// If another handler has saved it in the meantime, this unit of work is dropped as a whole and the handler runs again on
+    /// fresh state: nobody's change is reverted.
+    ///
+    /// # Errors
+    /// If the state cannot be written as JSON and read again, or this handler has saved it through another value.
+    pub async fn save(&mut self, cx: &mut Context) -> Result<()> {
+        self.record_difference()?;
+        if let Some(error) = self.broken.take() {
+            return Err(error);
+        }
+        let events = std::mem::take(&mut self.pending);
+        if events.is_empty() {
+            return Ok(());
+        }
+        let (before, count) = (self.version, events.len() as u64);
+        cx.append(StreamId::new(A::NAME, self.uuid), before, events)?;
+        self.version = before + count;
+        self.updated_at = cx.now();
+        Ok(())
+    }
+
+    /// Loads it again, with what others have saved. What was changed here and not saved is dropped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if it was deleted in the meantime.
+    pub async fn refresh(&mut self, cx: &Context) -> Result<()> {
+        let events = cx.events(StreamId::new(A::NAME, self.uuid)).await?;
+        *self = fold::fold(self.uuid, events)?.ok_or_else(|| not_found(A::NAME, self.uuid))?;
+        Ok(())
+    }
+
+    /// Deletes it: a `FooDeleted` event. Its history stays; [`get`](Aggregate::get) finds it no more.
+    ///
+    /// # Errors
+    /// As [`save`](Root::save): what was changed before is saved, too.
+    pub async fn delete(mut self, cx: &mut Context) -> Result<()> {
+        self.save(cx).await?;
+        cx.append(StreamId::new(A::NAME, self.uuid), self.version, vec![new_event(own_event(A::NAME, "Deleted"), "{}".to_owned())])
+    }
+
+    /// Records a domain event and applies it. Generated methods call this.
+    #[doc(hidden)]
+    pub fn record<E: DomainEvent<Aggregate = A>>(&mut self, event: E) {
+        let recorded = self.record_difference().and_then(|()| Ok(serde_json::to_string(&event)?));
+        match recorded {
+            Ok(data) => {
+                self.pending.push(NewEvent { name: E::NAME.into(), data });
+                event.apply(&mut self.state);
+            }
+            // A method cannot fail; `save` tells, and stores nothing.
+            Err(error) => self.broken = Some(error.context(E::NAME)),
+        }
+    }
+
+    /// What was changed in place becomes an update event, so that the order of changes is kept.
+    fn record_difference(&mut self) -> Result<()> {
+        let Some(before) = self.before.take() else { return Ok(()) };
+        let after = write(&self.state)?;
+        if let Some(change) = difference(&before?, &after)? {
+            self.pending.push(new_event(own_event(A::NAME, "Updated"), change));
+        }
+        Ok(())
+    }
+}
+
+/// The state as JSON, proven to be readable again: what cannot be read is refused before it is stored, not when it is needed.
+fn write<A: Aggregate>(state: &A) -> Result<String> {
+    let json = serde_json::to_string(state).map_err(|error| not_storable(A::NAME, &error))?;
+    serde_json::from_str::<A>(&json).map_err(|error| not_storable(A::NAME, &error))?;
+    Ok(json)
+}
+
+fn not_storable(name: &str, error: &serde_json::Error) -> Error {
+    Error::rejected(format!("this state of {name} cannot be stored and read again: {error}"))
+}
+
+impl<A> Deref for Root<A> {
+    type Target = A;
+    fn deref(&self) -> &A {
+        &self.state
+    }
+}
+
+impl<A: Aggregate> DerefMut for Root<A> {
+    fn deref_mut(&mut self) -> &mut A {
+        if self.before.is_none() {
+            self.before = Some(serde_json::to_string(&self.state).map_err(Error::from));
+        }
+        &mut self.state
+    }
+}
+
+impl<A: fmt::Debug> fmt::Debug for Root<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Root").field("uuid", &self.uuid).field("version", &self.version).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl<A: Serialize> Serialize for Root<A> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Answer<'a, A> {
+            uuid: Uuid,
+            version: u64,
+            created_at: Timestamp,
+            updated_at: Timestamp,
+            #[serde(flatten)]
+            state: &'a A,
+        }
+        let Root { uuid, version, created_at, updated_at, state, .. } = self;
+        Answer { uuid: *uuid, version: *version, created_at: *created_at, updated_at: *updated_at, state }.serialize(serializer)
+    }
+}

@@ -1,0 +1,233 @@
+//! The context of a handler: what it asks, and the unit of work that it fills.
+//!
+//! A handler never writes. What it does is collected here, and committed as a whole when it returns `Ok`.
+
+mod environment;
+mod hot;
+
+pub use environment::{Courier, Environment, Resources};
+pub(crate) use hot::{HotGuard, HotStreams};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    message::{Envelope, Message},
+    store::{Append, Cause, NewEvent, Statement, StoreError, StoredEvent, StreamId, Unit},
+};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use std::{
+    future::Future,
+    sync::{Arc, Mutex},
+};
+use uuid::Uuid;
+
+/// What a handler works with: the state of the service, and the unit of work that it fills.
+///
+/// Commands and event handlers take `&mut Context`, queries take `&Context`: a query changes nothing, and the compiler
+/// holds it to that.
+pub struct Context {
+    environment: Arc<Environment>,
+    /// The id of the request or message that is being handled: the same for every attempt.
+    id: Uuid,
+    user: Option<String>,
+    correlation: Uuid,
+    unit: Unit,
+    /// How many ids were made for effects and messages, so that a second attempt makes the same ones.
+    numbered: u32,
+    /// Streams on which handlers queue up, because they conflicted there.
+    held: Mutex<Vec<HotGuard>>,
+    queues: bool,
+}
+
+impl Context {
+    /// A context for one attempt to handle one request.
+    pub(crate) fn new(environment: Arc<Environment>, id: Uuid, correlation: Uuid, user: Option<String>, queues: bool) -> Self {
+        let at = environment.clock.now();
+        let unit = Unit::new(at, Cause { correlation, causation: id, user: user.clone() });
+        Context { environment, id, user, correlation, unit, numbered: 0, held: Mutex::new(Vec::new()), queues }
+    }
+
+    /// What was collected. The guards of hot streams are handed over with it, to be dropped after the commit.
+    pub(crate) fn finish(self) -> (Unit, Vec<HotGuard>) {
+        let held = self.held.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        (self.unit, held)
+    }
+
+    /// The time of this unit of work, in UTC. It stands still while the handler runs, and is the time of all its events.
+    pub fn now(&self) -> Timestamp {
+        self.unit.at
+    }
+
+    /// The id of the request or message that is being handled: the same each time that it is tried.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The same for everything that one request from outside led to, in all services.
+    pub fn correlation_id(&self) -> Uuid {
+        self.correlation
+    }
+
+    /// Who asked, if known.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The name of this service.
+    pub fn service(&self) -> &str {
+        &self.environment.service
+    }
+
+    /// A value that the service was given with [`Service::with`](crate::Service::with), such as a client of another system.
+    ///
+    /// # Errors
+    /// If the service was given none of this type.
+    pub fn resource<T: Send + Sync + 'static>(&self) -> Result<&T> {
+        self.environment.resources.get::<T>().ok_or_else(|| {
+            let name = std::any::type_name::<T>();
+            Error::internal(format!("the service has no `{name}`: give it one with `Service::with`"))
+        })
+    }
+
+    /// Sends a command to the service that handles it, once this unit is committed. It is delivered at least once and handled
+    /// exactly once.
+    ///
+    /// # Errors
+    /// If the message cannot be written as JSON.
+    pub fn send<M: Message>(&mut self, message: M) -> Result<()> {
+        let content = serde_json::to_vec(&message)?;
+        self.send_envelope(M::NAME, message.key(), content)
+    }
+
+    fn send_envelope(&mut self, name: &str, key: Option<String>, content: Vec<u8>) -> Result<()> {
+        let id = self.next_id(name);
+        let row = Envelope::request(id, name, key, content, self.unit.at, self.unit.cause.clone()).into_row()?;
+        self.unit.messages.push(row);
+        Ok(())
+    }
+
+    /// Asks another service, and waits for its answer. The question is sent at once and is no part of this unit of work: ask
+    /// queries, and [`send`](Context::send) commands.
+    ///
+    /// # Errors
+    /// What the other service answered, or [`ErrorKind::Timeout`] if it did not.
+    pub async fn ask<M: Message>(&self, message: M) -> Result<M::Reply> {
+        let content = serde_json::to_vec(&message)?;
+        let envelope = Envelope::request(Uuid::now_v7(), M::NAME, message.key(), content, self.unit.at, self.unit.cause.clone());
+        let answer = self.environment.ask(envelope).await?;
+        serde_json::from_slice(&answer)
+            .map_err(|error| Error::from(error).context(format!("the answer to `{}` is not of the type that its `reply` says", M::NAME)))
+    }
+
+    /// An effect outside the database, such as a mail or a payment. It happens at least once: if the handler is tried again, so is this,
+    /// with the same idempotency key, which `effect` gets to pass on.
+    ///
+    /// The `name` tells the effects of one handler apart.
+    ///
+    /// # Errors
+    /// What the effect itself answers.
+    pub async fn effect<T, E, F>(&mut self, name: &str, effect: impl FnOnce(Uuid) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: Into<Error>,
+    {
+        let key = Uuid::new_v5(&self.id, name.as_bytes());
+        effect(key).await.map_err(Into::into)
+    }
+
+    /// Adds a statement for the service's own tables. It runs in the transaction of this unit, or not at all.
+    pub fn execute(&mut self, sql: impl Into<String>, parameters: impl IntoIterator<Item = serde_json::Value>) {
+        self.unit.statements.push(Statement { sql: sql.into(), parameters: parameters.into_iter().collect() });
+    }
+
+    /// Reads rows of the service's own tables. Statements that this unit has collected are not seen yet.
+    ///
+    /// # Errors
+    /// If the statement fails, or a row is not a `T`.
+    pub async fn select<T: DeserializeOwned>(
+        &self,
+        sql: impl Into<String>,
+        parameters: impl IntoIterator<Item = serde_json::Value> + Send,
+    ) -> Result<Vec<T>> {
+        let statement = Statement { sql: sql.into(), parameters: parameters.into_iter().collect() };
+        let rows = self.environment.store.select(statement).await.map_err(store_error)?;
+        rows.into_iter().map(|row| serde_json::from_value(row).map_err(Error::from)).collect()
+    }
+
+    /// The next id that this unit makes: the same one each time that the request is tried.
+    pub(crate) fn next_id(&mut self, name: &str) -> Uuid {
+        self.numbered += 1;
+        Uuid::new_v5(&self.id, format!("{name}#{}", self.numbered).as_bytes())
+    }
+
+    /// The events of a stream: those stored, then those that this unit appends to it.
+    pub(crate) async fn events(&self, stream: StreamId) -> Result<Vec<StoredEvent>> {
+        if self.queues {
+            self.queue_up(&stream).await;
+        }
+        let mut events = self.environment.store.stream(stream.clone(), 0).await.map_err(store_error)?;
+        if let Some(append) = self.unit.appends.iter().find(|append| append.stream == stream) {
+            // The store may have moved on since: what this unit appends was made for the version before.
+            events.truncate(usize::try_from(append.expected).unwrap_or(usize::MAX));
+            for (event, version) in append.events.iter().zip(append.expected + 1..) {
+                events.push(StoredEvent {
+                    position: 0,
+                    stream: stream.clone(),
+                    version,
+                    name: event.name.to_string(),
+                    data: event.data.clone(),
+                    at: self.unit.at,
+                    cause: self.unit.cause.clone(),
+                });
+            }
+        }
+        Ok(events)
+    }
+
+    /// Where handlers conflict, they queue up instead of trying again and again.
+    async fn queue_up(&self, stream: &StreamId) {
+        let held = |held: &Mutex<Vec<HotGuard>>| held.lock().is_ok_and(|held| held.iter().any(|guard| guard.is_for(stream)));
+        if !held(&self.held)
+            && let Some(guard) = self.environment.hot.enter(stream).await
+            && let Ok(mut held) = self.held.lock()
+        {
+            held.push(guard);
+        }
+    }
+
+    /// Appends events to a stream that is at version `expected`, as this handler sees it.
+    pub(crate) fn append(&mut self, stream: StreamId, expected: u64, events: Vec<NewEvent>) -> Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        match self.unit.appends.iter_mut().find(|append| append.stream == stream) {
+            None => self.unit.appends.push(Append { stream, expected, events }),
+            Some(append) if append.expected + append.events.len() as u64 == expected => append.events.extend(events),
+            Some(_) => {
+                let message = format!("{stream} was saved twice by one handler, through two values of it: `refresh` the second one first");
+                return Err(Error::internal(message));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn cause(&self) -> &Cause {
+        &self.unit.cause
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("service", &self.environment.service).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A store's error as handlers see it.
+pub(crate) fn store_error(error: StoreError) -> Error {
+    let kind = error.kind();
+    let message = match kind {
+        ErrorKind::Unavailable => "the service's store does not take part right now".to_owned(),
+        _ => error.to_string(),
+    };
+    Error::new(kind, message).caused_by(error)
+}

@@ -1,0 +1,162 @@
+//! What handlers answer.
+
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+
+/// An answer with a status and headers of its own. Most handlers answer just a type that is `Serialize`, which is a `200` with JSON.
+#[derive(Debug, Clone, Default)]
+pub struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Response {
+    /// An answer with this status and no body.
+    pub fn new(status: StatusCode) -> Self {
+        Response { status, ..Response::default() }
+    }
+
+    /// A `200` with JSON.
+    ///
+    /// # Errors
+    /// If the value cannot be written as JSON.
+    pub fn json(value: &impl Serialize) -> Result<Self> {
+        Ok(Response::of_json(serde_json::to_vec(value)?))
+    }
+
+    fn of_json(json: Vec<u8>) -> Self {
+        Response { body: json.into(), ..Response::default() }
+    }
+
+    /// The same answer with this status.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same answer with this header.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// The same answer with a body of another content type.
+    #[must_use]
+    pub fn with_body(mut self, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
+        self.headers.insert(http::header::CONTENT_TYPE, content_type);
+        self.body = body.into();
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers that were added.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The answer as text, for the inbox: a repetition gets the same one.
+    pub(crate) fn store(&self) -> Result<String> {
+        let headers =
+            self.headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
+        let (body, base) = match std::str::from_utf8(&self.body) {
+            Ok(text) => (text.to_owned(), false),
+            Err(_) => (self.body.iter().map(|byte| format!("{byte:02x}")).collect(), true),
+        };
+        Ok(serde_json::to_string(&Stored { status: self.status.as_u16(), headers, body, hex: base })?)
+    }
+
+    /// An answer that was stored.
+    pub(crate) fn restore(text: &str) -> Result<Self> {
+        let stored: Stored = serde_json::from_str(text)?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in &stored.headers {
+            headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+        }
+        let body = if stored.hex {
+            (0..stored.body.len() / 2)
+                .map(|n| u8::from_str_radix(stored.body.get(2 * n..2 * n + 2).unwrap_or("0"), 16))
+                .collect::<Result<Vec<u8>, _>>()?
+        } else {
+            stored.body.into_bytes()
+        };
+        Ok(Response { status: StatusCode::from_u16(stored.status)?, headers, body: body.into() })
+    }
+}
+
+/// An answer in the inbox.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    status: u16,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<(String, String)>,
+    body: String,
+    /// Whether the body is hexadecimal, because it is no text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    hex: bool,
+}
+
+/// What a handler can answer: anything that is `Serialize`, or a [`Response`].
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot answer `{Self}`",
+    label = "cannot be sent as an answer",
+    note = "answer a type with `#[derive(Serialize)]`, a `Result<T>` of one, or a `Response`"
+)]
+pub trait Answer {
+    /// The answer with its status.
+    #[doc(hidden)]
+    fn answer(self) -> Result<Response>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> Answer for T {
+    fn answer(self) -> Result<Response> {
+        serde_json::to_vec(&self).map_err(not_json).map(|json| finish(json, size_of::<T>() == 0))
+    }
+}
+
+impl Answer for Response {
+    fn answer(self) -> Result<Response> {
+        Ok(self)
+    }
+}
+
+fn not_json(error: serde_json::Error) -> Error {
+    Error::from(error).context("the answer cannot be written as JSON")
+}
+
+/// `()` has nothing to say, so it answers `204`; an `Option` that is `None` says `null`.
+fn finish(json: Vec<u8>, is_unit: bool) -> Response {
+    if is_unit && json == b"null" { Response::new(StatusCode::NO_CONTENT) } else { Response::of_json(json) }
+}
+
+/// The error of a handler: anything that `?` turns into an [`Error`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a handler",
+    label = "not convertible to `minos::Error`",
+    note = "implement `std::error::Error` for `{Self}` (for example with `#[derive(thiserror::Error)]`)"
+)]
+pub trait HandlerError {
+    #[doc(hidden)]
+    fn into_error(self) -> Error;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<Error>> HandlerError for E {
+    fn into_error(self) -> Error {
+        self.into()
+    }
+}

@@ -1,0 +1,136 @@
+//! What handlers take.
+//!
+//! Every parameter but the context is read from the request by [`FromRequest`]. One type is the input, which is the request's content; the
+//! others say by their names what they are: [`Path`], [`Query`], [`Headers`], [`User`] and [`Event`].
+
+use super::{
+    Headers, User,
+    request::{Content, PathSource, Request},
+    strings,
+};
+use crate::{
+    aggregate::{Event, EventContent},
+    error::{Error, ErrorKind, Result},
+};
+use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+
+/// What can be a parameter of a handler.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a parameter of a handler",
+    label = "neither an extractor nor `Deserialize`",
+    note = "the input of a handler needs `#[derive(Deserialize)]`; extractors are `Path<T>`, `Query<T>`, `Headers`, `User` and `Event<T>`",
+    note = "if it is there, the type may come from another version of `serde` than the one Minos uses"
+)]
+pub trait FromRequest: Sized {
+    /// Reads it.
+    #[doc(hidden)]
+    fn from_request(request: &Request) -> Result<Self>;
+}
+
+/// Parameters of the path, in the order of the route: `Path<Uuid>` for one, `Path<(Uuid, u32)>` for two, or a struct with their names.
+///
+/// A message of the broker has no path: there they are fields of its content, by the names that the route gives them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Path<T>(pub T);
+
+/// The query string as a struct: `?page=2&tag=a&tag=b`. A message of the broker has none: there it is the content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Query<T>(pub T);
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + Send + 'static> FromRequest for T {
+    fn from_request(request: &Request) -> Result<Self> {
+        match &request.parts().content {
+            Content::Json(json) => input(request, json),
+            Content::Form => from_form(request),
+            // Nothing is what `()` and `Option` read from nothing.
+            Content::None => {
+                serde_json::from_slice(b"null").map_err(|_| Error::new(ErrorKind::Malformed, "the request has no body, and this needs one"))
+            }
+        }
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    fn from_request(request: &Request) -> Result<Self> {
+        match (&request.parts().path, &request.parts().content) {
+            (PathSource::Content(_), Content::Json(json)) => input(request, json).map(Query),
+            _ => from_form(request).map(Query),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Path<T> {
+    fn from_request(request: &Request) -> Result<Self> {
+        let parameters = strings::parameters(request)?;
+        T::deserialize(strings::ParametersDeserializer::new(&parameters)).map(Path).map_err(|error| bad_path(&parameters, &error))
+    }
+}
+
+impl FromRequest for Headers {
+    fn from_request(request: &Request) -> Result<Self> {
+        Ok(Headers(request.parts().headers.clone()))
+    }
+}
+
+impl FromRequest for User {
+    fn from_request(request: &Request) -> Result<Self> {
+        Ok(request.user().clone())
+    }
+}
+
+impl<T: EventContent> FromRequest for Event<T> {
+    fn from_request(request: &Request) -> Result<Self> {
+        let parts = request.parts();
+        match (&parts.event, &parts.content) {
+            (Some(meta), Content::Json(json)) => Event::read(std::str::from_utf8(json)?, meta.clone()),
+            _ => Err(Error::internal("an event is the parameter of an `#[event]` handler only")),
+        }
+    }
+}
+
+/// The request's content as `T`. Non-generic work is in `strings` and in `unknown_fields`: this is compiled once for each input.
+fn input<T: DeserializeOwned>(request: &Request, json: &[u8]) -> Result<T> {
+    let mut decoder = serde_json::Deserializer::from_slice(json);
+    let mut fields = None;
+    let value = T::deserialize(strings::Watch { inner: &mut decoder, fields: &mut fields })
+        .and_then(|value| decoder.end().map(|()| value))
+        .map_err(bad_json)?;
+    if request.is_strict() {
+        unknown_fields(json, fields)?;
+    }
+    Ok(value)
+}
+
+fn from_form<T: DeserializeOwned>(request: &Request) -> Result<T> {
+    let query = request.parts().query.as_deref().unwrap_or_default();
+    let decoder = serde_html_form::Deserializer::from_bytes(query.as_bytes());
+    let mut fields = None;
+    let value = T::deserialize(strings::Watch { inner: decoder, fields: &mut fields }).map_err(|error| bad_query(&error))?;
+    strings::unknown_parameters(query, fields)?;
+    Ok(value)
+}
+
+fn bad_query(error: &impl std::fmt::Display) -> Error {
+    Error::invalid(format!("the query string is not of the expected form: {error}"))
+}
+
+fn bad_path(parameters: &[(Cow<'_, str>, Cow<'_, str>)], error: &impl std::fmt::Display) -> Error {
+    let names: Vec<_> = parameters.iter().map(|(name, value)| format!("{name} = `{value}`")).collect();
+    Error::invalid(format!("the path is not of the expected form ({}): {error}", names.join(", ")))
+}
+
+fn bad_json(error: serde_json::Error) -> Error {
+    use serde_json::error::Category;
+    match error.classify() {
+        Category::Data => Error::invalid(format!("the input is not of the expected form: {error}")),
+        Category::Eof => Error::new(ErrorKind::Malformed, format!("the input is no JSON: {error}; is it cut off?")),
+        Category::Syntax | Category::Io => Error::new(ErrorKind::Malformed, format!("the input is no JSON: {error}")),
+    }
+}
+
+fn unknown_fields(json: &[u8], fields: Option<&'static [&'static str]>) -> Result<()> {
+    let Some(fields) = fields else { return Ok(()) };
+    strings::check_known(strings::keys(json)?.iter().map(|key| &**key), fields)
+}

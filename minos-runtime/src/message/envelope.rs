@@ -1,0 +1,176 @@
+//! The envelope around the content of a message.
+
+use crate::{
+    error::{Error, Result},
+    store::{Cause, NewMessage, OutboxRow, StoredEvent},
+};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageKind {
+    /// Something happened.
+    Event,
+    /// Something is to be done or answered: the receiver's handler says which.
+    Request,
+    /// The answer to a request.
+    Reply,
+}
+
+/// A message with all that is known of it. In a broker the content is the value, the rest are headers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Envelope {
+    /// Its id: a repetition has the same one.
+    pub id: Uuid,
+    /// What it is for.
+    pub kind: MessageKind,
+    /// Where it goes.
+    #[serde(skip)]
+    pub topic: String,
+    /// Messages of one key are handled in order.
+    #[serde(skip)]
+    pub key: Option<String>,
+    /// The name of the event or the request.
+    pub name: String,
+    /// Of an event: whose it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub aggregate: Option<String>,
+    /// Of an event: which one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub uuid: Option<Uuid>,
+    /// Of an event: its place in the stream.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub version: Option<u64>,
+    /// When it came to be.
+    pub occurred_at: Timestamp,
+    /// The same for everything that one request from outside led to.
+    pub correlation: Uuid,
+    /// The id of what led to this directly.
+    pub causation: Uuid,
+    /// Who asked, if known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub user: Option<String>,
+    /// The topic that waits for the answer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reply_to: Option<String>,
+    /// Of a reply: the HTTP status that the same answer would have.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub status: Option<u16>,
+    /// The W3C trace context.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub traceparent: Option<String>,
+    /// The content, as JSON.
+    #[serde(skip)]
+    pub content: Bytes,
+}
+
+impl Envelope {
+    /// An event of the log, on its way to those who listen.
+    pub fn of_event(event: StoredEvent) -> Self {
+        let name = format!("{}/{}", event.stream.aggregate, event.version);
+        Envelope {
+            id: Uuid::new_v5(&event.stream.uuid, name.as_bytes()),
+            kind: MessageKind::Event,
+            topic: event.stream.aggregate.to_string(),
+            key: Some(event.stream.uuid.to_string()),
+            name: event.name,
+            aggregate: Some(event.stream.aggregate.into_owned()),
+            uuid: Some(event.stream.uuid),
+            version: Some(event.version),
+            occurred_at: event.at,
+            correlation: event.cause.correlation,
+            causation: event.cause.causation,
+            user: event.cause.user,
+            reply_to: None,
+            status: None,
+            traceparent: None,
+            content: event.data.into(),
+        }
+    }
+
+    /// A request for the handler of this name.
+    pub fn request(id: Uuid, name: &str, key: Option<String>, content: impl Into<Bytes>, at: Timestamp, cause: Cause) -> Self {
+        Envelope {
+            id,
+            kind: MessageKind::Request,
+            topic: name.to_owned(),
+            key,
+            name: name.to_owned(),
+            aggregate: None,
+            uuid: None,
+            version: None,
+            occurred_at: at,
+            correlation: cause.correlation,
+            causation: cause.causation,
+            user: cause.user,
+            reply_to: None,
+            status: None,
+            traceparent: None,
+            content: content.into(),
+        }
+    }
+
+    /// The answer to this request, if somebody waits for it. Its id follows from the request's, so that a repeated request has
+    /// a repeated answer.
+    pub fn reply(&self, status: u16, content: impl Into<Bytes>, at: Timestamp) -> Option<Envelope> {
+        let topic = self.reply_to.clone()?;
+        Some(Envelope {
+            id: Uuid::new_v5(&self.id, b"reply"),
+            kind: MessageKind::Reply,
+            topic,
+            key: Some(self.id.to_string()),
+            name: self.name.clone(),
+            aggregate: None,
+            uuid: None,
+            version: None,
+            occurred_at: at,
+            correlation: self.correlation,
+            causation: self.id,
+            user: self.user.clone(),
+            reply_to: None,
+            status: Some(status),
+            traceparent: self.traceparent.clone(),
+            content: content.into(),
+        })
+    }
+
+    /// The headers, as one JSON object.
+    pub fn headers(&self) -> String {
+        // Only strings, numbers and ids: there is nothing in it that JSON cannot say.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The row that waits in the outbox until this is sent.
+    pub fn into_row(self) -> Result<NewMessage> {
+        let headers = self.headers();
+        let content =
+            String::from_utf8(self.content.into()).map_err(|error| Error::from(error).context("the content of a message is JSON text"))?;
+        Ok(NewMessage { id: self.id, topic: self.topic, key: self.key, headers, content })
+    }
+
+    /// The message of an outbox row.
+    pub fn of_row(row: OutboxRow) -> Result<Self> {
+        let NewMessage { topic, key, headers, content, .. } = row.message;
+        Envelope::of_parts(&headers, topic, key, content.into())
+    }
+
+    /// A message put together again from its headers and content.
+    pub fn of_parts(headers: &str, topic: String, key: Option<String>, content: Bytes) -> Result<Self> {
+        let mut envelope: Envelope = serde_json::from_str(headers)
+            .map_err(|error| Error::invalid(format!("the headers of a message on `{topic}` cannot be read: {error}")))?;
+        envelope.topic = topic;
+        envelope.key = key;
+        envelope.content = content;
+        Ok(envelope)
+    }
+
+    /// Why what follows from this message happens.
+    pub fn cause(&self) -> Cause {
+        Cause { correlation: self.correlation, causation: self.id, user: self.user.clone() }
+    }
+}

@@ -1,0 +1,38 @@
+//! Messages: what travels over the broker, and how it is described.
+
+mod envelope;
+mod topic;
+
+pub use envelope::{Envelope, MessageKind};
+pub use topic::{EventName, dead_letter_topic, reply_topic};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A message that one service sends to another: a command or a query by its name, and what it answers.
+///
+/// Written by `#[message("Name", reply = Type)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "not a message",
+    note = "put `#[message(\"Name\", reply = Type)]` on the definition of `{Self}`"
+)]
+pub trait Message: Serialize + Send + Sync {
+    /// The name, which is the topic: the receiver's `#[command("Name")]` or `#[query("Name")]`.
+    const NAME: &'static str;
+
+    /// What the receiver answers.
+    type Reply: DeserializeOwned + Send + 'static;
+
+    /// Messages of one key are handled in the order in which they were sent. None by default: in any order.
+    fn key(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Implemented by `#[message]` for the one type that the message answers.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message that answers `{R}`",
+    label = "this step expects an answer of type `{R}`",
+    note = "the type after `->` is the `reply` of the message: `#[message(\"Name\", reply = {R})]`"
+)]
+pub trait Replies<R>: Message {}

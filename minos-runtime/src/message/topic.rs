@@ -1,0 +1,61 @@
+//! Names of topics and events, and what they say.
+
+/// The topic on which a service receives the answers to its requests.
+pub fn reply_topic(service: &str) -> String {
+    format!("{service}.replies")
+}
+
+/// The topic of what a service could not handle.
+pub fn dead_letter_topic(service: &str) -> String {
+    format!("{service}.dead-letters")
+}
+
+/// What an `#[event("…")]` handler listens to, read from its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventName<'a> {
+    /// Whose event it is, which is the topic: `Foo`.
+    pub aggregate: &'a str,
+    /// The event's name as stored: `FooUpdated`, `MoneyDeposited`.
+    pub event: &'a str,
+    /// One field of it: `FooUpdated.bar`.
+    pub field: Option<&'a str>,
+}
+
+impl<'a> EventName<'a> {
+    /// Reads `FooCreated`, `FooUpdated`, `FooUpdated.bar`, `FooDeleted` or `Account.MoneyDeposited`. None if the name does not say
+    /// whose event it is.
+    pub fn parse(name: &'a str) -> Option<Self> {
+        let (first, rest) = match name.split_once('.') {
+            Some((first, rest)) => (first, Some(rest)),
+            None => (name, None),
+        };
+        match (own_event(first), rest) {
+            (Some(aggregate), None) => Some(EventName { aggregate, event: first, field: None }),
+            (Some(aggregate), Some(field)) if first.ends_with("Updated") => Some(EventName { aggregate, event: first, field: Some(field) }),
+            (_, Some(event)) if !event.is_empty() && !first.is_empty() => Some(EventName { aggregate: first, event, field: None }),
+            _ => None,
+        }
+    }
+}
+
+/// The aggregate of `FooCreated`, `FooUpdated` or `FooDeleted`, which every aggregate has.
+fn own_event(name: &str) -> Option<&str> {
+    ["Created", "Updated", "Deleted"].iter().find_map(|suffix| name.strip_suffix(suffix)).filter(|aggregate| !aggregate.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EventName;
+
+    #[test]
+    fn a_name_says_whose_event_it_is() {
+        let read = |name| EventName::parse(name).map(|name| (name.aggregate, name.event, name.field));
+        assert_eq!(read("FooCreated"), Some(("Foo", "FooCreated", None)));
+        assert_eq!(read("FooUpdated.bar"), Some(("Foo", "FooUpdated", Some("bar"))));
+        assert_eq!(read("Account.MoneyDeposited"), Some(("Account", "MoneyDeposited", None)));
+        assert_eq!(read("Account.AccountDeleted"), Some(("Account", "AccountDeleted", None)));
+        assert_eq!(read("MoneyDeposited"), None);
+        assert_eq!(read("Created"), None);
+        assert_eq!(read("Foo."), None);
+    }
+}
