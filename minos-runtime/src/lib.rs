@@ -5,6 +5,7 @@ pub mod clock;
 pub mod context;
 mod error;
 pub mod handler;
+pub mod health;
 pub mod message;
 #[doc(hidden)]
 pub mod private;

@@ -211,8 +211,9 @@ impl Context {
         Ok(())
     }
 
-    pub(crate) fn cause(&self) -> &Cause {
-        &self.unit.cause
+    /// Keeps turns that were waited for, until the commit.
+    pub(crate) fn hold(&mut self, guards: Vec<HotGuard>) {
+        self.held.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(guards);
     }
 }
 

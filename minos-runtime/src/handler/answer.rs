@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// An answer with a status and headers of its own. Most handlers answer just a type that is `Serialize`, which is a `200` with JSON.
 #[derive(Debug, Clone, Default)]
@@ -69,18 +70,18 @@ impl Response {
     }
 
     /// The answer as text, for the inbox: a repetition gets the same one.
-    pub(crate) fn store(&self) -> Result<String> {
+    pub(crate) fn store(&self, fingerprint: Option<Uuid>) -> Result<String> {
         let headers =
             self.headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
-        let (body, base) = match std::str::from_utf8(&self.body) {
+        let (body, hex) = match std::str::from_utf8(&self.body) {
             Ok(text) => (text.to_owned(), false),
             Err(_) => (self.body.iter().map(|byte| format!("{byte:02x}")).collect(), true),
         };
-        Ok(serde_json::to_string(&Stored { status: self.status.as_u16(), headers, body, hex: base })?)
+        Ok(serde_json::to_string(&Stored { status: self.status.as_u16(), headers, body, hex, fingerprint })?)
     }
 
-    /// An answer that was stored.
-    pub(crate) fn restore(text: &str) -> Result<Self> {
+    /// An answer that was stored, and the fingerprint of what it answers.
+    pub(crate) fn restore(text: &str) -> Result<(Self, Option<Uuid>)> {
         let stored: Stored = serde_json::from_str(text)?;
         let mut headers = HeaderMap::new();
         for (name, value) in &stored.headers {
@@ -93,7 +94,7 @@ impl Response {
         } else {
             stored.body.into_bytes()
         };
-        Ok(Response { status: StatusCode::from_u16(stored.status)?, headers, body: body.into() })
+        Ok((Response { status: StatusCode::from_u16(stored.status)?, headers, body: body.into() }, stored.fingerprint))
     }
 }
 
@@ -107,6 +108,9 @@ struct Stored {
     /// Whether the body is hexadecimal, because it is no text.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     hex: bool,
+    /// What was asked, in short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<Uuid>,
 }
 
 /// What a handler can answer: anything that is `Serialize`, or a [`Response`].

@@ -5,6 +5,7 @@ mod extract;
 mod headers;
 mod registry;
 mod request;
+mod run;
 mod strings;
 
 pub use answer::{Answer, HandlerError, Response};
@@ -12,6 +13,8 @@ pub use extract::{FromRequest, Path, Query};
 pub use headers::Headers;
 pub use registry::{Handle, HandlerDef, Kind};
 pub use request::{Content, Parameters, Request};
+pub(crate) use request::{Parts, PathSource};
+pub use run::{Job, Once, Runner};
 
 /// The caller, as far as it is known.
 ///

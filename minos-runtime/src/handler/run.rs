@@ -1,0 +1,174 @@
+//! Runs one handler: again on fresh state when it conflicts, once for one message, and commits what it did.
+
+use super::{HandlerDef, Kind, Request, Response};
+use crate::{
+    context::{Context, Environment, HotGuard, store_error},
+    error::{Error, ErrorKind, Result},
+    message::Envelope,
+    store::{Handled, Mark, StoreError, StreamId, Unit},
+};
+use futures_util::FutureExt;
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use uuid::Uuid;
+
+/// How often a handler runs before a conflict is given back to the caller. Handlers queue up after the first conflict, so only writers of
+/// other processes can make it conflict so often.
+const ATTEMPTS: u32 = 16;
+
+/// A second attempt to create what exists fails like the first.
+const ATTEMPTS_TO_CREATE: u32 = 3;
+
+/// Runs the handlers of one service.
+#[derive(Clone)]
+pub struct Runner {
+    environment: Arc<Environment>,
+}
+
+/// One run of a handler.
+pub struct Job<'j> {
+    /// The handler.
+    pub def: &'static HandlerDef,
+    /// What it is to handle.
+    pub request: Request,
+    /// That it is to be handled once.
+    pub once: Option<Once>,
+    /// The message that waits for the answer, if one does. The answer is sent by the unit of work itself.
+    pub reply_to: Option<&'j Envelope>,
+}
+
+/// That something is to be handled once, however often it comes.
+#[derive(Debug, Clone)]
+pub enum Once {
+    /// What comes in numbered order: an event of a stream.
+    Version {
+        /// The stream.
+        key: String,
+        /// The number.
+        version: u64,
+    },
+    /// A request with an id of its own. A repetition gets the answer of the first.
+    Key {
+        /// The id.
+        key: String,
+        /// What was asked, so that the same id for something else is refused; none for messages, whose ids are made by Minos.
+        fingerprint: Option<Uuid>,
+    },
+}
+
+impl Runner {
+    /// Runs handlers in this environment.
+    pub fn new(environment: Arc<Environment>) -> Self {
+        Runner { environment }
+    }
+
+    /// What the handlers share.
+    pub fn environment(&self) -> &Arc<Environment> {
+        &self.environment
+    }
+
+    /// Runs a handler to its committed end.
+    ///
+    /// # Errors
+    /// What the handler answers, or why it could not be committed. Then nothing of it was written.
+    pub async fn run(&self, job: Job<'_>) -> Result<Response> {
+        let subscriber = job.once.as_ref().map(|_| job.def.subscriber());
+        let mut _turn = None;
+        if let (Some(Once::Key { key, .. }), Some(subscriber)) = (&job.once, &subscriber) {
+            // Two of one key at once take turns here, so that the handler runs once, and not only commits once.
+            let place = StreamId::new("", Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{subscriber} {key}").as_bytes()));
+            _turn = Some(self.environment.hot.queue(&place).await);
+            if let Some(answer) = self.repeated(&job, subscriber).await? {
+                return Ok(answer);
+            }
+        }
+        let mut held: Vec<HotGuard> = Vec::new();
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let (answer, unit, guards) = self.attempt(&job, std::mem::take(&mut held)).await?;
+            let unit = complete(unit, &job, subscriber.clone(), &answer)?;
+            if unit.is_empty() {
+                return Ok(answer);
+            }
+            match self.environment.store.commit(unit).await {
+                Ok(_) => return Ok(answer),
+                Err(StoreError::Conflict { stream, expected, actual }) => {
+                    drop(guards);
+                    let limit = if expected == 0 { ATTEMPTS_TO_CREATE } else { ATTEMPTS };
+                    if attempt >= limit {
+                        return Err(store_error(StoreError::Conflict { stream, expected, actual }));
+                    }
+                    held.push(self.environment.hot.queue(&stream).await);
+                    if attempt > 2 {
+                        tokio::time::sleep(jitter(attempt)).await;
+                    }
+                }
+                Err(StoreError::Duplicate { subscriber, key }) => {
+                    return match self.repeated(&job, &subscriber).await? {
+                        Some(answer) => Ok(answer),
+                        None => Err(store_error(StoreError::Duplicate { subscriber, key })),
+                    };
+                }
+                Err(error) => return Err(store_error(error)),
+            }
+        }
+    }
+
+    /// Runs the handler once, without committing.
+    async fn attempt(&self, job: &Job<'_>, held: Vec<HotGuard>) -> Result<(Response, Unit, Vec<HotGuard>)> {
+        let request = job.request.clone();
+        let user = request.user().id().map(str::to_owned);
+        let queues = job.def.kind != Kind::Query;
+        let mut cx = Context::new(self.environment.clone(), request.id(), request.correlation_id(), user, queues);
+        cx.hold(held);
+        let answer = AssertUnwindSafe(async { (job.def.handle)(&mut cx, request).await })
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|panic| Err(panicked(job.def, &*panic)))?;
+        let (unit, guards) = cx.finish();
+        Ok((answer, unit, guards))
+    }
+
+    /// The answer that was given when this was handled before.
+    async fn repeated(&self, job: &Job<'_>, subscriber: &str) -> Result<Option<Response>> {
+        let Some(once) = &job.once else { return Ok(None) };
+        let (Once::Version { key, .. } | Once::Key { key, .. }) = once;
+        let Some(row) = self.environment.store.handled(subscriber, key).await.map_err(store_error)? else { return Ok(None) };
+        match (once, row.answer) {
+            (Once::Version { .. }, _) => Ok(Some(Response::default())),
+            (Once::Key { .. }, None) => Ok(None),
+            (Once::Key { fingerprint, .. }, Some(answer)) => {
+                let (answer, of) = Response::restore(&answer)?;
+                if of != *fingerprint {
+                    return Err(Error::rejected("this idempotency key was used before, for another request"));
+                }
+                Ok(Some(answer))
+            }
+        }
+    }
+}
+
+/// Adds to the unit what is not the handler's business: the inbox mark, and the answer to who waits for it.
+fn complete(mut unit: Unit, job: &Job<'_>, subscriber: Option<String>, answer: &Response) -> Result<Unit> {
+    if let Some(reply) = job.reply_to.and_then(|request| request.reply(answer.status.as_u16(), answer.body.clone(), unit.at)) {
+        unit.messages.push(reply.into_row()?);
+    }
+    if let (Some(once), Some(subscriber)) = (&job.once, subscriber) {
+        let handled = match once {
+            Once::Version { key, version } => Handled::Version { key: key.clone(), version: *version },
+            Once::Key { key, fingerprint } => Handled::Message { key: key.clone(), answer: answer.store(*fingerprint)? },
+        };
+        unit.mark = Some(Mark { subscriber: subscriber.into(), handled });
+    }
+    Ok(unit)
+}
+
+fn jitter(attempt: u32) -> Duration {
+    Duration::from_millis(fastrand::u64(1..=u64::from(attempt) * 4))
+}
+
+fn panicked(def: &HandlerDef, panic: &(dyn Any + Send)) -> Error {
+    let words =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    Error::new(ErrorKind::Internal, format!("the handler `{}` at {} panicked: {words}", def.function, def.place()))
+}
