@@ -138,6 +138,11 @@ impl Error {
         Error::new(ErrorKind::Unavailable, message)
     }
 
+    /// The error that another service answered with this status.
+    pub(crate) fn of_status(status: http::StatusCode, message: String) -> Self {
+        Error::new(kind_of_status(status), message).with_status(status)
+    }
+
     /// The same error, told with what was being done: `context: error`.
     #[must_use]
     pub fn context(mut self, context: impl Into<Cow<'static, str>>) -> Self {

@@ -1,6 +1,7 @@
 //! Everything of Minos that runs. Use it through the `minos` crate.
 
 pub mod aggregate;
+pub mod broker;
 pub mod clock;
 pub mod context;
 mod error;
@@ -9,6 +10,7 @@ pub mod health;
 pub mod message;
 #[doc(hidden)]
 pub mod private;
+pub mod schedule;
 pub mod store;
 
 pub use aggregate::{Aggregate, AggregateRef, Event, Recorded, Ref, Root};

@@ -109,6 +109,11 @@ pub struct AggregateDef {
 
 inventory::collect!(AggregateDef);
 
+/// Whether an update, as stored, changed this field.
+pub(crate) fn touches(change: &[u8], field: &str) -> bool {
+    std::str::from_utf8(change).is_ok_and(|change| difference::touches(change, field).unwrap_or(false))
+}
+
 /// The name of the event that every aggregate has when it is created, changed or deleted.
 fn own_event(aggregate: &str, suffix: &str) -> String {
     format!("{aggregate}{suffix}")

@@ -34,6 +34,8 @@ pub struct Job<'j> {
     pub once: Option<Once>,
     /// The message that waits for the answer, if one does. The answer is sent by the unit of work itself.
     pub reply_to: Option<&'j Envelope>,
+    /// The dead letter that this run deals with.
+    pub resolves: Option<u64>,
 }
 
 /// That something is to be handled once, however often it comes.
@@ -153,6 +155,7 @@ fn complete(mut unit: Unit, job: &Job<'_>, subscriber: Option<String>, answer: &
     if let Some(reply) = job.reply_to.and_then(|request| request.reply(answer.status.as_u16(), answer.body.clone(), unit.at)) {
         unit.messages.push(reply.into_row()?);
     }
+    unit.resolved.extend(job.resolves);
     if let (Some(once), Some(subscriber)) = (&job.once, subscriber) {
         let handled = match once {
             Once::Version { key, version } => Handled::Version { key: key.clone(), version: *version },

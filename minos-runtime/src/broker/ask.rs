@@ -1,0 +1,122 @@
+//! Questions to other services, and their answers.
+
+use super::{Broker, BrokerError};
+use crate::{
+    context::Courier,
+    error::{Error, ErrorKind, Result},
+    handler::Response,
+    message::{Envelope, reply_topic},
+};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The questions of one service that wait for an answer.
+#[derive(Clone)]
+pub struct Questions(Arc<State>);
+
+struct State {
+    broker: Arc<dyn Broker>,
+    topic: String,
+    waiting: Mutex<HashMap<String, oneshot::Sender<Envelope>>>,
+}
+
+/// What an answer says when it is an error.
+#[derive(Serialize, Deserialize)]
+struct Failure {
+    detail: String,
+}
+
+impl Questions {
+    /// Questions that this service asks.
+    pub fn new(service: &str, broker: Arc<dyn Broker>) -> Self {
+        Questions(Arc::new(State { broker, topic: reply_topic(service), waiting: Mutex::default() }))
+    }
+
+    /// The topic of the answers.
+    pub fn topic(&self) -> &str {
+        &self.0.topic
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Envelope>>> {
+        self.0.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// An answer has come. Nobody may wait for it any more.
+    pub(super) fn answered(&self, reply: Envelope) {
+        let asker = reply.key.as_ref().and_then(|key| self.waiting().remove(key));
+        if let Some(asker) = asker {
+            // Who asked may have given up just now.
+            let _ = asker.send(reply);
+        }
+    }
+}
+
+/// Leaves the list of those who wait, however the question ends.
+struct Waiting<'q> {
+    questions: &'q Questions,
+    id: Uuid,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.questions.waiting().remove(&self.id.to_string());
+    }
+}
+
+impl Courier for Questions {
+    fn ask(&self, mut request: Envelope) -> BoxFuture<'_, Result<Bytes>> {
+        Box::pin(async move {
+            let name = request.name.clone();
+            let (send, answer) = oneshot::channel();
+            self.waiting().insert(request.id.to_string(), send);
+            let _waiting = Waiting { questions: self, id: request.id };
+            request.reply_to = Some(self.0.topic.clone());
+            let exchange = async {
+                self.0.broker.publish(request).await.map_err(|error| not_sent(&name, error))?;
+                answer.await.map_err(|_| Error::unavailable("the service is stopping"))
+            };
+            let reply = tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| unanswered(&name))??;
+            read(&name, reply)
+        })
+    }
+}
+
+fn not_sent(name: &str, error: BrokerError) -> Error {
+    match error {
+        BrokerError::NoHandler(_) => Error::unavailable(format!("no service handles `{name}`")),
+        error => Error::unavailable(format!("`{name}` could not be sent")).caused_by(error),
+    }
+}
+
+fn unanswered(name: &str) -> Error {
+    Error::new(ErrorKind::Timeout, format!("`{name}` was not answered within {} s", PATIENCE.as_secs()))
+}
+
+fn read(name: &str, reply: Envelope) -> Result<Bytes> {
+    let status = reply.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK);
+    if status.is_client_error() || status.is_server_error() {
+        let detail =
+            serde_json::from_slice::<Failure>(&reply.content).map_or_else(|_| "no reason was given".to_owned(), |failure| failure.detail);
+        return Err(Error::of_status(status, detail).context(format!("`{name}` failed")));
+    }
+    Ok(if reply.content.is_empty() { Bytes::from_static(b"null") } else { reply.content })
+}
+
+/// The answer that tells an error.
+pub(super) fn failure(error: &Error) -> Response {
+    let status = error.status();
+    let detail = if status.is_server_error() { error.kind().title().to_owned() } else { error.to_string() };
+    Response::json(&Failure { detail }).unwrap_or_default().with_status(status)
+}

@@ -1,0 +1,270 @@
+//! Takes what the broker delivers, and has it handled: in order within a key, once for each handler, and again if it may help.
+
+use super::{Broker, BrokerError, Consumer, Questions, Topics, lanes::Lanes, park};
+use crate::{
+    aggregate::EventMeta,
+    context::store_error,
+    error::{Error, Result},
+    handler::{Content, HandlerDef, Job, Kind, Once, Parts, PathSource, Request, Response, Runner, User},
+    message::{Envelope, MessageKind},
+    store::{Handled, Mark, StoreError, Unit},
+};
+use futures_util::future::{self, BoxFuture, FutureExt};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+/// When a message whose handler fails is tried again, and how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// How often a message is tried before it is put among the dead letters.
+    pub attempts: u32,
+    /// The pause after the first attempt. It doubles with each.
+    pub first_pause: Duration,
+    /// The longest pause.
+    pub longest_pause: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        RetryPolicy { attempts: 10, first_pause: Duration::from_millis(100), longest_pause: Duration::from_secs(30) }
+    }
+}
+
+impl RetryPolicy {
+    /// The pause after this attempt (from 1), with jitter that spreads what failed together.
+    pub(super) fn pause(&self, attempt: u32) -> Duration {
+        let full = self.first_pause.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(self.longest_pause);
+        full.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}
+
+/// How many handlers of messages run at once.
+const CONCURRENCY: usize = 256;
+
+/// Has the messages of one service handled.
+#[derive(Clone)]
+pub struct Dispatcher(Arc<State>);
+
+pub(super) struct State {
+    pub(super) runner: Runner,
+    pub(super) broker: Arc<dyn Broker>,
+    pub(super) topics: Topics,
+    pub(super) questions: Questions,
+    pub(super) policy: RetryPolicy,
+    pub(super) parked: park::Parked,
+    lanes: Lanes,
+    running: Semaphore,
+    stopping: watch::Sender<bool>,
+}
+
+impl Dispatcher {
+    /// A dispatcher for these handlers. Reads which keys are parked.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn new(runner: Runner, broker: Arc<dyn Broker>, topics: Topics, questions: Questions, policy: RetryPolicy) -> Result<Self> {
+        let parked = park::Parked::load(&runner.environment().store).await.map_err(store_error)?;
+        Ok(Dispatcher(Arc::new(State {
+            runner,
+            broker,
+            topics,
+            questions,
+            policy,
+            parked,
+            lanes: Lanes::new(),
+            running: Semaphore::new(CONCURRENCY),
+            stopping: watch::Sender::new(false),
+        })))
+    }
+
+    /// The operator's view of what could not be handled.
+    pub(super) fn state(&self) -> &Arc<State> {
+        &self.0
+    }
+
+    /// Stops trying what fails, and waits for what runs. What was not handled is delivered again at the next start.
+    pub async fn stop(&self) {
+        self.0.stopping.send_replace(true);
+        self.0.lanes.idle().await;
+    }
+}
+
+impl Consumer for Dispatcher {
+    fn deliver(&self, message: Envelope) -> BoxFuture<'static, Result<(), BrokerError>> {
+        if message.kind == MessageKind::Reply {
+            self.0.questions.answered(message);
+            return future::ready(Ok(())).boxed();
+        }
+        let handlers = self.0.topics.handlers(&message);
+        if handlers.is_empty() {
+            return future::ready(Ok(())).boxed();
+        }
+        let (done, wait) = oneshot::channel();
+        let lane = lane(&message);
+        let state = self.0.clone();
+        self.0.lanes.put(
+            lane,
+            Box::pin(async move {
+                let result = state.handle(&handlers, &message).await;
+                // Who delivered may have gone; then it is delivered again.
+                let _ = done.send(result);
+            }),
+        );
+        wait.map(|result| result.unwrap_or_else(|_| Err(stopping()))).boxed()
+    }
+}
+
+/// The lane of a message: that of its key on its topic, or one of its own.
+fn lane(message: &Envelope) -> String {
+    let key = message.key.clone().unwrap_or_else(|| message.id.to_string());
+    format!("{}/{key}", message.topic)
+}
+
+fn stopping() -> BrokerError {
+    BrokerError::Unavailable("the service is stopping".to_owned())
+}
+
+impl State {
+    async fn handle(&self, handlers: &[&'static HandlerDef], message: &Envelope) -> Result<(), BrokerError> {
+        for def in handlers {
+            self.handle_one(def, message).await?;
+        }
+        Ok(())
+    }
+
+    async fn handle_one(&self, def: &'static HandlerDef, message: &Envelope) -> Result<(), BrokerError> {
+        let key = lane(message);
+        let subscriber = def.subscriber();
+        if self.parked.holds(&subscriber, &key) {
+            return self.put_aside(def, message, "waits behind an earlier dead letter of its key", 0).await;
+        }
+        let mut attempt = 0;
+        loop {
+            if *self.stopping.borrow() {
+                return Err(stopping());
+            }
+            attempt += 1;
+            let started = Instant::now();
+            let result = {
+                // Taken for the attempt only: what waits for its next attempt keeps nobody from running.
+                let _permit = self.running.acquire().await;
+                self.attempt(def, message).await
+            };
+            let error = match result {
+                Ok(()) => {
+                    tracing::debug!(handler = def.function, name = message.name, correlation = %message.correlation, micros = started.elapsed().as_micros() as u64, "handled");
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            if !error.is_transient() || (attempt >= self.policy.attempts && !is_the_stores(&error)) {
+                return self.give_up(def, message, error, attempt).await;
+            }
+            tracing::warn!(handler = def.function, name = message.name, correlation = %message.correlation, attempt, error = error.chain(), "will be tried again");
+            self.pause(attempt).await;
+        }
+    }
+
+    async fn pause(&self, attempt: u32) {
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            () = tokio::time::sleep(self.policy.pause(attempt)) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    }
+
+    /// Runs the handler once. A command's answer is sent by its unit of work; a query has none, so its answer is sent from here.
+    async fn attempt(&self, def: &'static HandlerDef, message: &Envelope) -> Result<()> {
+        let once = match (def.kind, message.version) {
+            (Kind::Query, _) => None,
+            (_, Some(version)) => Some(Once::Version { key: lane(message), version }),
+            (_, None) => Some(Once::Key { key: message.id.to_string(), fingerprint: None }),
+        };
+        let reply_to = (def.kind != Kind::Query).then_some(message);
+        let answer = self.runner.run(Job { def, request: request(def, message), once, reply_to, resolves: None }).await?;
+        if def.kind == Kind::Query {
+            self.reply(message, &answer).await;
+        }
+        Ok(())
+    }
+
+    async fn reply(&self, message: &Envelope, answer: &Response) {
+        let now = self.runner.environment().clock.now();
+        let Some(reply) = message.reply(answer.status().as_u16(), answer.body().clone(), now) else { return };
+        if let Err(error) = self.broker.publish(reply).await {
+            tracing::warn!(name = message.name, correlation = %message.correlation, %error, "an answer could not be sent");
+        }
+    }
+
+    /// Who waits for the answer gets the error; otherwise it is the operator's.
+    async fn give_up(&self, def: &'static HandlerDef, message: &Envelope, error: Error, attempts: u32) -> Result<(), BrokerError> {
+        if message.reply_to.is_some() {
+            tracing::info!(handler = def.function, name = message.name, correlation = %message.correlation, error = error.chain(), "refused");
+            self.reply(message, &super::ask::failure(&error)).await;
+            return Ok(());
+        }
+        let cause = error.chain();
+        tracing::error!(handler = def.function, name = message.name, correlation = %message.correlation, attempts, error = cause, "put among the dead letters");
+        self.put_aside(def, message, &cause, attempts).await
+    }
+
+    /// Puts a message among the dead letters and marks it as handled, in one unit. The store may be down, so this is tried until the
+    /// service stops.
+    async fn put_aside(&self, def: &'static HandlerDef, message: &Envelope, cause: &str, attempts: u32) -> Result<(), BrokerError> {
+        let (subscriber, key) = (def.subscriber(), lane(message));
+        let handled = match message.version {
+            Some(version) => Handled::Version { key: key.clone(), version },
+            None => Handled::Message { key: message.id.to_string(), answer: park::unanswered() },
+        };
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let environment = self.runner.environment();
+            let mut unit = Unit::new(environment.clock.now(), message.cause());
+            unit.mark = Some(Mark { subscriber: subscriber.clone().into(), handled: handled.clone() });
+            unit.dead_letters.push(park::letter(&subscriber, &key, message, cause, attempts));
+            match environment.store.commit(unit).await {
+                Ok(_) | Err(StoreError::Duplicate { .. }) => {
+                    self.parked.park(subscriber, key);
+                    return Ok(());
+                }
+                Err(error) => tracing::error!(%error, "a dead letter could not be stored; will be tried again"),
+            }
+            self.pause(attempt).await;
+            if *self.stopping.borrow() {
+                return Err(stopping());
+            }
+        }
+    }
+}
+
+/// Whether it is the store that failed: no reason to give a message up.
+fn is_the_stores(error: &Error) -> bool {
+    error.downcast_ref::<StoreError>().is_some_and(|error| {
+        matches!(
+            error,
+            StoreError::Full(_) | StoreError::Locked(_) | StoreError::Unavailable(_) | StoreError::Closed | StoreError::Conflict { .. }
+        )
+    })
+}
+
+/// A message as a request for its handler.
+pub(super) fn request(def: &HandlerDef, message: &Envelope) -> Request {
+    let mut parts = Parts::new(message.id, message.correlation);
+    parts.user = message.user.clone().map_or_else(User::anonymous, User::new);
+    parts.content = if message.content.is_empty() { Content::None } else { Content::Json(message.content.clone()) };
+    parts.path = PathSource::Content(path_names(def));
+    if let (Some(aggregate), Some(uuid), Some(version)) = (&message.aggregate, message.uuid, message.version) {
+        parts.event = Some(EventMeta { aggregate: aggregate.clone(), uuid, version, at: message.occurred_at, name: message.name.clone() });
+    }
+    Request::new(parts)
+}
+
+/// The names of the route's parameters: a message brings them in its content.
+fn path_names(def: &HandlerDef) -> Vec<&'static str> {
+    let Some((_, path)) = def.routes.first() else { return Vec::new() };
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| name.trim_start_matches('*')).collect()
+}

@@ -1,0 +1,62 @@
+//! The broker of one process: it only passes on. What was not handled when the process ends is still in the store it came from, and
+//! is sent again.
+
+use super::{Broker, BrokerError, Consumer};
+use crate::message::{Envelope, MessageKind};
+use futures_util::future::{self, BoxFuture, FutureExt};
+use std::sync::{Arc, RwLock};
+
+/// Delivers within one process, to all services that share it. A message counts as taken when its receivers have handled it.
+#[derive(Default, Clone)]
+pub struct LocalBroker {
+    receivers: Arc<RwLock<Vec<Receiver>>>,
+}
+
+struct Receiver {
+    service: String,
+    topics: Vec<String>,
+    consumer: Arc<dyn Consumer>,
+}
+
+impl LocalBroker {
+    /// A broker without receivers.
+    pub fn new() -> Self {
+        LocalBroker::default()
+    }
+
+    fn receivers(&self, topic: &str) -> Vec<Arc<dyn Consumer>> {
+        let receivers = self.receivers.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        receivers.iter().filter(|receiver| receiver.topics.iter().any(|t| t == topic)).map(|receiver| receiver.consumer.clone()).collect()
+    }
+}
+
+impl Broker for LocalBroker {
+    fn describe(&self) -> String {
+        "local (in this process)".to_owned()
+    }
+
+    fn publish(&self, message: Envelope) -> BoxFuture<'static, Result<(), BrokerError>> {
+        let receivers = self.receivers(&message.topic);
+        match (&receivers[..], message.kind) {
+            ([], MessageKind::Request) => future::ready(Err(BrokerError::NoHandler(message.topic))).boxed(),
+            // An event that nobody listens to is no less a fact, and who asked may have gone.
+            ([], _) => future::ready(Ok(())).boxed(),
+            ([receiver], _) => receiver.deliver(message),
+            (receivers, _) => {
+                let deliveries: Vec<_> = receivers.iter().map(|receiver| receiver.deliver(message.clone())).collect();
+                future::try_join_all(deliveries).map(|all| all.map(|_| ())).boxed()
+            }
+        }
+    }
+
+    fn subscribe(&self, service: &str, topics: Vec<String>, consumer: Arc<dyn Consumer>) -> BoxFuture<'_, Result<(), BrokerError>> {
+        let receiver = Receiver { service: service.to_owned(), topics, consumer };
+        self.receivers.write().unwrap_or_else(|poisoned| poisoned.into_inner()).push(receiver);
+        future::ready(Ok(())).boxed()
+    }
+
+    fn unsubscribe(&self, service: &str) -> BoxFuture<'_, ()> {
+        self.receivers.write().unwrap_or_else(|poisoned| poisoned.into_inner()).retain(|receiver| receiver.service != service);
+        future::ready(()).boxed()
+    }
+}

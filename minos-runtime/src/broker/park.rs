@@ -1,0 +1,173 @@
+//! What could not be handled: put aside with its cause, and with what comes after it of the same key, until the operator decides.
+
+use super::{Dispatcher, consume};
+use crate::{
+    context::store_error,
+    error::{Error, Result},
+    handler::{HandlerDef, Job, Kind, Response},
+    message::Envelope,
+    store::{DeadLetter, NewDeadLetter, SharedStore, StoreResult, Unit},
+};
+use http::StatusCode;
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard},
+};
+
+const PAGE: usize = 500;
+
+/// The keys that are parked, each with its subscriber: a copy of what the store's dead letters say.
+pub(super) struct Parked {
+    keys: Mutex<HashSet<(String, String)>>,
+    /// Replays take turns, so that none handles what another one is handling.
+    replaying: tokio::sync::Mutex<()>,
+}
+
+impl Parked {
+    pub(super) async fn load(store: &SharedStore) -> StoreResult<Self> {
+        let (mut keys, mut after) = (HashSet::new(), 0);
+        loop {
+            let page = store.dead_letters(after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(Parked { keys: Mutex::new(keys), replaying: tokio::sync::Mutex::default() }) };
+            after = last.id;
+            keys.extend(page.into_iter().map(|DeadLetter { letter, .. }| (letter.subscriber, letter.key)));
+        }
+    }
+
+    fn keys(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
+        self.keys.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Whether messages of this key wait.
+    pub(super) fn holds(&self, subscriber: &str, key: &str) -> bool {
+        let keys = self.keys();
+        !keys.is_empty() && keys.contains(&(subscriber.to_owned(), key.to_owned()))
+    }
+
+    pub(super) fn park(&self, subscriber: String, key: String) {
+        self.keys().insert((subscriber, key));
+    }
+
+    fn release(&self, subscriber: &str, key: &str) {
+        self.keys().remove(&(subscriber.to_owned(), key.to_owned()));
+    }
+}
+
+pub(super) fn letter(subscriber: &str, key: &str, message: &Envelope, cause: &str, attempts: u32) -> NewDeadLetter {
+    NewDeadLetter {
+        subscriber: subscriber.to_owned(),
+        key: key.to_owned(),
+        topic: message.topic.clone(),
+        headers: message.headers(),
+        content: message.content.to_vec(),
+        cause: cause.to_owned(),
+        attempts,
+    }
+}
+
+/// What a repetition of a dead letter is answered: nothing, by nobody.
+pub(super) fn unanswered() -> String {
+    Response::new(StatusCode::INTERNAL_SERVER_ERROR).store(None).unwrap_or_default()
+}
+
+/// The operator's hands on what a service could not handle.
+#[derive(Clone)]
+pub struct DeadLetters {
+    dispatcher: Dispatcher,
+}
+
+impl DeadLetters {
+    /// The dead letters of a service.
+    pub fn new(dispatcher: Dispatcher) -> Self {
+        DeadLetters { dispatcher }
+    }
+
+    fn store(&self) -> &SharedStore {
+        &self.dispatcher.state().runner.environment().store
+    }
+
+    /// All dead letters, oldest first.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn list(&self) -> Result<Vec<DeadLetter>> {
+        let mut all: Vec<DeadLetter> = Vec::new();
+        loop {
+            let page = self.store().dead_letters(all.last().map_or(0, |letter| letter.id), PAGE).await.map_err(store_error)?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    /// Handles a dead letter and what waits behind it, in order, and then lets the key flow again. Returns how many were handled.
+    ///
+    /// # Errors
+    /// The error of the first that fails again. It and the rest stay where they are.
+    pub async fn replay(&self, id: u64) -> Result<usize> {
+        let (subscriber, key) = self.place(id).await?;
+        let state = self.dispatcher.state();
+        let _turn = state.parked.replaying.lock().await;
+        let def = self.handler(&subscriber)?;
+        let mut handled = 0;
+        // Others may come in behind while these are handled: until there are none, the key stays parked.
+        loop {
+            let waiting = self.of_key(&subscriber, &key).await?;
+            if waiting.is_empty() {
+                state.parked.release(&subscriber, &key);
+                return Ok(handled);
+            }
+            for letter in waiting {
+                let NewDeadLetter { topic, headers, content, .. } = letter.letter;
+                let message = Envelope::of_parts(&headers, topic, None, content.into())?;
+                // The mark says already that it was handled: here it is the dead letter itself that makes it happen once.
+                let job = Job { def, request: consume::request(def, &message), once: None, reply_to: None, resolves: Some(letter.id) };
+                state.runner.run(job).await?;
+                handled += 1;
+            }
+        }
+    }
+
+    /// Drops a dead letter for good. The key flows again when nothing of it is left.
+    ///
+    /// # Errors
+    /// If there is none of this number, or the store does not answer.
+    pub async fn discard(&self, id: u64) -> Result<()> {
+        let (subscriber, key) = self.place(id).await?;
+        let environment = self.dispatcher.state().runner.environment();
+        let cause = crate::store::Cause { correlation: uuid::Uuid::nil(), causation: uuid::Uuid::nil(), user: None };
+        let mut unit = Unit::new(environment.clock.now(), cause);
+        unit.resolved.push(id);
+        self.store().commit(unit).await.map_err(store_error)?;
+        if self.of_key(&subscriber, &key).await?.is_empty() {
+            self.dispatcher.state().parked.release(&subscriber, &key);
+        }
+        Ok(())
+    }
+
+    async fn place(&self, id: u64) -> Result<(String, String)> {
+        let found = self.store().dead_letters(id.saturating_sub(1), 1).await.map_err(store_error)?;
+        match found.into_iter().find(|letter| letter.id == id) {
+            Some(letter) => Ok((letter.letter.subscriber, letter.letter.key)),
+            None => Err(Error::not_found(format!("there is no dead letter {id}"))),
+        }
+    }
+
+    async fn of_key(&self, subscriber: &str, key: &str) -> Result<Vec<DeadLetter>> {
+        Ok(self.list().await?.into_iter().filter(|letter| letter.letter.subscriber == subscriber && letter.letter.key == key).collect())
+    }
+
+    fn handler(&self, subscriber: &str) -> Result<&'static HandlerDef> {
+        let topics = &self.dispatcher.state().topics;
+        let events = topics.subscriptions().map(|subscription| subscription.def);
+        let requests = topics.requests().map(|(_, def)| def).filter(|def| def.kind == Kind::Command);
+        let mut known = HashSet::new();
+        let found = events.chain(requests).find(|def| known.insert(def.subscriber()) && def.subscriber() == subscriber);
+        found.ok_or_else(|| {
+            Error::not_found(format!(
+                "the service has no handler `{subscriber}` any more: discard the dead letter, or bring the handler back under this name"
+            ))
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! Handlers that run on a schedule.
+
+mod cron;
+
+pub use cron::Schedule;
+
+use crate::{
+    error::Result,
+    handler::{HandlerDef, Job, Kind, Once, Parts, Request, Runner},
+};
+use jiff::Timestamp;
+use std::time::Duration;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// The clock may be set while a handler waits for its time, so it looks again at least this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// The `#[periodic]` handlers of a service.
+pub struct Periodic {
+    entries: Vec<(Schedule, &'static HandlerDef)>,
+}
+
+impl Periodic {
+    /// Reads the schedules of these handlers.
+    ///
+    /// # Errors
+    /// Schedules that cannot be read, each as a sentence for the operator.
+    pub fn of(defs: &[&'static HandlerDef]) -> Result<Self, Vec<String>> {
+        let (mut entries, mut wrong) = (Vec::new(), Vec::new());
+        for def in defs.iter().filter(|def| def.kind == Kind::Periodic) {
+            for name in def.names {
+                match Schedule::parse(name) {
+                    Ok(schedule) => entries.push((schedule, *def)),
+                    Err(why) => wrong.push(format!("the schedule `{name}` of `{}` at {} cannot be read: {why}", def.function, def.place())),
+                }
+            }
+        }
+        if wrong.is_empty() { Ok(Periodic { entries }) } else { Err(wrong) }
+    }
+
+    /// All schedules, with their handlers.
+    pub fn entries(&self) -> impl Iterator<Item = (&Schedule, &'static HandlerDef)> {
+        self.entries.iter().map(|(schedule, def)| (schedule, *def))
+    }
+
+    /// Runs the handlers when it is their time, until `stop` says so; then waits for those that run.
+    pub async fn run(self, runner: Runner, stop: watch::Receiver<bool>) {
+        let all = self.entries.into_iter().map(|(schedule, def)| run_one(schedule, def, runner.clone(), stop.clone()));
+        futures_util::future::join_all(all).await;
+    }
+}
+
+async fn run_one(schedule: Schedule, def: &'static HandlerDef, runner: Runner, mut stop: watch::Receiver<bool>) {
+    let clock = runner.environment().clock.clone();
+    let mut last = clock.now();
+    while let Some(next) = schedule.next_after(last) {
+        loop {
+            let now = clock.now();
+            if now >= next {
+                break;
+            }
+            let left = Duration::try_from(next.duration_since(now)).unwrap_or_default();
+            tokio::select! {
+                () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+        fire(&schedule, def, &runner, next).await;
+        // What was missed meanwhile, because the handler took long or the machine slept, is not made up for.
+        last = clock.now().max(next);
+    }
+}
+
+/// Runs a handler for one point of its schedule. That it ran is marked by the point, so another process of the service does not run it
+/// again.
+async fn fire(schedule: &Schedule, def: &'static HandlerDef, runner: &Runner, at: Timestamp) {
+    let id = Uuid::now_v7();
+    let version = u64::try_from(at.as_second()).unwrap_or_default();
+    let once = Some(Once::Version { key: format!("schedule {}", schedule.text()), version });
+    let request = Request::new(Parts::new(id, id));
+    match runner.run(Job { def, request, once, reply_to: None, resolves: None }).await {
+        Ok(_) => tracing::debug!(handler = def.function, schedule = schedule.text(), "ran"),
+        Err(error) => {
+            tracing::error!(handler = def.function, schedule = schedule.text(), correlation = %id, error = error.chain(), "failed; it runs again at its next time")
+        }
+    }
+}
