@@ -3,6 +3,7 @@
 pub mod aggregate;
 pub mod broker;
 pub mod clock;
+pub mod config;
 pub mod context;
 mod error;
 pub mod handler;
@@ -12,8 +13,10 @@ pub mod message;
 pub mod private;
 pub mod schedule;
 pub mod store;
+mod telemetry;
 
 pub use aggregate::{Aggregate, AggregateRef, Event, Recorded, Ref, Root};
+pub use config::Config;
 pub use context::Context;
 pub use error::{Error, ErrorKind, ProblemDef, Result, ResultExt};
 pub use handler::{Headers, Path, Query, Response, User};

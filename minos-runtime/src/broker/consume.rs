@@ -80,7 +80,11 @@ impl Dispatcher {
         })))
     }
 
-    /// The operator's view of what could not be handled.
+    /// What the service listens to.
+    pub fn topics(&self) -> &Topics {
+        &self.0.topics
+    }
+
     pub(super) fn state(&self) -> &Arc<State> {
         &self.0
     }

@@ -13,7 +13,6 @@ pub struct LocalBroker {
 }
 
 struct Receiver {
-    service: String,
     topics: Vec<String>,
     consumer: Arc<dyn Consumer>,
 }
@@ -49,14 +48,9 @@ impl Broker for LocalBroker {
         }
     }
 
-    fn subscribe(&self, service: &str, topics: Vec<String>, consumer: Arc<dyn Consumer>) -> BoxFuture<'_, Result<(), BrokerError>> {
-        let receiver = Receiver { service: service.to_owned(), topics, consumer };
+    fn subscribe(&self, _service: &str, topics: Vec<String>, consumer: Arc<dyn Consumer>) -> BoxFuture<'_, Result<(), BrokerError>> {
+        let receiver = Receiver { topics, consumer };
         self.receivers.write().unwrap_or_else(|poisoned| poisoned.into_inner()).push(receiver);
         future::ready(Ok(())).boxed()
-    }
-
-    fn unsubscribe(&self, service: &str) -> BoxFuture<'_, ()> {
-        self.receivers.write().unwrap_or_else(|poisoned| poisoned.into_inner()).retain(|receiver| receiver.service != service);
-        future::ready(()).boxed()
     }
 }

@@ -55,7 +55,4 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Delivers the messages of these topics to a service.
     fn subscribe(&self, service: &str, topics: Vec<String>, consumer: Arc<dyn Consumer>) -> BoxFuture<'_, Result<(), BrokerError>>;
-
-    /// Delivers nothing more to a service.
-    fn unsubscribe(&self, service: &str) -> BoxFuture<'_, ()>;
 }

@@ -1,0 +1,290 @@
+//! The configuration: `minos.toml`, and the environment over it.
+
+mod env;
+mod units;
+
+use crate::error::{Error, Result};
+use serde::Deserialize;
+use std::{net::SocketAddr, path::Path, time::Duration};
+use toml::Table;
+use units::{duration, number, size};
+
+/// The configuration of a service. Every key of the file can be overridden by the environment variable `MINOS_<SECTION>_<KEY>`, such as
+/// `MINOS_HTTP_ADDR`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+#[derive(Default)]
+pub struct Config {
+    /// `[service]`
+    pub service: ServiceConfig,
+    /// `[http]`
+    pub http: HttpConfig,
+    /// `[store]`
+    pub store: StoreConfig,
+    /// `[broker]`
+    pub broker: BrokerConfig,
+    /// `[log]`
+    pub log: LogConfig,
+}
+
+/// `[service]`: who this is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ServiceConfig {
+    /// The service's name: in topics, logs, and the name of the default database. Required.
+    pub name: String,
+}
+
+/// `[http]`: the way in for people and other programs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct HttpConfig {
+    /// Where to listen; port 0 takes a free one. Default `127.0.0.1:8080`.
+    pub addr: SocketAddr,
+    /// The longest body of a request, in bytes. Default `"1MiB"`.
+    #[serde(deserialize_with = "size")]
+    pub max_body: usize,
+    /// How long the headers of a request may take, and how long a connection may be idle. Default `"10s"`.
+    #[serde(deserialize_with = "duration")]
+    pub header_timeout: Duration,
+    /// How long the body of a request may take. Default `"15s"`.
+    #[serde(deserialize_with = "duration")]
+    pub body_timeout: Duration,
+    /// How long a request may take in all. Default `"30s"`.
+    #[serde(deserialize_with = "duration")]
+    pub request_timeout: Duration,
+    /// How many connections are open at once; more wait to be accepted. Default `10000`.
+    #[serde(deserialize_with = "number")]
+    pub max_connections: usize,
+    /// How long requests may go on after the service was told to stop. Default `"10s"`.
+    #[serde(deserialize_with = "duration")]
+    pub drain_timeout: Duration,
+    /// How long the answer to an `Idempotency-Key` is kept. Default `"7d"`.
+    #[serde(deserialize_with = "duration")]
+    pub keep_answers: Duration,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        HttpConfig {
+            addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            max_body: 1024 * 1024,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(15),
+            request_timeout: Duration::from_secs(30),
+            max_connections: 10_000,
+            drain_timeout: Duration::from_secs(10),
+            keep_answers: Duration::from_secs(7 * 24 * 60 * 60),
+        }
+    }
+}
+
+/// `[store]`: where everything is kept.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct StoreConfig {
+    /// `sqlite://file.db`, or `memory:`. Default: `sqlite://<service>.db`.
+    pub url: String,
+}
+
+/// `[broker]`: the way to other services.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct BrokerConfig {
+    /// `local:`, for services in one process. The default.
+    pub url: String,
+    /// How often a message is tried before it is put among the dead letters. Default `10`.
+    #[serde(deserialize_with = "number")]
+    pub attempts: usize,
+    /// The pause after the first attempt; it doubles with each. Default `"100ms"`.
+    #[serde(deserialize_with = "duration")]
+    pub first_pause: Duration,
+    /// The longest pause. Default `"30s"`.
+    #[serde(deserialize_with = "duration")]
+    pub longest_pause: Duration,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        BrokerConfig {
+            url: LOCAL.to_owned(),
+            attempts: 10,
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(30),
+        }
+    }
+}
+
+/// `[log]`: what is told on standard error.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct LogConfig {
+    /// `"text"` for people (the default), `"json"` for machines.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info` (the default), `debug` or `trace`, for all or by module: `"info,shop::orders=debug"`.
+    pub level: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One readable line.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+const LOCAL: &str = "local:";
+
+/// What a file has to say at least.
+const SMALLEST: &str = "[service]\nname = \"foo\"";
+
+impl Config {
+    /// Reads this file, and the environment over it.
+    ///
+    /// # Errors
+    /// If the file is not there, or a key or value makes no sense; the error names the file, the line and the key.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let name = path.display().to_string();
+        let vars = std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+        Config::read(&text, &name, vars)
+    }
+
+    /// Reads the text of a file, without the environment.
+    ///
+    /// # Errors
+    /// As [`load`](Config::load).
+    pub fn parse(text: &str) -> Result<Self> {
+        Config::read(text, "the configuration", [])
+    }
+
+    fn read(text: &str, name: &str, vars: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        // Read once as it is, so that mistakes are told with their line.
+        toml::from_str::<Config>(text).map_err(|error| misread(text, name, &error))?;
+        let mut table: Table = text.parse().map_err(|error| misread(text, name, &error))?;
+        env::apply(&mut table, vars)?;
+        let config: Config = table.try_into().map_err(|error| Error::invalid(format!("{name}: {error}")))?;
+        config.complete(name)
+    }
+
+    /// What has no default, and defaults that depend on other keys.
+    fn complete(mut self, name: &str) -> Result<Self> {
+        if self.service.name.is_empty() {
+            return Err(Error::invalid(format!("{name} does not say who this is: it needs `{}`", SMALLEST.replace('\n', " "))));
+        }
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if !self.service.name.chars().all(fits) {
+            let message = format!(
+                "{name}: `service.name` is `{}`; it is a part of topics and file names, so letters, digits, `-`, `_` and `.` only",
+                self.service.name
+            );
+            return Err(Error::invalid(message));
+        }
+        if self.store.url.is_empty() {
+            self.store.url = format!("sqlite://{}.db", self.service.name);
+        }
+        if self.broker.url != LOCAL {
+            let scheme = self.broker.url.split(':').next().unwrap_or_default();
+            return Err(Error::invalid(format!("{name}: this build has no broker for `{scheme}:` URLs; it has `{LOCAL}`")));
+        }
+        if self.broker.attempts == 0 || self.http.max_connections == 0 {
+            return Err(Error::invalid(format!("{name}: `broker.attempts` and `http.max_connections` are at least 1")));
+        }
+        Ok(self)
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    let name = path.display();
+    let message = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            let directory = std::env::current_dir().map(|directory| directory.display().to_string()).unwrap_or_default();
+            format!("there is no {name} in {directory}: create one, with at least `{}`", SMALLEST.replace('\n', " "))
+        }
+        _ => format!("{name} cannot be read: {error}"),
+    };
+    Error::invalid(message)
+}
+
+/// A mistake in the file, on one line: `minos.toml:4: unknown field `adr`, expected `addr``.
+fn misread(text: &str, name: &str, error: &toml::de::Error) -> Error {
+    let line = error.span().map(|span| 1 + text.get(..span.start).unwrap_or_default().matches('\n').count());
+    let place = line.map_or_else(|| name.to_owned(), |line| format!("{name}:{line}"));
+    let shown = line.and_then(|line| text.lines().nth(line - 1)).map(|line| format!(" in `{}`", line.trim())).unwrap_or_default();
+    Error::invalid(format!("{place}: {}{shown}", error.message()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(text: &str) -> String {
+        Config::parse(text).unwrap_err().to_string()
+    }
+
+    fn with(text: &str, vars: &[(&str, &str)]) -> Result<Config> {
+        Config::read(text, "minos.toml", vars.iter().map(|(key, value)| (key.to_string(), value.to_string())))
+    }
+
+    #[test]
+    fn a_name_is_enough() {
+        let config = Config::parse("[service]\nname = \"foo\"").unwrap();
+        assert_eq!(config.store.url, "sqlite://foo.db");
+        assert_eq!(config.http.addr.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.http.max_body, 1_048_576);
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_line() {
+        let text = "[service]\nname = \"foo\"\n[http]\nadr = \"127.0.0.1:1\"";
+        assert!(wrong(text).starts_with("the configuration:4: unknown field `adr`, expected one of `addr`"), "{}", wrong(text));
+        let text = "[service]\nname = \"foo\"\n[http]\nrequest_timeout = \"30\"";
+        assert_eq!(
+            wrong(text),
+            "the configuration:4: `30` is no duration: write \"30s\", \"5m\", \"500ms\", \"2h\" or \"7d\" in `request_timeout = \"30\"`"
+        );
+        assert!(wrong("[http]\nmax_body = \"1MiB\"").contains("does not say who this is"));
+        assert!(wrong("[service]\nname = \"foo\"\n[auth]\nsecret = \"x\"").contains("unknown field `auth`"));
+        assert!(wrong("[service]\nname = \"a/b\"").contains("letters, digits"));
+        assert!(wrong("[service]\nname = \"foo\"\n[broker]\nurl = \"kafka://x:1\"").contains("no broker for `kafka:`"));
+        assert!(wrong("[service\nname").contains("the configuration:1:"));
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let text = "[service]\nname = \"foo\"\n[http]\naddr = \"127.0.0.1:1\"";
+        let config = with(
+            text,
+            &[("MINOS_HTTP_ADDR", "127.0.0.1:2"), ("MINOS_STORE_URL", "memory:"), ("MINOS_HTTP_MAX_CONNECTIONS", "5"), ("HOME", "/")],
+        )
+        .unwrap();
+        assert_eq!(config.http.addr.port(), 2);
+        assert_eq!(config.store.url, "memory:");
+        assert_eq!(config.http.max_connections, 5);
+        assert_eq!(with("", &[("MINOS_SERVICE_NAME", "bar")]).unwrap().service.name, "bar");
+    }
+
+    #[test]
+    fn a_mistake_in_the_environment_names_the_variable() {
+        let text = "[service]\nname = \"foo\"";
+        let error = with(text, &[("MINOS_HTTP_ADDR", "here")]).unwrap_err().to_string();
+        assert!(error.starts_with("MINOS_HTTP_ADDR=`here`: "), "{error}");
+        let error = with(text, &[("MINOS_HTTP_ADRR", "127.0.0.1:1")]).unwrap_err().to_string();
+        assert_eq!(error, "MINOS_HTTP_ADRR is no key of the configuration: did you mean MINOS_HTTP_ADDR?");
+    }
+}

@@ -1,0 +1,56 @@
+//! Durations and sizes, with their units.
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Unexpected},
+};
+use std::time::Duration;
+
+/// A number, or its text: the environment knows only text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Number(i64),
+    Text(String),
+}
+
+/// A whole number.
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let number = match Scalar::deserialize(deserializer)? {
+        Scalar::Number(number) => number,
+        Scalar::Text(text) => text.trim().parse().map_err(|_| D::Error::invalid_value(Unexpected::Str(&text), &"a whole number"))?,
+    };
+    usize::try_from(number).map_err(|_| D::Error::invalid_value(Unexpected::Signed(number), &"a whole number from 0"))
+}
+
+/// `"30s"`.
+pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = match Scalar::deserialize(deserializer)? {
+        Scalar::Text(text) => text,
+        Scalar::Number(number) => number.to_string(),
+    };
+    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    let millis = with_unit(&text, &units).filter(|millis| *millis > 0);
+    millis
+        .map(Duration::from_millis)
+        .ok_or_else(|| D::Error::custom(format!("`{text}` is no duration: write \"30s\", \"5m\", \"500ms\", \"2h\" or \"7d\"")))
+}
+
+/// `"1MiB"`, or a number of bytes.
+pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let text = match Scalar::deserialize(deserializer)? {
+        Scalar::Text(text) => text,
+        Scalar::Number(number) => format!("{number}B"),
+    };
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)];
+    let bytes = with_unit(&text, &units).and_then(|bytes| usize::try_from(bytes).ok());
+    bytes.ok_or_else(|| D::Error::custom(format!("`{text}` is no size: write \"64KiB\", \"1MiB\" or a number of bytes")))
+}
+
+/// A number with one of these units; the unit is what follows the digits.
+fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.trim().find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.trim().split_at(digits);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim_start())?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}

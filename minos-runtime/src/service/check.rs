@@ -1,0 +1,81 @@
+//! What the macros cannot see, because they see one function at a time: checked when the service starts, and told with both places.
+
+use crate::{
+    aggregate::{AggregateDef, EventDef},
+    broker::{Subscription, Topics},
+    handler::HandlerDef,
+    message::EventName,
+};
+use std::collections::BTreeMap;
+
+/// Aggregates of one name in one service would share their streams.
+pub(super) fn aggregates(belongs: impl Fn(&str) -> bool) -> Vec<String> {
+    let (mut wrong, mut known) = (Vec::new(), BTreeMap::<&str, &AggregateDef>::new());
+    for def in inventory::iter::<AggregateDef>.into_iter().filter(|def| belongs(def.module)) {
+        if let Some(other) = known.insert(def.name, def) {
+            wrong.push(format!(
+                "two aggregates named `{}`, at {}:{} and {}:{}: the name is the name of their streams, so rename one",
+                def.name, other.file, other.line, def.file, def.line
+            ));
+        }
+    }
+    wrong
+}
+
+/// Events that nobody in this process can send: with the local broker, they would never come.
+pub(super) fn undeliverable(topics: &Topics) -> Vec<String> {
+    topics.subscriptions().filter_map(|subscription| why_not(subscription).map(|why| told(subscription, &why))).collect()
+}
+
+fn told(subscription: &Subscription, why: &str) -> String {
+    let Subscription { event, def } = subscription;
+    let name = match event.field {
+        Some(field) => format!("{}.{field}", event.event),
+        None => event.event.to_owned(),
+    };
+    format!("nothing can deliver `{name}` to `{}` at {}: {why}", def.function, def.place())
+}
+
+fn why_not(subscription: &Subscription) -> Option<String> {
+    let EventName { aggregate, event, field } = subscription.event;
+    let Some(def) = inventory::iter::<AggregateDef>.into_iter().find(|def| def.name == aggregate) else {
+        let known: Vec<_> = inventory::iter::<AggregateDef>.into_iter().map(|def| def.name).collect();
+        return Some(format!("there is no aggregate `{aggregate}` in this process; there are {}", list(&known)));
+    };
+    if let Some(field) = field {
+        let known = def.fields.is_empty() || def.fields.contains(&field);
+        return (!known).then(|| format!("`{aggregate}` at {}:{} has no field `{field}`; it has {}", def.file, def.line, list(def.fields)));
+    }
+    let own = ["Created", "Updated", "Deleted"].iter().any(|suffix| event.strip_suffix(suffix) == Some(aggregate));
+    let events: Vec<_> = inventory::iter::<EventDef>.into_iter().filter(|def| def.aggregate == aggregate).map(|def| def.name).collect();
+    (!own && !events.contains(&event)).then(|| format!("`{aggregate}` at {}:{} has no event `{event}`; it has {}", def.file, def.line, list(&events)))
+}
+
+fn list(names: &[&str]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let mut names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.sort();
+    names.dedup();
+    names.join(", ")
+}
+
+/// Topics that two services of one process claim: a request goes to one of them only.
+pub(super) fn shared_topics(services: &[(&str, &Topics)]) -> Vec<String> {
+    let (mut wrong, mut known) = (Vec::new(), BTreeMap::<&str, (&str, &'static HandlerDef)>::new());
+    for (service, topics) in services {
+        for (topic, def) in topics.requests() {
+            if let Some((other, first)) = known.insert(topic, (service, def)) {
+                wrong.push(format!(
+                    "two services of this process handle the topic `{topic}`: `{other}` with `{}` at {} and `{service}` with `{}` at {}",
+                    first.function,
+                    first.place(),
+                    def.function,
+                    def.place()
+                ));
+            }
+        }
+    }
+    wrong
+}

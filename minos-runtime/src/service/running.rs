@@ -1,0 +1,148 @@
+//! A running service, and how it stops: it takes nothing new, finishes what it has begun, and gives everything back.
+
+use crate::{
+    broker::{DeadLetters, Dispatcher},
+    error::{Error, Result},
+    health::Health,
+    store::SharedStore,
+};
+use std::{future::Future, net::SocketAddr};
+use tokio::{sync::watch, task::JoinHandle};
+
+/// A service that runs in the background of this program, until it is [stopped](Running::stop) or dropped with its runtime.
+#[must_use = "stop it, or its last work is finished only at the next start"]
+pub struct Running {
+    pub(super) name: String,
+    pub(super) addr: SocketAddr,
+    pub(super) store: SharedStore,
+    pub(super) health: Health,
+    pub(super) dispatcher: Dispatcher,
+    pub(super) ways_in: Tasks,
+    pub(super) relay: Tasks,
+    pub(super) housekeeping: Tasks,
+}
+
+/// Tasks that end when they are told to.
+pub(super) struct Tasks {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Tasks {
+    pub(super) fn new() -> Self {
+        Tasks { stop: watch::Sender::new(false), tasks: Vec::new() }
+    }
+
+    /// Starts a task, which gets the word when it is time to end.
+    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(&mut self, task: impl FnOnce(watch::Receiver<bool>) -> F) {
+        self.tasks.push(tokio::spawn(task(self.stop.subscribe())));
+    }
+
+    async fn stop(&mut self) {
+        self.stop.send_replace(true);
+        for task in self.tasks.drain(..) {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a part of the service did not end well");
+            }
+        }
+    }
+}
+
+impl Running {
+    /// The address on which it answers by HTTP.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Whether its parts work.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Its store, for tests and tools.
+    pub fn store(&self) -> &SharedStore {
+        &self.store
+    }
+
+    /// What it could not handle.
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.dispatcher.clone())
+    }
+
+    /// Stops it: no new requests, what runs is finished, what was not sent is sent at the next start.
+    pub async fn stop(self) {
+        stop_all(vec![self]).await;
+    }
+}
+
+/// Stops services that may send each other messages: first nothing comes in, then what is under way arrives, then the handlers end.
+pub(super) async fn stop_all(mut all: Vec<Running>) {
+    for running in &mut all {
+        tracing::info!("{}: stopping", running.name);
+        running.ways_in.stop.send_replace(true);
+    }
+    for running in &mut all {
+        running.ways_in.stop().await;
+    }
+    for running in &mut all {
+        running.relay.stop().await;
+    }
+    for running in &mut all {
+        running.dispatcher.stop().await;
+        running.housekeeping.stop().await;
+        running.store.close().await;
+        tracing::info!("{}: stopped", running.name);
+    }
+}
+
+/// Ends when the program is told to stop. A second signal ends the program at once.
+pub(super) fn signals() -> Result<impl Future<Output = ()>> {
+    let mut first = Signals::new()?;
+    Ok(async move {
+        first.next().await;
+        tokio::spawn(async move {
+            first.next().await;
+            tracing::warn!("told to stop twice: ending at once");
+            std::process::exit(130);
+        });
+    })
+}
+
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| signal(kind).map_err(|error| Error::from(error).context("signals cannot be received"));
+        Ok(Signals { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Signals)
+    }
+
+    async fn next(&mut self) {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::error!(%error, "Ctrl-C cannot be received");
+            std::future::pending::<()>().await;
+        }
+    }
+}

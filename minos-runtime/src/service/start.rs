@@ -1,0 +1,180 @@
+//! The order of the start: check everything, open what is needed, listen to others, then speak.
+
+use super::{
+    Ownership, Service,
+    banner::Banner,
+    check,
+    running::{Running, Tasks},
+};
+use crate::{
+    broker::{Broker, Dispatcher, LocalBroker, Questions, Relay, Topics},
+    clock::{self, Clock},
+    config::Config,
+    context::Environment,
+    error::{Error, Result},
+    handler::{HandlerDef, Runner},
+    health::Health,
+    http::{App, Routes, Server},
+    schedule::Periodic,
+    store::{self, SharedStore},
+    telemetry,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+/// The name of the store in [`Health`].
+const STORE: &str = "store";
+/// How often the store is asked whether it still works.
+const PING: Duration = Duration::from_secs(2);
+/// How often answers that nobody will ask for again are removed.
+const FORGET: Duration = Duration::from_secs(600);
+
+/// What the handlers of one service ask for, read and checked.
+struct Plan {
+    defs: Vec<&'static HandlerDef>,
+    routes: Routes,
+    topics: Topics,
+    periodic: Periodic,
+}
+
+/// A service that listens, and does not speak yet.
+struct Ready {
+    config: Config,
+    periodic: Periodic,
+    runner: Runner,
+    dispatcher: Dispatcher,
+    broker: Arc<dyn Broker>,
+    health: Health,
+    server: Server,
+}
+
+pub(super) async fn start_all(services: Vec<Service>) -> Result<Vec<Running>> {
+    if let Some(first) = services.first() {
+        telemetry::init(&first.config.log);
+    }
+    let plans = plan(&services)?;
+    let local = LocalBroker::new();
+    let mut ready = Vec::with_capacity(services.len());
+    for (service, plan) in services.into_iter().zip(plans) {
+        let name = service.config.service.name.clone();
+        ready.push(prepare(service, plan, &local).await.map_err(|error| error.context(format!("`{name}` cannot start")))?);
+    }
+    // All listen before the first one speaks: an event that comes too early for a listener would be lost to it.
+    Ok(ready.into_iter().map(begin).collect())
+}
+
+/// Reads what all handlers ask for. All that is wrong is told at once.
+fn plan(services: &[Service]) -> Result<Vec<Plan>> {
+    let ownership = Ownership { services };
+    let mut wrong = ownership.contested();
+    let mut plans = Vec::new();
+    for (n, service) in services.iter().enumerate() {
+        let defs = ownership.handlers(n);
+        wrong.extend(check::aggregates(|module| ownership.owner(module) == Some(n)));
+        let topics = collect(&mut wrong, Topics::of(&defs));
+        let routes = collect(&mut wrong, Routes::of(&defs));
+        let periodic = collect(&mut wrong, Periodic::of(&defs));
+        if let (Some(topics), true) = (&topics, is_local(&service.config)) {
+            wrong.extend(check::undeliverable(topics));
+        }
+        if let (Some(topics), Some(routes), Some(periodic)) = (topics, routes, periodic) {
+            plans.push(Plan { defs, routes, topics, periodic });
+        }
+    }
+    let shared: Vec<_> = services.iter().zip(&plans).filter(|(service, _)| is_local(&service.config)).map(|(service, plan)| (service.config.service.name.as_str(), &plan.topics)).collect();
+    wrong.extend(check::shared_topics(&shared));
+    match &wrong[..] {
+        [] => Ok(plans),
+        [one] => Err(Error::internal(one.clone())),
+        many => Err(Error::internal(format!("{} mistakes: ({})", many.len(), many.join("; (")))),
+    }
+}
+
+fn collect<T>(wrong: &mut Vec<String>, result: Result<T, Vec<String>>) -> Option<T> {
+    result.map_err(|mistakes| wrong.extend(mistakes)).ok()
+}
+
+fn is_local(config: &Config) -> bool {
+    config.broker.url == "local:"
+}
+
+async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Ready> {
+    let Service { config, resources, layers, .. } = service;
+    let Plan { defs, routes, topics, periodic } = plan;
+    let (clock, name) = (clock::system(), config.service.name.clone());
+    let health = Health::new(clock.clone());
+    let store = store::open(&config.store.url).await.map_err(|error| Error::unavailable(error.to_string()).caused_by(error))?;
+    health.expect(STORE, true);
+    health.succeeded(STORE);
+    let broker: Arc<dyn Broker> = Arc::new(local.clone());
+    let questions = Questions::new(&name, broker.clone());
+    let environment = Arc::new(Environment::new(name.clone(), store, clock, resources));
+    environment.set_courier(Arc::new(questions.clone()));
+    let runner = Runner::new(environment);
+    let heard = topics.names().map(str::to_owned).chain([questions.topic().to_owned()]).collect();
+    let dispatcher = Dispatcher::new(runner.clone(), broker.clone(), topics, questions, config.broker.retry()).await?;
+    broker.subscribe(&name, heard, Arc::new(dispatcher.clone())).await?;
+    let app = App::new(routes, runner.clone(), health.clone()).with_layers(layers);
+    let server = Server::bind(&config.http, app).await?;
+    let store = runner.environment().store.describe();
+    Banner { name: &name, store, broker: broker.describe(), http: server.local_addr(), defs: &defs, topics: dispatcher.topics(), periodic: &periodic }.tell();
+    Ok(Ready { config, periodic, runner, dispatcher, broker, health, server })
+}
+
+/// Sets everything going.
+fn begin(ready: Ready) -> Running {
+    let Ready { config, periodic, runner, dispatcher, broker, health, server } = ready;
+    let environment = runner.environment().clone();
+    let (store, clock) = (environment.store.clone(), environment.clock.clone());
+    let (mut ways_in, mut relay, mut housekeeping) = (Tasks::new(), Tasks::new(), Tasks::new());
+    let addr = server.local_addr();
+    ways_in.spawn(|stop| server.serve(told(stop)));
+    ways_in.spawn(|stop| periodic.run(runner, stop));
+    let messages = Relay::new(store.clone(), broker, clock.clone(), health.clone(), config.broker.retry());
+    relay.spawn(|stop| messages.run(stop));
+    housekeeping.spawn(|stop| ping(store.clone(), health.clone(), stop));
+    housekeeping.spawn(|stop| forget(store.clone(), clock, config.http.keep_answers, stop));
+    Running { name: environment.service.clone(), addr, store, health, dispatcher, ways_in, relay, housekeeping }
+}
+
+async fn told(mut stop: watch::Receiver<bool>) {
+    // The sender going away means the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Asks the store again and again whether it works, so that readiness says so before the next command finds out.
+async fn ping(store: SharedStore, health: Health, stop: watch::Receiver<bool>) {
+    every(PING, stop, async || match store.ping().await {
+        Ok(()) => {
+            if health.succeeded(STORE) {
+                tracing::info!("the store works again");
+            }
+        }
+        Err(error) => {
+            if health.failed(STORE, error.to_string()) {
+                tracing::error!(%error, "the service is not ready");
+            }
+        }
+    })
+    .await;
+}
+
+/// Removes answers to idempotency keys that are older than promised.
+async fn forget(store: SharedStore, clock: Arc<dyn Clock>, keep: Duration, stop: watch::Receiver<bool>) {
+    every(FORGET, stop, async || {
+        let Ok(before) = clock.now().checked_sub(keep) else { return };
+        if let Err(error) = store.forget_answers(before).await {
+            tracing::warn!(%error, "old answers could not be removed; will be tried again");
+        }
+    })
+    .await;
+}
+
+async fn every(pause: Duration, mut stop: watch::Receiver<bool>, work: impl AsyncFn()) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => work().await,
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The group commit in front of a database: what queued while the previous commit was under way goes next, as one transaction.
+//!
+//! There is no timer: an idle service commits at once, and a busy one commits many units with one flush.
+
+use super::{Committed, StoreError, StoreResult, Unit};
+use std::future::Future;
+use tokio::sync::{mpsc, oneshot};
+
+/// How many units may queue. Who comes later waits.
+const QUEUE: usize = 4096;
+/// How many units go into one transaction at most.
+const BATCH: usize = 512;
+
+/// Writes units to a database. There is one writer, and it is called by one task.
+pub(super) trait Writer {
+    /// Commits these units in one transaction. Units that are refused leave nothing behind, and the others are committed.
+    ///
+    /// # Errors
+    /// If nothing at all was committed.
+    fn commit(&mut self, units: &[Unit]) -> impl Future<Output = StoreResult<Vec<StoreResult<Committed>>>>;
+
+    /// Proves that a transaction is possible now.
+    fn ping(&mut self) -> impl Future<Output = StoreResult<()>>;
+
+    /// Anything else that only the writer can do.
+    fn forget_answers(&mut self, before: jiff::Timestamp) -> impl Future<Output = StoreResult<u64>>;
+}
+
+/// Work for the writer.
+enum Job {
+    Commit(Unit, oneshot::Sender<StoreResult<Committed>>),
+    Ping(oneshot::Sender<StoreResult<()>>),
+    Forget(jiff::Timestamp, oneshot::Sender<StoreResult<u64>>),
+    Close(oneshot::Sender<()>),
+}
+
+/// The queue before the writer.
+#[derive(Clone)]
+pub(super) struct Queue(mpsc::Sender<Job>);
+
+/// The other end of the queue.
+pub(super) struct Line(mpsc::Receiver<Job>);
+
+/// A queue and its other end.
+pub(super) fn queue() -> (Queue, Line) {
+    let (send, receive) = mpsc::channel(QUEUE);
+    (Queue(send), Line(receive))
+}
+
+impl Queue {
+    pub(super) async fn commit(&self, unit: Unit) -> StoreResult<Committed> {
+        self.ask(|answer| Job::Commit(unit, answer)).await?
+    }
+
+    pub(super) async fn ping(&self) -> StoreResult<()> {
+        self.ask(Job::Ping).await?
+    }
+
+    pub(super) async fn forget_answers(&self, before: jiff::Timestamp) -> StoreResult<u64> {
+        self.ask(|answer| Job::Forget(before, answer)).await?
+    }
+
+    /// Waits until all that was queued before is done, and the writer is gone.
+    pub(super) async fn close(&self) {
+        // If the writer is gone already, there is nothing to wait for.
+        let _ = self.ask(Job::Close).await;
+        self.0.closed().await;
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> StoreResult<T> {
+        let (answer, wait) = oneshot::channel();
+        self.0.send(job(answer)).await.map_err(|_| StoreError::Closed)?;
+        wait.await.map_err(|_| StoreError::Closed)
+    }
+}
+
+impl Line {
+    /// Serves the queue until it is closed.
+    pub(super) async fn serve(mut self, mut writer: impl Writer) {
+        let (mut jobs, mut units, mut answers) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        while self.0.recv_many(&mut jobs, BATCH).await > 0 {
+            let mut closing = Vec::new();
+            for job in jobs.drain(..) {
+                match job {
+                    Job::Commit(unit, answer) => {
+                        units.push(unit);
+                        answers.push(answer);
+                    }
+                    // Nobody may wait for the answer any more, here and below.
+                    Job::Ping(answer) => drop(answer.send(writer.ping().await)),
+                    Job::Forget(before, answer) => drop(answer.send(writer.forget_answers(before).await)),
+                    Job::Close(done) => closing.push(done),
+                }
+            }
+            if !units.is_empty() {
+                commit(&mut writer, &mut units, &mut answers).await;
+            }
+            if !closing.is_empty() {
+                // What is queued already is served; nothing more is taken.
+                self.0.close();
+                for done in closing {
+                    let _ = done.send(());
+                }
+            }
+        }
+    }
+}
+
+async fn commit(writer: &mut impl Writer, units: &mut Vec<Unit>, answers: &mut Vec<oneshot::Sender<StoreResult<Committed>>>) {
+    match writer.commit(units).await {
+        Ok(results) => {
+            for (answer, result) in answers.drain(..).zip(results) {
+                let _ = answer.send(result);
+            }
+        }
+        Err(error) => {
+            for answer in answers.drain(..) {
+                let _ = answer.send(Err(error.clone()));
+            }
+        }
+    }
+    units.clear();
+}

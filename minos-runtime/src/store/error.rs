@@ -1,0 +1,73 @@
+//! Why a store refuses or fails.
+
+use super::StreamId;
+use crate::error::ErrorKind;
+
+/// Why the store refused or failed. Refusals concern one unit, failures all of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The stream has moved on: nothing of the unit was written. The handler is to be run again on fresh state.
+    #[error("{stream} is at version {actual}, not {expected}")]
+    Conflict {
+        /// The stream.
+        stream: StreamId,
+        /// The version that the unit was made for.
+        expected: u64,
+        /// The version that the stream has.
+        actual: u64,
+    },
+    /// What the unit's mark says was already handled: nothing of the unit was written.
+    #[error("{subscriber} has already handled {key}")]
+    Duplicate {
+        /// The subscriber.
+        subscriber: String,
+        /// The key.
+        key: String,
+    },
+    /// A statement of the user's failed: nothing of the unit was written.
+    #[error("the statement `{sql}` failed: {reason}")]
+    Statement {
+        /// The SQL.
+        sql: String,
+        /// What the database says.
+        reason: String,
+    },
+    /// This store cannot do that.
+    #[error("{0}")]
+    Unsupported(String),
+    /// There is no space left. Nothing was written; it goes on by itself when there is space again.
+    #[error("the store is full: {0}")]
+    Full(String),
+    /// The database is in use by someone else.
+    #[error("the store is locked: {0}")]
+    Locked(String),
+    /// The database is damaged, or no database of Minos.
+    #[error("the store cannot be read: {0}")]
+    Corrupt(String),
+    /// The schema could not be brought up to date.
+    #[error("the store's schema could not be migrated: {0}")]
+    Migration(String),
+    /// The store does not answer.
+    #[error("the store does not answer: {0}")]
+    Unavailable(String),
+    /// The service is stopping.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// The kind of [`Error`](crate::Error) that a client or a retry sees.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            StoreError::Conflict { .. } | StoreError::Duplicate { .. } => ErrorKind::Conflict,
+            StoreError::Statement { .. } | StoreError::Unsupported(_) | StoreError::Corrupt(_) | StoreError::Migration(_) => {
+                ErrorKind::Internal
+            }
+            StoreError::Full(_) | StoreError::Locked(_) | StoreError::Unavailable(_) | StoreError::Closed => ErrorKind::Unavailable,
+        }
+    }
+}
+
+/// The result of a store's operations.
+pub type StoreResult<T> = Result<T, StoreError>;

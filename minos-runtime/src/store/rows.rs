@@ -1,0 +1,52 @@
+//! What is read.
+
+use super::{Cause, NewDeadLetter, NewMessage, StreamId};
+use jiff::Timestamp;
+
+/// An event as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its place in the order of all events of the store; there may be gaps, but a reader never sees a lower one later.
+    pub position: u64,
+    /// The stream.
+    pub stream: StreamId,
+    /// Its place in the stream, from 1, without gaps.
+    pub version: u64,
+    /// The event's name.
+    pub name: String,
+    /// Its content, as JSON.
+    pub data: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// A message that waits to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Its number; later ones are higher.
+    pub id: u64,
+    /// The message.
+    pub message: NewMessage,
+}
+
+/// What the inbox knows of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxRow {
+    /// The last version handled; 0 for a message.
+    pub version: u64,
+    /// The answer to a message.
+    pub answer: Option<String>,
+}
+
+/// A dead letter as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its number; later ones are higher.
+    pub id: u64,
+    /// When it was put there.
+    pub at: Timestamp,
+    /// The rest.
+    pub letter: NewDeadLetter,
+}

@@ -1,0 +1,210 @@
+//! The embedded store: one SQLite file, one writer that commits in groups, and readers beside it.
+
+mod append;
+mod errors;
+mod read;
+mod schema;
+mod statement;
+
+use super::{
+    Committed, DeadLetter, InboxRow, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
+    commit::{self, Queue},
+};
+use append::Appender;
+use errors::Place;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use read::Readers;
+use rusqlite::{Connection, OpenFlags};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// How long someone else's lock on the database is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The embedded store. Units that were committed survive a crash of the process and of the machine.
+pub struct SqliteStore {
+    place: Place,
+    queue: Queue,
+    readers: Readers,
+    changes: watch::Sender<u64>,
+    closed: AtomicBool,
+}
+
+impl SqliteStore {
+    /// Opens the database in this file, or creates it. Blocks.
+    ///
+    /// # Errors
+    /// If the file is in use by another process, no database of Minos, damaged, or written by a newer version.
+    pub fn open(path: PathBuf) -> StoreResult<Self> {
+        let place = Place::new(path);
+        let lock = lock(&place)?;
+        let mut connection = connect(&place, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        schema::prepare(&mut connection).map_err(|error| error.at(&place))?;
+        let changes = watch::Sender::new(0);
+        let (queue, line) = commit::queue();
+        let appender = Appender::new(connection, place.clone(), changes.clone())?;
+        let serve = move || {
+            block_on(line.serve(appender));
+            // Another process may open the database from here on.
+            drop(lock);
+        };
+        std::thread::Builder::new()
+            .name("minos-sqlite".to_owned())
+            .spawn(serve)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let readers = Readers::new(place.clone());
+        Ok(SqliteStore { place, queue, readers, changes, closed: AtomicBool::new(false) })
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, StoreResult<T>> {
+        Box::pin(async move {
+            if self.closed.load(Ordering::Relaxed) {
+                return Err(StoreError::Closed);
+            }
+            self.readers.read(|connection| read(connection)).await?.map_err(|error| self.place.error(error))
+        })
+    }
+}
+
+/// Runs the writer's loop on its own thread.
+fn block_on(future: impl Future<Output = ()>) {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut cx = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    while future.as_mut().poll(&mut cx).is_pending() {
+        std::thread::park();
+    }
+}
+
+/// Holds the database for this process: two of them would send each message twice.
+fn lock(place: &Place) -> StoreResult<File> {
+    let mut path = place.path().as_os_str().to_owned();
+    path.push(".lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| place.io(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Locked(format!(
+            "{} is in use by another process: stop that one, or give this one a file of its own with MINOS_STORE_URL",
+            place.path().display()
+        ))),
+        Err(std::fs::TryLockError::Error(error)) => Err(place.io(&error)),
+    }
+}
+
+fn connect(place: &Place, flags: OpenFlags) -> StoreResult<Connection> {
+    let open = |path: &Path| {
+        let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(PATIENCE)?;
+        connection.set_prepared_statement_cache_capacity(32);
+        Ok(connection)
+    };
+    open(place.path()).map_err(|error| place.error(error))
+}
+
+/// Times are stored as text of one length, so that they sort.
+fn time(at: Timestamp) -> String {
+    format!("{at:.6}")
+}
+
+/// An id as text, without an allocation.
+struct UuidText([u8; 36]);
+
+impl UuidText {
+    fn new(uuid: Uuid) -> Self {
+        let mut text = [0; 36];
+        uuid.hyphenated().encode_lower(&mut text);
+        UuidText(text)
+    }
+
+    fn as_str(&self) -> &str {
+        // Hexadecimal digits and hyphens.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Store for SqliteStore {
+    fn describe(&self) -> String {
+        format!("sqlite {}", self.place.path().display())
+    }
+
+    fn commit(&self, unit: Unit) -> BoxFuture<'_, StoreResult<Committed>> {
+        Box::pin(self.queue.commit(unit))
+    }
+
+    fn stream(&self, stream: StreamId, after: u64) -> BoxFuture<'_, StoreResult<Vec<StoredEvent>>> {
+        self.read(move |connection| read::stream(connection, stream, after))
+    }
+
+    fn log(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<StoredEvent>>> {
+        self.read(move |connection| read::log(connection, after, limit))
+    }
+
+    fn outbox(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<OutboxRow>>> {
+        self.read(move |connection| read::outbox(connection, after, limit))
+    }
+
+    fn handled(&self, subscriber: &str, key: &str) -> BoxFuture<'_, StoreResult<Option<InboxRow>>> {
+        let (subscriber, key) = (subscriber.to_owned(), key.to_owned());
+        self.read(move |connection| read::handled(connection, &subscriber, &key))
+    }
+
+    fn checkpoint(&self, name: &str) -> BoxFuture<'_, StoreResult<u64>> {
+        let name = name.to_owned();
+        self.read(move |connection| read::checkpoint(connection, &name))
+    }
+
+    fn dead_letters(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<DeadLetter>>> {
+        self.read(move |connection| read::dead_letters(connection, after, limit))
+    }
+
+    fn forget_answers(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>> {
+        Box::pin(self.queue.forget_answers(before))
+    }
+
+    fn select(&self, statement: Statement) -> BoxFuture<'_, StoreResult<Vec<serde_json::Value>>> {
+        Box::pin(async move {
+            if self.closed.load(Ordering::Relaxed) {
+                return Err(StoreError::Closed);
+            }
+            self.readers.read(move |connection| statement::select(connection, &statement)).await?
+        })
+    }
+
+    fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(self.queue.ping())
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.queue.close().await;
+            self.closed.store(true, Ordering::Relaxed);
+            self.readers.close();
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

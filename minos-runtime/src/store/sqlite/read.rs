@@ -1,0 +1,130 @@
+//! Reads beside the writer, each on a connection of its own.
+
+use super::{UuidText, connect, errors::Place};
+use crate::store::{Cause, DeadLetter, InboxRow, NewDeadLetter, NewMessage, OutboxRow, StoreError, StoreResult, StoredEvent, StreamId};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, types::Type};
+use std::{
+    str::FromStr,
+    sync::{Arc, Mutex, MutexGuard},
+};
+use tokio::sync::Semaphore;
+
+/// How many reads run at once, and how many connections are kept for them.
+const READERS: usize = 4;
+
+const STREAM: &str = "SELECT position, aggregate, uuid, version, name, data, at, correlation, causation, user FROM events
+    WHERE aggregate = ?1 AND uuid = ?2 AND version > ?3 ORDER BY version";
+const LOG: &str = "SELECT position, aggregate, uuid, version, name, data, at, correlation, causation, user FROM events
+    WHERE position > ?1 ORDER BY position LIMIT ?2";
+const OUTBOX: &str = "SELECT id, message, topic, key, headers, content FROM outbox WHERE id > ?1 ORDER BY id LIMIT ?2";
+const HANDLED: &str = "SELECT version, answer FROM inbox WHERE subscriber = ?1 AND key = ?2";
+const CHECKPOINT: &str = "SELECT position FROM checkpoints WHERE name = ?1";
+const DEAD_LETTERS: &str =
+    "SELECT id, at, subscriber, key, topic, headers, content, cause, attempts FROM dead_letters WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+/// Connections that only read.
+pub(super) struct Readers {
+    place: Place,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+}
+
+fn lock(idle: &Mutex<Vec<Connection>>) -> MutexGuard<'_, Vec<Connection>> {
+    idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl Readers {
+    pub(super) fn new(place: Place) -> Self {
+        Readers { place, idle: Arc::default(), permits: Arc::new(Semaphore::new(READERS)) }
+    }
+
+    /// Reads on a thread that may block.
+    pub(super) async fn read<T: Send + 'static>(&self, read: impl FnOnce(&mut Connection) -> T + Send + 'static) -> StoreResult<T> {
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let (place, idle) = (self.place.clone(), self.idle.clone());
+        let work = move || {
+            let connection = lock(&idle).pop();
+            let mut connection = match connection {
+                Some(connection) => connection,
+                None => connect(&place, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+            };
+            let answer = read(&mut connection);
+            lock(&idle).push(connection);
+            drop(permit);
+            Ok(answer)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+
+    pub(super) fn close(&self) {
+        self.permits.close();
+        lock(&self.idle).clear();
+    }
+}
+
+pub(super) fn stream(connection: &Connection, stream: StreamId, after: u64) -> rusqlite::Result<Vec<StoredEvent>> {
+    let uuid = UuidText::new(stream.uuid);
+    let mut statement = connection.prepare_cached(STREAM)?;
+    statement.query_map((&*stream.aggregate, uuid.as_str(), number(after)), event)?.collect()
+}
+
+pub(super) fn log(connection: &Connection, after: u64, limit: usize) -> rusqlite::Result<Vec<StoredEvent>> {
+    connection.prepare_cached(LOG)?.query_map((number(after), limit as i64), event)?.collect()
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
+    Ok(StoredEvent {
+        position: row.get::<_, i64>(0)? as u64,
+        stream: StreamId { aggregate: row.get::<_, String>(1)?.into(), uuid: parsed(row, 2)? },
+        version: row.get::<_, i64>(3)? as u64,
+        name: row.get(4)?,
+        data: row.get(5)?,
+        at: parsed(row, 6)?,
+        cause: Cause { correlation: parsed(row, 7)?, causation: parsed(row, 8)?, user: row.get(9)? },
+    })
+}
+
+pub(super) fn outbox(connection: &Connection, after: u64, limit: usize) -> rusqlite::Result<Vec<OutboxRow>> {
+    let row = |row: &Row<'_>| {
+        let message = NewMessage { id: parsed(row, 1)?, topic: row.get(2)?, key: row.get(3)?, headers: row.get(4)?, content: row.get(5)? };
+        Ok(OutboxRow { id: row.get::<_, i64>(0)? as u64, message })
+    };
+    connection.prepare_cached(OUTBOX)?.query_map((number(after), limit as i64), row)?.collect()
+}
+
+pub(super) fn handled(connection: &Connection, subscriber: &str, key: &str) -> rusqlite::Result<Option<InboxRow>> {
+    let row = |row: &Row<'_>| Ok(InboxRow { version: row.get::<_, i64>(0)? as u64, answer: row.get(1)? });
+    connection.prepare_cached(HANDLED)?.query_row((subscriber, key), row).optional()
+}
+
+pub(super) fn checkpoint(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
+    let position: Option<i64> = connection.prepare_cached(CHECKPOINT)?.query_row([name], |row| row.get(0)).optional()?;
+    Ok(position.unwrap_or_default() as u64)
+}
+
+pub(super) fn dead_letters(connection: &Connection, after: u64, limit: usize) -> rusqlite::Result<Vec<DeadLetter>> {
+    let row = |row: &Row<'_>| {
+        let letter = NewDeadLetter {
+            subscriber: row.get(2)?,
+            key: row.get(3)?,
+            topic: row.get(4)?,
+            headers: row.get(5)?,
+            content: row.get(6)?,
+            cause: row.get(7)?,
+            attempts: row.get(8)?,
+        };
+        Ok(DeadLetter { id: row.get::<_, i64>(0)? as u64, at: parsed(row, 1)?, letter })
+    };
+    connection.prepare_cached(DEAD_LETTERS)?.query_map((number(after), limit as i64), row)?.collect()
+}
+
+/// A number for SQLite, which has no higher ones than this.
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A column whose text is something else: an id or a time.
+fn parsed<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    text.parse().map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
+}

@@ -1,0 +1,128 @@
+//! The tables, and how they came to be.
+
+use super::errors::Place;
+use crate::store::StoreError;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+/// The migrations, in order. What is released is never changed; new ones go to the end.
+const MIGRATIONS: &[(&str, &str)] = &[(
+    "events, outbox, inbox, checkpoints and dead letters",
+    "
+    CREATE TABLE events (
+        position    INTEGER PRIMARY KEY,
+        aggregate   TEXT NOT NULL,
+        uuid        TEXT NOT NULL,
+        version     INTEGER NOT NULL,
+        name        TEXT NOT NULL,
+        data        TEXT NOT NULL,
+        at          TEXT NOT NULL,
+        correlation TEXT NOT NULL,
+        causation   TEXT NOT NULL,
+        user        TEXT,
+        UNIQUE (aggregate, uuid, version)
+    ) STRICT;
+    -- AUTOINCREMENT: a number is never given twice, though rows are removed.
+    CREATE TABLE outbox (
+        id      INTEGER PRIMARY KEY AUTOINCREMENT,
+        message TEXT NOT NULL,
+        topic   TEXT NOT NULL,
+        key     TEXT,
+        headers TEXT NOT NULL,
+        content TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE inbox (
+        subscriber TEXT NOT NULL,
+        key        TEXT NOT NULL,
+        version    INTEGER NOT NULL,
+        answer     TEXT,
+        at         TEXT NOT NULL,
+        PRIMARY KEY (subscriber, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX inbox_answers ON inbox (at) WHERE answer IS NOT NULL;
+    CREATE TABLE checkpoints (
+        name     TEXT NOT NULL PRIMARY KEY,
+        position INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE dead_letters (
+        id         INTEGER PRIMARY KEY AUTOINCREMENT,
+        at         TEXT NOT NULL,
+        subscriber TEXT NOT NULL,
+        key        TEXT NOT NULL,
+        topic      TEXT NOT NULL,
+        headers    TEXT NOT NULL,
+        content    BLOB NOT NULL,
+        cause      TEXT NOT NULL,
+        attempts   INTEGER NOT NULL
+    ) STRICT;
+    ",
+)];
+
+/// The tables that are Minos' own: statements of the user may read them, and not change them.
+pub(super) const TABLES: &[&str] = &["events", "outbox", "inbox", "checkpoints", "dead_letters", "minos_schema"];
+
+/// Why the schema could not be brought up to date.
+pub(super) enum SchemaError {
+    Sqlite(rusqlite::Error),
+    Foreign,
+    Newer(usize),
+    Failed(&'static str, rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for SchemaError {
+    fn from(error: rusqlite::Error) -> Self {
+        SchemaError::Sqlite(error)
+    }
+}
+
+impl SchemaError {
+    pub(super) fn at(self, place: &Place) -> StoreError {
+        let path = place.path().display();
+        match self {
+            SchemaError::Sqlite(error) => place.error(error),
+            SchemaError::Foreign => StoreError::Corrupt(format!(
+                "{path} is a database of something else, and was left as it is: give the service another file with MINOS_STORE_URL"
+            )),
+            SchemaError::Newer(version) => StoreError::Migration(format!(
+                "{path} was written by a newer version of Minos (schema {version}, this one knows {}): use that version, or restore a backup",
+                MIGRATIONS.len()
+            )),
+            SchemaError::Failed(what, error) => StoreError::Migration(format!("{path}: {what}: {error}")),
+        }
+    }
+}
+
+/// Brings the schema up to date, in one transaction: all of it, or an error and nothing.
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), SchemaError> {
+    // Before anything is changed, so that a file of something else stays as it is.
+    known(connection)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // Every commit reaches the disk before it is acknowledged.
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have migrated it while this one waited for the lock.
+    let version = known(&transaction)?;
+    if version == 0 {
+        transaction
+            .execute_batch("CREATE TABLE minos_schema (version INTEGER PRIMARY KEY, what TEXT NOT NULL, at TEXT NOT NULL) STRICT")?;
+    }
+    for (n, (what, sql)) in MIGRATIONS.iter().enumerate().skip(version) {
+        transaction.execute_batch(sql).map_err(|error| SchemaError::Failed(what, error))?;
+        let row = (n as i64 + 1, what, super::time(jiff::Timestamp::now()));
+        transaction.execute("INSERT INTO minos_schema (version, what, at) VALUES (?1, ?2, ?3)", row)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// The version of the schema; 0 for an empty database.
+fn known(connection: &Connection) -> Result<usize, SchemaError> {
+    let ours: Option<i64> =
+        connection.query_row("SELECT 1 FROM sqlite_schema WHERE name = 'minos_schema'", [], |row| row.get(0)).optional()?;
+    if ours.is_none() {
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        return if tables == 0 { Ok(0) } else { Err(SchemaError::Foreign) };
+    }
+    let version: i64 = connection.query_row("SELECT coalesce(max(version), 0) FROM minos_schema", [], |row| row.get(0))?;
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    if version > MIGRATIONS.len() { Err(SchemaError::Newer(version)) } else { Ok(version) }
+}

@@ -1,0 +1,173 @@
+//! What is written: the unit of work, and what it is made of.
+
+use super::StreamId;
+use jiff::Timestamp;
+use std::borrow::Cow;
+use uuid::Uuid;
+
+/// Why something was written: carried from the request to every event and message that follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// The same for everything that one request from outside led to.
+    pub correlation: Uuid,
+    /// The id of the request or message that led to this directly.
+    pub causation: Uuid,
+    /// Who asked, if known.
+    pub user: Option<String>,
+}
+
+/// An event to append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// The event's name, such as `FooCreated`.
+    pub name: Cow<'static, str>,
+    /// Its content, as JSON.
+    pub data: String,
+}
+
+/// Events to append to one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Append {
+    /// The stream.
+    pub stream: StreamId,
+    /// The version that the stream has before: 0 for a new one. The first event gets the next one.
+    pub expected: u64,
+    /// The events, in order.
+    pub events: Vec<NewEvent>,
+}
+
+/// A message to send, once the unit is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    /// Its id, by which receivers know a repetition.
+    pub id: Uuid,
+    /// The topic.
+    pub topic: String,
+    /// Messages of one key are delivered in order.
+    pub key: Option<String>,
+    /// The headers, as a JSON object.
+    pub headers: String,
+    /// The content, as JSON.
+    pub content: String,
+}
+
+/// The mark that something was handled: the inbox. A unit whose mark is already there is refused as
+/// [`StoreError::Duplicate`], and nothing of it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Who handled it: the handler's stable name.
+    pub subscriber: Cow<'static, str>,
+    /// What was handled.
+    pub handled: Handled,
+}
+
+/// What a [`Mark`] is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handled {
+    /// An event, or anything else that comes in numbered order: one row per key, which keeps the highest number for ever.
+    Version {
+        /// The stream, or another name of what is numbered.
+        key: String,
+        /// Its version; the mark is a duplicate when this is not above the last one.
+        version: u64,
+    },
+    /// A message or request with an id of its own: one row each, with the answer that a repetition gets.
+    Message {
+        /// The message's id or the client's idempotency key.
+        key: String,
+        /// The answer, as the caller of the store encodes it.
+        answer: String,
+    },
+}
+
+impl Handled {
+    /// The key of what was handled.
+    pub fn key(&self) -> &str {
+        match self {
+            Handled::Version { key, .. } | Handled::Message { key, .. } => key,
+        }
+    }
+}
+
+/// A statement of the user's own, for read models. It runs in the unit's transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// The SQL, in the dialect of the store.
+    pub sql: String,
+    /// The parameters, in order: null, booleans, numbers and strings; arrays and objects are bound as JSON text.
+    pub parameters: Vec<serde_json::Value>,
+}
+
+/// A message that could not be handled, kept for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDeadLetter {
+    /// The handler that failed.
+    pub subscriber: String,
+    /// The key that is parked: later messages of it wait behind this one.
+    pub key: String,
+    /// Where it came from.
+    pub topic: String,
+    /// The message's headers, as a JSON object.
+    pub headers: String,
+    /// The raw content.
+    pub content: Vec<u8>,
+    /// Why: the error, or the dead letter that blocks this one.
+    pub cause: String,
+    /// How often it was tried; 0 if it only waits behind another one.
+    pub attempts: u32,
+}
+
+/// What one handler did: committed in one transaction, or not at all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unit {
+    /// When: the time of all its events.
+    pub at: Timestamp,
+    /// Why.
+    pub cause: Cause,
+    /// Events, at most one [`Append`] per stream.
+    pub appends: Vec<Append>,
+    /// Messages to send.
+    pub messages: Vec<NewMessage>,
+    /// The inbox mark.
+    pub mark: Option<Mark>,
+    /// Statements for read models.
+    pub statements: Vec<Statement>,
+    /// Messages that could not be handled.
+    pub dead_letters: Vec<NewDeadLetter>,
+    /// Dead letters that are dealt with, to be removed.
+    pub resolved: Vec<u64>,
+    /// How far readers of the log have come, by name.
+    pub checkpoints: Vec<(String, u64)>,
+    /// Outbox rows that were sent, to be removed.
+    pub sent: Vec<u64>,
+}
+
+impl Unit {
+    /// A unit in which nothing has happened yet.
+    pub fn new(at: Timestamp, cause: Cause) -> Self {
+        Unit {
+            at,
+            cause,
+            appends: Vec::new(),
+            messages: Vec::new(),
+            mark: None,
+            statements: Vec::new(),
+            dead_letters: Vec::new(),
+            resolved: Vec::new(),
+            checkpoints: Vec::new(),
+            sent: Vec::new(),
+        }
+    }
+
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.appends.is_empty()
+            && self.messages.is_empty()
+            && self.mark.is_none()
+            && self.statements.is_empty()
+            && self.dead_letters.is_empty()
+            && self.resolved.is_empty()
+            && self.checkpoints.is_empty()
+            && self.sent.is_empty()
+    }
+}
