@@ -8,10 +8,13 @@ pub mod context;
 mod error;
 pub mod handler;
 pub mod health;
+pub mod http;
 pub mod message;
 #[doc(hidden)]
 pub mod private;
 pub mod schedule;
+mod service;
+pub mod stop;
 pub mod store;
 mod telemetry;
 
@@ -24,4 +27,5 @@ pub use jiff::Timestamp;
 pub use message::Message;
 #[doc(hidden)]
 pub use private as __private;
+pub use service::{Running, Service};
 pub use uuid::Uuid;

@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Result},
     handler::{Content, HandlerDef, Job, Kind, Once, Parts, PathSource, Request, Response, Runner, User},
     message::{Envelope, MessageKind},
+    stop::Stopper,
     store::{Handled, Mark, StoreError, Unit},
 };
 use futures_util::future::{self, BoxFuture, FutureExt};
@@ -14,7 +15,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot};
 
 /// When a message whose handler fails is tried again, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub(super) struct State {
     pub(super) parked: park::Parked,
     lanes: Lanes,
     running: Semaphore,
-    stopping: watch::Sender<bool>,
+    stopping: Stopper,
 }
 
 impl Dispatcher {
@@ -76,7 +77,7 @@ impl Dispatcher {
             parked,
             lanes: Lanes::new(),
             running: Semaphore::new(CONCURRENCY),
-            stopping: watch::Sender::new(false),
+            stopping: Stopper::new(),
         })))
     }
 
@@ -91,7 +92,7 @@ impl Dispatcher {
 
     /// Stops trying what fails, and waits for what runs. What was not handled is delivered again at the next start.
     pub async fn stop(&self) {
-        self.0.stopping.send_replace(true);
+        self.0.stopping.say();
         self.0.lanes.idle().await;
     }
 }
@@ -147,7 +148,7 @@ impl State {
         }
         let mut attempt = 0;
         loop {
-            if *self.stopping.borrow() {
+            if self.stopping.was_said() {
                 return Err(stopping());
             }
             attempt += 1;
@@ -173,10 +174,9 @@ impl State {
     }
 
     async fn pause(&self, attempt: u32) {
-        let mut stopping = self.stopping.subscribe();
         tokio::select! {
             () = tokio::time::sleep(self.policy.pause(attempt)) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
+            () = self.stopping.hear().said() => {}
         }
     }
 
@@ -238,7 +238,7 @@ impl State {
                 Err(error) => tracing::error!(%error, "a dead letter could not be stored; will be tried again"),
             }
             self.pause(attempt).await;
-            if *self.stopping.borrow() {
+            if self.stopping.was_said() {
                 return Err(stopping());
             }
         }

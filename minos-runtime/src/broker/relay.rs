@@ -8,6 +8,7 @@ use crate::{
     clock::Clock,
     health::Health,
     message::{Envelope, MessageKind},
+    stop::Stop,
     store::{Cause, NewDeadLetter, SharedStore, StoreError, Unit},
 };
 use futures_util::{
@@ -100,12 +101,12 @@ impl Relay {
     }
 
     /// Relays until `stop` says so. Failures are told to [`Health`] and tried again.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(self, stop: Stop) {
         let mut failures = 0;
-        while !*stop.borrow() {
+        while !stop.was_said() {
             let before = Instant::now();
-            let Err(failure) = self.round(&mut stop).await else { return };
-            if *stop.borrow() {
+            let Err(failure) = self.round(&stop).await else { return };
+            if stop.was_said() {
                 return;
             }
             // A round that went well for a while was no failure after failure.
@@ -115,12 +116,12 @@ impl Relay {
             }
             tokio::select! {
                 () = tokio::time::sleep(self.policy.pause(failures)) => {}
-                _ = stop.wait_for(|stop| *stop) => {}
+                () = stop.said() => {}
             }
         }
     }
 
-    async fn round(&self, stop: &mut watch::Receiver<bool>) -> Result<(), Failure> {
+    async fn round(&self, stop: &Stop) -> Result<(), Failure> {
         // Subscribed before the first look, so that nothing committed in between is missed.
         let mut changes = self.store.changes();
         let saved = self.store.checkpoint(CHECKPOINT).await?;
@@ -139,7 +140,7 @@ impl Relay {
             let more = round.fill().await?;
             self.succeeded();
             let result = round.wait(&mut changes, stop, more).await;
-            if *stop.borrow() {
+            if stop.was_said() {
                 return round.finish().await;
             }
             if result.is_err() {
@@ -206,7 +207,7 @@ impl Round<'_> {
     }
 
     /// Waits until there is something to do: an answer of the broker, something new to read, progress to save, or the end.
-    async fn wait(&mut self, changes: &mut watch::Receiver<u64>, stop: &mut watch::Receiver<bool>, more: bool) -> Result<(), Failure> {
+    async fn wait(&mut self, changes: &mut watch::Receiver<u64>, stop: &Stop, more: bool) -> Result<(), Failure> {
         let due = self.unsaved_since.map(|since| since + SAVE_AFTER);
         let idle = self.sending.is_empty() && !more;
         if idle && self.unsaved_since.is_some() {
@@ -214,7 +215,7 @@ impl Round<'_> {
         }
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => Ok(()),
+            () = stop.said() => Ok(()),
             Some((source, id, result)) = self.sending.next(), if !self.sending.is_empty() => {
                 self.answered(source, id, result).await?;
                 // What else has been answered for meanwhile is taken along.

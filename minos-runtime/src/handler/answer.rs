@@ -69,6 +69,10 @@ impl Response {
         &self.body
     }
 
+    pub(crate) fn into_parts(self) -> (StatusCode, HeaderMap, Bytes) {
+        (self.status, self.headers, self.body)
+    }
+
     /// The answer as text, for the inbox: a repetition gets the same one.
     pub(crate) fn store(&self, fingerprint: Option<Uuid>) -> Result<String> {
         let headers =

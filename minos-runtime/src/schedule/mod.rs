@@ -7,10 +7,10 @@ pub use cron::Schedule;
 use crate::{
     error::Result,
     handler::{HandlerDef, Job, Kind, Once, Parts, Request, Runner},
+    stop::Stop,
 };
 use jiff::Timestamp;
 use std::time::Duration;
-use tokio::sync::watch;
 use uuid::Uuid;
 
 /// The clock may be set while a handler waits for its time, so it looks again at least this often.
@@ -45,13 +45,13 @@ impl Periodic {
     }
 
     /// Runs the handlers when it is their time, until `stop` says so; then waits for those that run.
-    pub async fn run(self, runner: Runner, stop: watch::Receiver<bool>) {
+    pub async fn run(self, runner: Runner, stop: Stop) {
         let all = self.entries.into_iter().map(|(schedule, def)| run_one(schedule, def, runner.clone(), stop.clone()));
         futures_util::future::join_all(all).await;
     }
 }
 
-async fn run_one(schedule: Schedule, def: &'static HandlerDef, runner: Runner, mut stop: watch::Receiver<bool>) {
+async fn run_one(schedule: Schedule, def: &'static HandlerDef, runner: Runner, stop: Stop) {
     let clock = runner.environment().clock.clone();
     let mut last = clock.now();
     while let Some(next) = schedule.next_after(last) {
@@ -63,7 +63,7 @@ async fn run_one(schedule: Schedule, def: &'static HandlerDef, runner: Runner, m
             let left = Duration::try_from(next.duration_since(now)).unwrap_or_default();
             tokio::select! {
                 () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stop.said() => return,
             }
         }
         fire(&schedule, def, &runner, next).await;

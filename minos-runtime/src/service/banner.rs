@@ -39,10 +39,13 @@ impl Banner<'_> {
         }
         lines.extend(self.topics.requests().map(|(topic, def)| format!("{:<8} topic  {topic} -> {}", def.kind.name(), def.function)));
         lines.extend(self.topics.subscriptions().map(|subscription| {
-            let name = subscription.def.names.iter().find(|name| crate::message::EventName::parse(name).as_ref() == Some(&subscription.event));
+            let name =
+                subscription.def.names.iter().find(|name| crate::message::EventName::parse(name).as_ref() == Some(&subscription.event));
             format!("{:<8} {} -> {}", Kind::Event.name(), name.unwrap_or(&subscription.event.event), subscription.def.function)
         }));
-        lines.extend(self.periodic.entries().map(|(schedule, def)| format!("{:<8} {} -> {}", Kind::Periodic.name(), schedule.text(), def.function)));
+        lines.extend(
+            self.periodic.entries().map(|(schedule, def)| format!("{:<8} {} -> {}", Kind::Periodic.name(), schedule.text(), def.function)),
+        );
         lines
     }
 }

@@ -48,7 +48,8 @@ fn why_not(subscription: &Subscription) -> Option<String> {
     }
     let own = ["Created", "Updated", "Deleted"].iter().any(|suffix| event.strip_suffix(suffix) == Some(aggregate));
     let events: Vec<_> = inventory::iter::<EventDef>.into_iter().filter(|def| def.aggregate == aggregate).map(|def| def.name).collect();
-    (!own && !events.contains(&event)).then(|| format!("`{aggregate}` at {}:{} has no event `{event}`; it has {}", def.file, def.line, list(&events)))
+    (!own && !events.contains(&event))
+        .then(|| format!("`{aggregate}` at {}:{} has no event `{event}`; it has {}", def.file, def.line, list(&events)))
 }
 
 fn list(names: &[&str]) -> String {

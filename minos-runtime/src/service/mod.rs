@@ -12,7 +12,7 @@ use crate::{
     context::Resources,
     error::{Error, Result},
     handler::HandlerDef,
-    http::Layers,
+    http::{Body, HttpService, Layers},
 };
 use std::path::Path;
 
@@ -69,7 +69,18 @@ impl Service {
     }
 
     /// Wraps all that the service answers by HTTP in a `tower` layer. The first one added is the innermost.
-    pub fn layer<L: crate::http::HttpLayer>(mut self, layer: L) -> Self {
+    pub fn layer<L, S, B>(mut self, layer: L) -> Self
+    where
+        L: tower::Layer<HttpService, Service = S> + Send + Sync + 'static,
+        S: tower::Service<http::Request<Body>, Response = http::Response<B>, Error = std::convert::Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         self.layers.push(layer);
         self
     }
@@ -152,7 +163,10 @@ impl Ownership<'_> {
                     wrong.push(format!("two services of this process are named `{name}`"));
                 }
                 if service.modules.is_empty() && other.modules.is_empty() {
-                    wrong.push(format!("`{}` and `{name}` both claim all handlers: say with `.module(\"…\")` which are whose", service.config.service.name));
+                    wrong.push(format!(
+                        "`{}` and `{name}` both claim all handlers: say with `.module(\"…\")` which are whose",
+                        service.config.service.name
+                    ));
                 }
                 for module in service.modules.iter().filter(|module| other.modules.contains(module)) {
                     wrong.push(format!("`{}` and `{name}` both claim the module `{module}`", service.config.service.name));

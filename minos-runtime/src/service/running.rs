@@ -4,10 +4,11 @@ use crate::{
     broker::{DeadLetters, Dispatcher},
     error::{Error, Result},
     health::Health,
+    stop::{Stop, Stopper},
     store::SharedStore,
 };
 use std::{future::Future, net::SocketAddr};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 /// A service that runs in the background of this program, until it is [stopped](Running::stop) or dropped with its runtime.
 #[must_use = "stop it, or its last work is finished only at the next start"]
@@ -24,22 +25,22 @@ pub struct Running {
 
 /// Tasks that end when they are told to.
 pub(super) struct Tasks {
-    stop: watch::Sender<bool>,
+    stop: Stopper,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Tasks {
     pub(super) fn new() -> Self {
-        Tasks { stop: watch::Sender::new(false), tasks: Vec::new() }
+        Tasks { stop: Stopper::new(), tasks: Vec::new() }
     }
 
     /// Starts a task, which gets the word when it is time to end.
-    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(&mut self, task: impl FnOnce(watch::Receiver<bool>) -> F) {
-        self.tasks.push(tokio::spawn(task(self.stop.subscribe())));
+    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(&mut self, task: impl FnOnce(Stop) -> F) {
+        self.tasks.push(tokio::spawn(task(self.stop.hear())));
     }
 
     async fn stop(&mut self) {
-        self.stop.send_replace(true);
+        self.stop.say();
         for task in self.tasks.drain(..) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a part of the service did not end well");
@@ -79,7 +80,7 @@ impl Running {
 pub(super) async fn stop_all(mut all: Vec<Running>) {
     for running in &mut all {
         tracing::info!("{}: stopping", running.name);
-        running.ways_in.stop.send_replace(true);
+        running.ways_in.stop.say();
     }
     for running in &mut all {
         running.ways_in.stop().await;

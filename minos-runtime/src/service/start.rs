@@ -7,7 +7,7 @@ use super::{
     running::{Running, Tasks},
 };
 use crate::{
-    broker::{Broker, Dispatcher, LocalBroker, Questions, Relay, Topics},
+    broker::{Broker, Dispatcher, LocalBroker, Questions, Relay, RetryPolicy, Topics},
     clock::{self, Clock},
     config::Config,
     context::Environment,
@@ -16,11 +16,11 @@ use crate::{
     health::Health,
     http::{App, Routes, Server},
     schedule::Periodic,
+    stop::Stop,
     store::{self, SharedStore},
     telemetry,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::watch;
 
 /// The name of the store in [`Health`].
 const STORE: &str = "store";
@@ -81,7 +81,12 @@ fn plan(services: &[Service]) -> Result<Vec<Plan>> {
             plans.push(Plan { defs, routes, topics, periodic });
         }
     }
-    let shared: Vec<_> = services.iter().zip(&plans).filter(|(service, _)| is_local(&service.config)).map(|(service, plan)| (service.config.service.name.as_str(), &plan.topics)).collect();
+    let shared: Vec<_> = services
+        .iter()
+        .zip(&plans)
+        .filter(|(service, _)| is_local(&service.config))
+        .map(|(service, plan)| (service.config.service.name.as_str(), &plan.topics))
+        .collect();
     wrong.extend(check::shared_topics(&shared));
     match &wrong[..] {
         [] => Ok(plans),
@@ -98,6 +103,15 @@ fn is_local(config: &Config) -> bool {
     config.broker.url == "local:"
 }
 
+fn retry(config: &Config) -> RetryPolicy {
+    let broker = &config.broker;
+    RetryPolicy {
+        attempts: u32::try_from(broker.attempts).unwrap_or(u32::MAX),
+        first_pause: broker.first_pause,
+        longest_pause: broker.longest_pause,
+    }
+}
+
 async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Ready> {
     let Service { config, resources, layers, .. } = service;
     let Plan { defs, routes, topics, periodic } = plan;
@@ -112,12 +126,21 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
     environment.set_courier(Arc::new(questions.clone()));
     let runner = Runner::new(environment);
     let heard = topics.names().map(str::to_owned).chain([questions.topic().to_owned()]).collect();
-    let dispatcher = Dispatcher::new(runner.clone(), broker.clone(), topics, questions, config.broker.retry()).await?;
+    let dispatcher = Dispatcher::new(runner.clone(), broker.clone(), topics, questions, retry(&config)).await?;
     broker.subscribe(&name, heard, Arc::new(dispatcher.clone())).await?;
-    let app = App::new(routes, runner.clone(), health.clone()).with_layers(layers);
-    let server = Server::bind(&config.http, app).await?;
+    let app = App::new(routes, runner.clone(), health.clone(), config.http.clone());
+    let server = Server::bind(&config.http, app, layers).await?;
     let store = runner.environment().store.describe();
-    Banner { name: &name, store, broker: broker.describe(), http: server.local_addr(), defs: &defs, topics: dispatcher.topics(), periodic: &periodic }.tell();
+    Banner {
+        name: &name,
+        store,
+        broker: broker.describe(),
+        http: server.local_addr(),
+        defs: &defs,
+        topics: dispatcher.topics(),
+        periodic: &periodic,
+    }
+    .tell();
     Ok(Ready { config, periodic, runner, dispatcher, broker, health, server })
 }
 
@@ -128,53 +151,47 @@ fn begin(ready: Ready) -> Running {
     let (store, clock) = (environment.store.clone(), environment.clock.clone());
     let (mut ways_in, mut relay, mut housekeeping) = (Tasks::new(), Tasks::new(), Tasks::new());
     let addr = server.local_addr();
-    ways_in.spawn(|stop| server.serve(told(stop)));
+    ways_in.spawn(|stop| server.serve(stop.said()));
     ways_in.spawn(|stop| periodic.run(runner, stop));
-    let messages = Relay::new(store.clone(), broker, clock.clone(), health.clone(), config.broker.retry());
+    let messages = Relay::new(store.clone(), broker, clock.clone(), health.clone(), retry(&config));
     relay.spawn(|stop| messages.run(stop));
     housekeeping.spawn(|stop| ping(store.clone(), health.clone(), stop));
     housekeeping.spawn(|stop| forget(store.clone(), clock, config.http.keep_answers, stop));
     Running { name: environment.service.clone(), addr, store, health, dispatcher, ways_in, relay, housekeeping }
 }
 
-async fn told(mut stop: watch::Receiver<bool>) {
-    // The sender going away means the same.
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
 /// Asks the store again and again whether it works, so that readiness says so before the next command finds out.
-async fn ping(store: SharedStore, health: Health, stop: watch::Receiver<bool>) {
-    every(PING, stop, async || match store.ping().await {
-        Ok(()) => {
-            if health.succeeded(STORE) {
-                tracing::info!("the store works again");
+async fn ping(store: SharedStore, health: Health, stop: Stop) {
+    while wait(PING, &stop).await {
+        match store.ping().await {
+            Ok(()) => {
+                if health.succeeded(STORE) {
+                    tracing::info!("the store works again");
+                }
+            }
+            Err(error) => {
+                if health.failed(STORE, error.to_string()) {
+                    tracing::error!(%error, "the service is not ready");
+                }
             }
         }
-        Err(error) => {
-            if health.failed(STORE, error.to_string()) {
-                tracing::error!(%error, "the service is not ready");
-            }
-        }
-    })
-    .await;
+    }
 }
 
 /// Removes answers to idempotency keys that are older than promised.
-async fn forget(store: SharedStore, clock: Arc<dyn Clock>, keep: Duration, stop: watch::Receiver<bool>) {
-    every(FORGET, stop, async || {
-        let Ok(before) = clock.now().checked_sub(keep) else { return };
+async fn forget(store: SharedStore, clock: Arc<dyn Clock>, keep: Duration, stop: Stop) {
+    while wait(FORGET, &stop).await {
+        let Ok(before) = clock.now().checked_sub(keep) else { continue };
         if let Err(error) = store.forget_answers(before).await {
             tracing::warn!(%error, "old answers could not be removed; will be tried again");
         }
-    })
-    .await;
+    }
 }
 
-async fn every(pause: Duration, mut stop: watch::Receiver<bool>, work: impl AsyncFn()) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(pause) => work().await,
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
+/// Waits; returns whether to go on.
+async fn wait(pause: Duration, stop: &Stop) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => true,
+        () = stop.said() => false,
     }
 }

@@ -1,0 +1,106 @@
+//! Bodies of requests, within limits.
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body, as `tower` layers see it.
+pub struct Body(UnsyncBoxBody<Bytes, BoxError>);
+
+impl Body {
+    /// A body of another type.
+    pub fn new<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Body(UnsyncBoxBody::new(body.map_err(Into::into)))
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+/// Why a body could not be read.
+pub(super) struct Unread {
+    pub(super) status: StatusCode,
+    pub(super) title: &'static str,
+    pub(super) detail: String,
+}
+
+/// Reads a body to its end.
+pub(super) async fn read<B>(body: B, max: usize, timeout: Duration) -> Result<Bytes, Unread>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    if body.size_hint().lower() > max as u64 {
+        return Err(too_large(max));
+    }
+    tokio::time::timeout(timeout, collect(body, max)).await.unwrap_or_else(|_| {
+        Err(Unread {
+            status: StatusCode::REQUEST_TIMEOUT,
+            title: "request timeout",
+            detail: format!("the body did not arrive within {} s", timeout.as_secs_f32()),
+        })
+    })
+}
+
+async fn collect<B>(body: B, max: usize) -> Result<Bytes, Unread>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let mut body = std::pin::pin!(body);
+    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Unread {
+            status: StatusCode::BAD_REQUEST,
+            title: "malformed request",
+            detail: format!("the body broke off: {}", error.into()),
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > max {
+            return Err(too_large(max));
+        }
+        // Most bodies come as one piece, which needs no copy.
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&std::mem::take(&mut first));
+            }
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+fn too_large(max: usize) -> Unread {
+    Unread { status: StatusCode::PAYLOAD_TOO_LARGE, title: "too large", detail: format!("the body is larger than {max} bytes") }
+}

@@ -1,0 +1,118 @@
+//! From an HTTP request to a handler's.
+
+use super::{app::App, body, problem::Answer, route::Target};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    handler::{Content, Job, Kind, Once, Parts, PathSource, Request, Response},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
+use http_body_util::Full;
+use uuid::Uuid;
+
+pub(super) const CORRELATION: &str = "x-correlation-id";
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The ids of a request: its own, and that of all it belongs to.
+#[derive(Clone, Copy)]
+pub(super) struct Ids {
+    pub(super) id: Uuid,
+    pub(super) correlation: Uuid,
+}
+
+impl Ids {
+    /// A new id; and the caller's correlation id, or its W3C trace, or else the same one.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let id = Uuid::now_v7();
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let given = text(CORRELATION).and_then(|text| Uuid::try_parse(text).ok());
+        let traced = || Uuid::try_parse(text("traceparent")?.split('-').nth(1)?).ok();
+        Ids { id, correlation: given.or_else(traced).filter(|id| !id.is_nil()).unwrap_or(id) }
+    }
+}
+
+/// Why there is no answer of a handler.
+pub(super) enum Refused {
+    /// An error with its kind.
+    Error(Error),
+    /// An error of HTTP.
+    Http(body::Unread),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Refused::Error(error)
+    }
+}
+
+/// Runs a handler for a request of HTTP.
+pub(super) async fn run<B>(
+    app: &App,
+    ids: Ids,
+    target: &Target,
+    params: PathSource,
+    parts: request::Parts,
+    content: B,
+) -> Result<Answer, Refused>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<body::BoxError>,
+{
+    let def = target.def;
+    let content = body::read(content, app.limits().max_body, app.limits().body_timeout).await.map_err(Refused::Http)?;
+    if !content.is_empty() {
+        content_type(&parts.headers)?;
+    }
+    let once = if def.kind == Kind::Command { idempotency(&parts, &content)? } else { None };
+    let mut request = Parts::new(ids.id, ids.correlation);
+    request.path = params;
+    request.content = match (content.is_empty(), &parts.method) {
+        (false, _) => Content::Json(content),
+        (true, method) if *method == Method::GET || *method == Method::HEAD || parts.uri.query().is_some() => Content::Form,
+        (true, _) => Content::None,
+    };
+    request.query = parts.uri.query().map(str::to_owned);
+    request.headers = parts.headers;
+    let job = Job { def, request: Request::new(request), once, reply_to: None, resolves: None };
+    Ok(answer(app.runner().run(job).await?))
+}
+
+/// JSON under its own name, or under those that `curl` and browsers give to anything.
+fn content_type(headers: &HeaderMap) -> Result<(), Refused> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let name = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let known = matches!(name.as_str(), "" | "application/json" | "text/json" | "text/plain" | "application/x-www-form-urlencoded");
+    if known || name.ends_with("+json") {
+        return Ok(());
+    }
+    Err(Refused::Http(body::Unread {
+        status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        title: "unsupported media type",
+        detail: format!("the body has to be `application/json`, not `{name}`"),
+    }))
+}
+
+/// That a request with an `Idempotency-Key` is handled once. Its fingerprint tells another request under the same key.
+fn idempotency(parts: &request::Parts, content: &[u8]) -> Result<Option<Once>> {
+    let Some(value) = parts.headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+    let Some(key) = key else {
+        return Err(Error::new(ErrorKind::Malformed, "an `Idempotency-Key` is 1 to 255 visible ASCII characters"));
+    };
+    let mut asked = format!("{} {}\n", parts.method, parts.uri).into_bytes();
+    asked.extend_from_slice(content);
+    Ok(Some(Once::Key { key: key.to_owned(), fingerprint: Some(Uuid::new_v5(&Uuid::NAMESPACE_URL, &asked)) }))
+}
+
+/// A handler's answer, on its way out.
+fn answer(response: Response) -> Answer {
+    let (status, headers, content) = response.into_parts();
+    let has_content = !content.is_empty();
+    let mut answer = http::Response::new(Full::new(content));
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
+    if has_content && !answer.headers().contains_key(header::CONTENT_TYPE) {
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    answer
+}

@@ -1,0 +1,42 @@
+//! `tower` layers of the user around all of HTTP.
+
+use super::{App, Body, body::BoxError};
+use bytes::Bytes;
+use http::{Request, Response};
+use std::convert::Infallible;
+use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneSyncService};
+
+/// All of a service's HTTP, as layers see it.
+pub type HttpService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
+type Wrap = Box<dyn FnOnce(HttpService) -> HttpService + Send + Sync>;
+
+/// Layers to put around a service's HTTP.
+#[derive(Default)]
+pub struct Layers(Vec<Wrap>);
+
+impl Layers {
+    /// Adds a layer around those that are there.
+    pub fn push<L, S, B>(&mut self, layer: L)
+    where
+        L: Layer<HttpService, Service = S> + Send + Sync + 'static,
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.0.push(Box::new(move |inner| BoxCloneSyncService::new(layer.layer(inner).map_response(|response| response.map(Body::new)))));
+    }
+
+    /// The app in its layers; `None` if there are none, which is faster than none around it.
+    pub(super) fn around(self, app: App) -> Option<HttpService> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let bare = service_fn(move |request: Request<Body>| {
+            let app = app.clone();
+            async move { Ok(app.answer(request).await.map(Body::new)) }
+        });
+        Some(self.0.into_iter().fold(BoxCloneSyncService::new(bare), |inner, wrap| wrap(inner)))
+    }
+}

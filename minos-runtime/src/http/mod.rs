@@ -1,0 +1,16 @@
+//! The way in by HTTP: from a socket to a handler's request, and from its answer back.
+
+mod app;
+mod body;
+mod dispatch;
+mod health;
+mod layer;
+mod problem;
+mod route;
+mod server;
+
+pub use app::App;
+pub use body::Body;
+pub use layer::{HttpService, Layers};
+pub use route::Routes;
+pub use server::Server;

@@ -1,0 +1,54 @@
+//! Errors as problem documents (RFC 9457).
+
+use crate::error::{Error, ErrorKind};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::Full;
+use serde::Serialize;
+use uuid::Uuid;
+
+/// An answer with its body.
+pub(super) type Answer = http::Response<Full<Bytes>>;
+
+/// What a client is told about an error.
+#[derive(Serialize)]
+struct Problem<'p> {
+    r#type: &'static str,
+    title: &'p str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'p str>,
+    /// By this, the operator finds the whole story in the logs.
+    correlation_id: Uuid,
+}
+
+/// The answer for an error. What went wrong inside is not told: it is in the logs, under the correlation id.
+pub(super) fn answer(error: &Error, correlation: Uuid) -> Answer {
+    let status = error.status();
+    let detail = if status.is_server_error() { hint(error.kind()).map(str::to_owned) } else { Some(error.to_string()) };
+    let mut answer = with_status(status, error.kind().title(), detail.as_deref(), correlation);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    answer
+}
+
+/// What a client may know of an error inside.
+fn hint(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Unavailable => Some("something that this needs is not available; nothing was changed; try again later"),
+        ErrorKind::Timeout => Some("this took too long"),
+        _ => None,
+    }
+}
+
+/// The answer for an error of HTTP itself.
+pub(super) fn with_status(status: StatusCode, title: &str, detail: Option<&str>, correlation: Uuid) -> Answer {
+    let problem = Problem { r#type: "about:blank", title, status: status.as_u16(), detail, correlation_id: correlation };
+    // Only strings and numbers: there is nothing that JSON cannot say.
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut answer = http::Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    answer
+}
