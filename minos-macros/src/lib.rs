@@ -1,1 +1,82 @@
+//! The macros of Minos. They are documented where users meet them, in the crate `minos`.
+//!
+//! Every macro is three steps: *parse* tokens into plain data, *check* it, *expand* it. Mistakes are collected along the way, each on the user's
+//! own token, and the user's item always comes back with them, so that nothing else fails because of them.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
+
+mod aggregate;
+mod diag;
+mod door;
+mod handler;
+mod item;
+mod lit;
+mod main_fn;
+mod message;
+mod problem;
+mod purity;
+mod word;
+
+use handler::Kind;
+use proc_macro::TokenStream;
+
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
+    aggregate::expand(args.into(), item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro_derive(Aggregate)]
+pub fn derive_aggregate(item: TokenStream) -> TokenStream {
+    aggregate::derive(item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn aggregate_ref(args: TokenStream, item: TokenStream) -> TokenStream {
+    aggregate::reference(args.into(), item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
+    handler::expand(Kind::Command, args.into(), item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn query(args: TokenStream, item: TokenStream) -> TokenStream {
+    handler::expand(Kind::Query, args.into(), item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
+    handler::expand(Kind::Event, args.into(), item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn periodic(args: TokenStream, item: TokenStream) -> TokenStream {
+    handler::expand(Kind::Periodic, args.into(), item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn message(args: TokenStream, item: TokenStream) -> TokenStream {
+    message::expand(args.into(), item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
+    main_fn::expand(args.into(), item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro_derive(Problem, attributes(problem))]
+pub fn derive_problem(item: TokenStream) -> TokenStream {
+    problem::expand(item.into()).into()
+}

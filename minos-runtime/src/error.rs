@@ -237,6 +237,21 @@ pub struct ProblemDef {
 
 inventory::collect!(ProblemDef);
 
+/// An error of the user's own that says with which HTTP status it is answered. Written by `#[derive(Problem)]`.
+///
+/// The message of an error below 500 is shown to clients.
+pub trait Problem: StdError + Send + Sync + 'static {
+    /// The status, from 400 to 599.
+    fn status(&self) -> u16;
+}
+
+impl ProblemDef {
+    /// The registration of a type.
+    pub const fn of<E: Problem>() -> Self {
+        ProblemDef { status: |error| error.downcast_ref::<E>().map(E::status) }
+    }
+}
+
 fn classify(error: &(dyn StdError + 'static)) -> (ErrorKind, Option<http::StatusCode>) {
     let status = inventory::iter::<ProblemDef>
         .into_iter()

@@ -21,7 +21,7 @@ mod telemetry;
 pub use aggregate::{Aggregate, AggregateRef, Event, Recorded, Ref, Root};
 pub use config::Config;
 pub use context::Context;
-pub use error::{Error, ErrorKind, ProblemDef, Result, ResultExt};
+pub use error::{Error, ErrorKind, Problem, ProblemDef, Result, ResultExt};
 pub use handler::{Headers, Path, Query, Response, User};
 pub use jiff::Timestamp;
 pub use message::Message;

@@ -4,16 +4,20 @@
 //! type of the user, so it calls what is not generic as soon as it can.
 
 pub use crate::{
-    aggregate::{Aggregate, AggregateDef, AggregateRef, DomainEvent, EventDef, Field, Recorded, Root},
+    aggregate::{Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, Recorded, Root, Updated},
     context::Context,
-    error::{Error, ProblemDef, Result},
+    error::{Error, Problem, ProblemDef, Result},
     handler::{Answer, FromRequest, HandlerDef, HandlerError, Kind, Request, Response},
     message::{Message, Replies},
 };
 pub use futures_util::future::BoxFuture;
 pub use inventory;
 pub use serde;
-pub use std::format;
+pub use std::{
+    format,
+    process::ExitCode,
+    string::{String, ToString},
+};
 
 use std::future::Future;
 
@@ -44,3 +48,23 @@ pub fn fail<'a>(error: Error) -> BoxFuture<'a, Result<Response>> {
 
 /// Proves that a type can be the field of an aggregate.
 pub const fn field<T: Field + ?Sized>() {}
+
+/// Runs the user's `main` to its end. An error is one line on standard error.
+pub fn main<E: HandlerError>(threads: Option<usize>, main: impl Future<Output = Result<(), E>>) -> ExitCode {
+    match block_on(threads, async { main.await.map_err(E::into_error) }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", error.chain());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on(threads: Option<usize>, main: impl Future<Output = Result<()>>) -> Result<()> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    let runtime = builder.enable_all().build().map_err(|error| Error::from(error).context("the runtime cannot start"))?;
+    runtime.block_on(main)
+}

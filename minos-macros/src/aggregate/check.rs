@@ -1,0 +1,113 @@
+//! What makes a struct an aggregate.
+
+use crate::{diag::Errors, item::plain, word::RESERVED_FIELDS};
+use quote::quote;
+use syn::{Attribute, Data, DeriveInput, Field, Fields, LitStr, Path, Token, Type, punctuated::Punctuated};
+
+/// An aggregate that can be expanded.
+pub(super) struct Aggregate<'i> {
+    pub(super) input: &'i DeriveInput,
+    /// The types of fields that Minos vouches for, each once. Fields with attributes for serde are between serde and the user.
+    pub(super) types: Vec<&'i Type>,
+    /// The names of the fields as stored; empty where attributes of serde make them unknown.
+    pub(super) stored: Vec<String>,
+}
+
+pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Option<Aggregate<'i>> {
+    generics(errors, input);
+    let fields = fields(errors, input);
+    for name in fields.iter().filter_map(|field| field.ident.as_ref()) {
+        let text = plain(name);
+        if RESERVED_FIELDS.contains(&text.as_str()) {
+            errors.at(name, format!("every aggregate already has `{text}`\nhelp: read it with `root.{text}()`"));
+        }
+    }
+    errors.is_empty().then(|| Aggregate { input, types: types(input, &fields), stored: stored(input, &fields) })
+}
+
+pub(super) fn generics(errors: &Errors, input: &DeriveInput) {
+    if let Some(lifetime) = input.generics.lifetimes().next() {
+        errors.at(lifetime, "an aggregate owns its data, so it has no lifetime parameters\nhelp: `String` for `&str`, `Vec<T>` for `&[T]`");
+    } else if !input.generics.params.is_empty() {
+        errors.at(&input.generics, "an aggregate cannot be generic: its name is the name of its stream");
+    }
+}
+
+pub(super) fn fields<'i>(errors: &Errors, input: &'i DeriveInput) -> Vec<&'i Field> {
+    match &input.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(named) if named.named.is_empty() => errors.at(&input.ident, "an aggregate has at least one named field"),
+            Fields::Named(named) => return named.named.iter().collect(),
+            Fields::Unit => errors.at(&input.ident, "an aggregate has at least one named field"),
+            Fields::Unnamed(unnamed) => {
+                errors.at(unnamed, "an aggregate has named fields: the names are stored\nhelp: `struct Name { field: Type }`")
+            }
+        },
+        Data::Enum(data) => errors
+            .at(&data.enum_token, "`#[aggregate]` goes on a struct\nhelp: keep this enum as the type of a field, for example `status`"),
+        Data::Union(data) => errors.at(&data.union_token, "`#[aggregate]` goes on a struct"),
+    }
+    Vec::new()
+}
+
+/// A derive of serde beside the attribute would be a second one.
+pub(super) fn derives(errors: &Errors, name: &str, attrs: &[Attribute]) {
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("derive")) {
+        let Ok(paths) = attr.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated) else { continue };
+        for path in &paths {
+            let last = path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+            if matches!(last.as_str(), "Serialize" | "Deserialize") {
+                errors.at(path, format!("`#[{name}]` derives `{last}` already\nhelp: remove it here"));
+            }
+        }
+    }
+}
+
+fn serde_attrs(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    attrs.iter().filter(|attr| attr.path().is_ident("serde"))
+}
+
+/// A type that mentions the aggregate itself is left out: proving it would need itself.
+fn types<'i>(input: &DeriveInput, fields: &[&'i Field]) -> Vec<&'i Type> {
+    let (mut types, mut seen) = (Vec::new(), Vec::new());
+    for field in fields.iter().filter(|field| serde_attrs(&field.attrs).next().is_none()) {
+        let ty = &field.ty;
+        let text = quote!(#ty).to_string();
+        let own = text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| input.ident == word);
+        if !own && !seen.contains(&text) {
+            seen.push(text);
+            types.push(ty);
+        }
+    }
+    types
+}
+
+fn stored(input: &DeriveInput, fields: &[&Field]) -> Vec<String> {
+    if serde_attrs(&input.attrs).next().is_some() {
+        return Vec::new();
+    }
+    let mut names = Vec::new();
+    for field in fields {
+        let mut name = field.ident.as_ref().map(plain);
+        for attr in serde_attrs(&field.attrs) {
+            let mut followed = true;
+            let read = attr.parse_nested_meta(|meta| {
+                if meta.path.is_ident("rename") {
+                    name = Some(meta.value()?.parse::<LitStr>()?.value());
+                } else if meta.path.is_ident("skip") {
+                    name = None;
+                } else if meta.path.is_ident("flatten") {
+                    followed = false;
+                } else if meta.input.peek(Token![=]) {
+                    meta.value()?.parse::<syn::Expr>()?;
+                }
+                Ok(())
+            });
+            if read.is_err() || !followed {
+                return Vec::new();
+            }
+        }
+        names.extend(name);
+    }
+    names
+}

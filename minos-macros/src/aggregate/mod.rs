@@ -1,0 +1,74 @@
+//! `#[aggregate]` on a struct and on its `impl`, `#[derive(Aggregate)]`, and `#[aggregate_ref]`.
+
+mod check;
+mod expand;
+mod methods;
+
+use crate::{diag::Errors, door::Door};
+use proc_macro2::TokenStream;
+use syn::{
+    DeriveInput, ItemImpl,
+    parse::{ParseStream, Parser},
+};
+
+pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
+    let errors = Errors::default();
+    let door = arguments(&errors, "aggregate", args);
+    if let Ok(block) = syn::parse2::<ItemImpl>(item.clone()) {
+        return methods::expand(errors, &door, block);
+    }
+    let Some(input) = structure(&errors, "aggregate", &item) else { return errors.with_item(&item) };
+    check::derives(&errors, "aggregate", &input.attrs);
+    match check::check(&errors, &input) {
+        Some(aggregate) if errors.is_empty() => expand::attribute(&door, &aggregate),
+        _ => errors.with_item(&item),
+    }
+}
+
+pub(crate) fn derive(item: TokenStream) -> TokenStream {
+    let errors = Errors::default();
+    let Some(input) = structure(&errors, "derive(Aggregate)", &item) else { return errors.into_tokens() };
+    match check::check(&errors, &input) {
+        Some(aggregate) if errors.is_empty() => expand::derive(&Door::default(), &aggregate),
+        _ => errors.into_tokens(),
+    }
+}
+
+pub(crate) fn reference(args: TokenStream, item: TokenStream) -> TokenStream {
+    let errors = Errors::default();
+    let door = arguments(&errors, "aggregate_ref", args);
+    let Some(input) = structure(&errors, "aggregate_ref", &item) else { return errors.with_item(&item) };
+    check::derives(&errors, "aggregate_ref", &input.attrs);
+    check::fields(&errors, &input);
+    check::generics(&errors, &input);
+    if errors.is_empty() { expand::reference(&door, &input) } else { errors.with_item(&item) }
+}
+
+/// Only `crate = …` can be said here.
+fn arguments(errors: &Errors, name: &str, args: TokenStream) -> Door {
+    let parse = |input: ParseStream<'_>| {
+        if input.is_empty() {
+            return Ok(Door::default());
+        }
+        if Door::is_next(input) {
+            return Door::parse(input);
+        }
+        let rest: TokenStream = input.parse()?;
+        Err(syn::Error::new_spanned(rest, format!("`#[{name}]` takes no arguments: the name of the struct is the name of its streams")))
+    };
+    errors.ok(parse.parse2(args)).unwrap_or_default()
+}
+
+fn structure(errors: &Errors, name: &str, item: &TokenStream) -> Option<DeriveInput> {
+    match syn::parse2::<DeriveInput>(item.clone()) {
+        Ok(input) => Some(input),
+        Err(error) => {
+            let or_impl = if name == "aggregate" { ", or on its `impl`" } else { "" };
+            errors.at_span(error.span(), format!("`#[{name}]` goes on a struct with named fields{or_impl}"));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

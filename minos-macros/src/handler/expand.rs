@@ -1,0 +1,86 @@
+//! A handler's registration: its parameters read, its answer written, and where it stands.
+
+use super::{
+    Kind,
+    check::{Answer, Handler, Param},
+    parse::Attribute,
+};
+use crate::{
+    door::{Door, at},
+    item::{Function, cfgs, plain},
+};
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+
+pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handler<'_>) -> TokenStream {
+    let Attribute { names, routes, door } = attribute;
+    let here = at(Span::call_site());
+    let ident = &function.sig.ident;
+    let (mut reads, mut arguments) = (Vec::new(), Vec::new());
+    for (n, param) in handler.params.iter().enumerate() {
+        match param {
+            Param::Context => arguments.push(quote_spanned!(here=> cx)),
+            Param::Extract(ty) => {
+                let value = format_ident!("p{n}", span = here);
+                let extract = quote_spanned!(at(ty.span())=> #door::extract::<#ty>);
+                reads.push(quote_spanned! {here=>
+                    let #value = match #extract(&request) {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return #door::fail(error),
+                    };
+                });
+                arguments.push(quote_spanned!(here=> #value));
+            }
+        }
+    }
+    let answer = answer(door, &handler.answer, here);
+    let place = at(ident.span());
+    let run = quote_spanned!(place=> #door::run);
+    let call = quote_spanned!(place=> #ident(#(#arguments),*));
+    let kind = kind(handler.kind);
+    let name = plain(ident);
+    let routes = routes.iter().map(|(method, path)| {
+        let method = method.to_string();
+        quote!((#method, #path))
+    });
+    let cfgs = cfgs(&function.attrs);
+    quote_spanned! {here=>
+        #function
+        #cfgs
+        #[doc(hidden)]
+        const _: () = {
+            #[allow(unused_variables, deprecated)]
+            fn handle<'a>(cx: &'a mut #door::Context, request: #door::Request) -> #door::BoxFuture<'a, #door::Result<#door::Response>> {
+                #(#reads)*
+                #run(#call, #answer)
+            }
+            #door::inventory::submit! { #door::HandlerDef {
+                kind: #door::Kind::#kind, function: #name, names: &[#(#names),*], routes: &[#(#routes),*], handle,
+                module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
+            } }
+        };
+    }
+}
+
+/// How the answer is written. Each type of the user's is named once, where it was written.
+fn answer(door: &Door, answer: &Answer<'_>, here: Span) -> TokenStream {
+    match answer {
+        Answer::Nothing => quote_spanned!(here=> #door::answer::<()>),
+        Answer::Plain(ty) => quote_spanned!(at(ty.span())=> #door::answer::<#ty>),
+        Answer::Result(ty, arguments) => match arguments.as_slice() {
+            [value, error] => quote_spanned!(at(value.span())=> #door::answer_result::<#value, #error>),
+            [value] => quote_spanned!(at(value.span())=> #door::answer_result::<#value, _>),
+            _ => quote_spanned!(at(ty.span())=> #door::answer_result),
+        },
+    }
+}
+
+fn kind(kind: Kind) -> TokenStream {
+    match kind {
+        Kind::Command => quote!(Command),
+        Kind::Query => quote!(Query),
+        Kind::Event => quote!(Event),
+        Kind::Periodic => quote!(Periodic),
+    }
+}

@@ -1,0 +1,17 @@
+//! Every word of the macros' language, once.
+
+/// The HTTP methods of routes.
+pub(crate) const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/// Parameters that are read from elsewhere than the content.
+pub(crate) const EXTRACTORS: &[&str] = &["Path", "Query", "Headers", "User"];
+
+/// What every aggregate has by itself.
+pub(crate) const RESERVED_FIELDS: &[&str] = &["uuid", "version", "created_at", "updated_at"];
+
+/// The endings of the events that every aggregate has.
+pub(crate) const OWN_EVENTS: &[&str] = &["Created", "Updated", "Deleted"];
+
+/// Functions whose answer is another one each time: replay would get another state.
+pub(crate) const IMPURE: &[&str] =
+    &["now", "now_utc", "now_local", "now_v1", "now_v6", "now_v7", "new_v4", "elapsed", "random", "thread_rng", "rng"];
