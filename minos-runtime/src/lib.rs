@@ -1,5 +1,8 @@
 //! Everything of Minos that runs. Use it through the `minos` crate.
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 pub mod aggregate;
 pub mod broker;
 pub mod clock;
@@ -10,22 +13,18 @@ pub mod handler;
 pub mod health;
 pub mod http;
 pub mod message;
-#[doc(hidden)]
-pub mod private;
 pub mod schedule;
 mod service;
 pub mod stop;
 pub mod store;
 mod telemetry;
 
-pub use aggregate::{Aggregate, AggregateRef, Event, Recorded, Ref, Root};
+pub use aggregate::{Aggregate, AggregateRef, Event, Field, Recorded, Ref, Root};
 pub use config::Config;
 pub use context::Context;
 pub use error::{Error, ErrorKind, Problem, ProblemDef, Result, ResultExt};
 pub use handler::{Headers, Path, Query, Response, User};
 pub use jiff::Timestamp;
 pub use message::Message;
-#[doc(hidden)]
-pub use private as __private;
 pub use service::{Running, Service};
 pub use uuid::Uuid;

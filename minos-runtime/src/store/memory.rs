@@ -199,3 +199,12 @@ impl Store for MemoryStore {
         future::ready(()).boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::SharedStore;
+    use std::sync::Arc;
+
+    crate::store_suite!(suite, async || Arc::new(MemoryStore::new()) as SharedStore);
+}

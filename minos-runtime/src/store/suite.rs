@@ -1,1 +1,333 @@
+//! What every store does: one suite, run on each implementation.
+//!
+//! ```ignore
+//! minos_runtime::store_suite!(memory, async || Arc::new(MemoryStore::new()) as SharedStore);
+//! ```
 
+use super::{
+    Append, Cause, Handled, InboxRow, Mark, NewDeadLetter, NewEvent, NewMessage, SharedStore, StoreError, StoreResult, StreamId, Unit,
+};
+use jiff::Timestamp;
+use std::{collections::HashMap, sync::Arc};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+/// Every case of the suite as a test of its own. `$make` makes an empty store.
+#[macro_export]
+macro_rules! store_suite {
+    ($name:ident, $make:expr) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::store_suite!(@cases $make;
+                versions_are_checked refused_units_leave_nothing a_mark_is_set_once an_answer_is_kept_and_forgotten
+                the_log_is_in_order a_tailing_reader_misses_nothing the_outbox_keeps_its_order checkpoints_only_advance
+                dead_letters_wait_for_the_operator writers_of_one_stream writers_of_many_streams changes_wake_who_waits
+                big_and_odd_content close_finishes_and_refuses);
+        }
+    };
+    (@cases $make:expr; $($case:ident)*) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $case() {
+            let make = $make;
+            $crate::store::suite::$case(make().await).await;
+        })*
+    };
+}
+
+fn unit() -> Unit {
+    let at = Timestamp::from_microsecond(1_700_000_000_123_456).expect("a time");
+    Unit::new(at, Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("someone".to_owned()) })
+}
+
+fn stream() -> StreamId {
+    StreamId::new("Foo", Uuid::now_v7())
+}
+
+fn append(stream: &StreamId, expected: u64, names: &[&str]) -> Append {
+    let events = names.iter().map(|name| NewEvent { name: (*name).to_owned().into(), data: format!("{{\"n\":\"{name}\"}}") }).collect();
+    Append { stream: stream.clone(), expected, events }
+}
+
+fn appending(stream: &StreamId, expected: u64, names: &[&str]) -> Unit {
+    Unit { appends: vec![append(stream, expected, names)], ..unit() }
+}
+
+fn message(topic: &str) -> NewMessage {
+    NewMessage { id: Uuid::now_v7(), topic: topic.to_owned(), key: Some("k".to_owned()), headers: "{}".to_owned(), content: "1".to_owned() }
+}
+
+fn version_mark(key: &str, version: u64) -> Mark {
+    Mark { subscriber: "reader".into(), handled: Handled::Version { key: key.to_owned(), version } }
+}
+
+fn answer_mark(key: &str, answer: &str) -> Mark {
+    Mark { subscriber: "reader".into(), handled: Handled::Message { key: key.to_owned(), answer: answer.to_owned() } }
+}
+
+async fn versions(store: &SharedStore, stream: &StreamId) -> Vec<u64> {
+    store.stream(stream.clone(), 0).await.expect("the stream is read").iter().map(|event| event.version).collect()
+}
+
+#[allow(missing_docs)]
+pub async fn versions_are_checked(store: SharedStore) {
+    let stream = stream();
+    let unit = appending(&stream, 0, &["FooCreated", "Renamed"]);
+    store.commit(unit.clone()).await.expect("a new stream");
+    for expected in [0, 1, 3] {
+        let refused = store.commit(appending(&stream, expected, &["FooUpdated"])).await;
+        assert_eq!(refused, Err(StoreError::Conflict { stream: stream.clone(), expected, actual: 2 }));
+    }
+    store.commit(appending(&stream, 2, &["FooUpdated"])).await.expect("the version fits");
+    let events = store.stream(stream.clone(), 0).await.expect("the stream is read");
+    assert_eq!(
+        events.iter().map(|event| (event.version, event.name.as_str())).collect::<Vec<_>>(),
+        [(1, "FooCreated"), (2, "Renamed"), (3, "FooUpdated")]
+    );
+    let first = &events[0];
+    assert_eq!((&first.stream, &first.data, first.at, &first.cause), (&stream, &"{\"n\":\"FooCreated\"}".to_owned(), unit.at, &unit.cause));
+    assert_eq!(store.stream(stream, 2).await.expect("the rest is read").len(), 1);
+}
+
+#[allow(missing_docs)]
+pub async fn refused_units_leave_nothing(store: SharedStore) {
+    let (taken, free) = (stream(), stream());
+    store.commit(appending(&taken, 0, &["FooCreated"])).await.expect("a new stream");
+    let mut refused = appending(&free, 0, &["FooCreated"]);
+    refused.appends.push(append(&taken, 0, &["FooCreated"]));
+    refused.messages.push(message("a"));
+    refused.mark = Some(version_mark("k", 1));
+    refused.checkpoints.push(("c".to_owned(), 5));
+    // Beside neighbours that are committed, at once, in one batch if the store makes batches.
+    let mut tasks = JoinSet::new();
+    for n in 0..20 {
+        let (store, refused) = (store.clone(), refused.clone());
+        tasks.spawn(async move {
+            if n % 2 == 0 {
+                store.commit(refused).await.is_err()
+            } else {
+                store.commit(appending(&stream(), 0, &["FooCreated"])).await.is_ok()
+            }
+        });
+    }
+    assert!(tasks.join_all().await.into_iter().all(|as_expected| as_expected));
+    assert!(versions(&store, &free).await.is_empty());
+    assert_eq!(store.log(0, 100).await.expect("the log is read").len(), 11);
+    assert!(store.outbox(0, 10).await.expect("the outbox is read").is_empty());
+    assert_eq!(store.handled("reader", "k").await, Ok(None));
+    assert_eq!(store.checkpoint("c").await, Ok(0));
+}
+
+#[allow(missing_docs)]
+pub async fn a_mark_is_set_once(store: SharedStore) {
+    let handle =
+        async |version| store.commit(Unit { mark: Some(version_mark("Foo/1", version)), messages: vec![message("done")], ..unit() }).await;
+    handle(2).await.expect("the first time");
+    for version in [1, 2] {
+        assert_eq!(handle(version).await, Err(StoreError::Duplicate { subscriber: "reader".to_owned(), key: "Foo/1".to_owned() }));
+    }
+    handle(5).await.expect("a later version");
+    assert_eq!(store.handled("reader", "Foo/1").await, Ok(Some(InboxRow { version: 5, answer: None })));
+    assert_eq!(store.outbox(0, 10).await.expect("the outbox is read").len(), 2);
+    // Two at once: one of them.
+    let both = tokio::join!(handle(6), handle(6));
+    assert!(both.0.is_ok() != both.1.is_ok(), "{both:?}");
+    let other = Mark { subscriber: "other".into(), ..version_mark("Foo/1", 2) };
+    store.commit(Unit { mark: Some(other), ..unit() }).await.expect("another subscriber has its own marks");
+}
+
+#[allow(missing_docs)]
+pub async fn an_answer_is_kept_and_forgotten(store: SharedStore) {
+    let unit = Unit { mark: Some(answer_mark("id", "the answer")), ..unit() };
+    store.commit(unit.clone()).await.expect("the first time");
+    let again = Unit { mark: Some(answer_mark("id", "another answer")), ..unit.clone() };
+    assert!(matches!(store.commit(again).await, Err(StoreError::Duplicate { .. })));
+    assert_eq!(store.handled("reader", "id").await, Ok(Some(InboxRow { version: 0, answer: Some("the answer".to_owned()) })));
+    store.commit(Unit { mark: Some(version_mark("Foo/1", 1)), ..unit.clone() }).await.expect("an event");
+    assert_eq!(store.forget_answers(unit.at).await, Ok(0), "it is not older than this");
+    let later = Timestamp::from_microsecond(unit.at.as_microsecond() + 1).expect("a time");
+    assert_eq!(store.forget_answers(later).await, Ok(1));
+    assert_eq!(store.handled("reader", "id").await, Ok(None));
+    assert!(store.handled("reader", "Foo/1").await.expect("the inbox is read").is_some(), "events are known for ever");
+}
+
+#[allow(missing_docs)]
+pub async fn the_log_is_in_order(store: SharedStore) {
+    let streams: Vec<_> = (0..3).map(|_| stream()).collect();
+    for version in 0..4 {
+        for stream in &streams {
+            store.commit(appending(stream, version, &["E"])).await.expect("committed");
+        }
+    }
+    let (mut after, mut seen) = (0, Vec::new());
+    loop {
+        let page = store.log(after, 5).await.expect("the log is read");
+        let Some(last) = page.last() else { break };
+        assert!(page.windows(2).all(|pair| pair[0].position < pair[1].position) && page[0].position > after);
+        after = last.position;
+        seen.extend(page);
+    }
+    assert_eq!(seen.len(), 12);
+    assert!(seen.iter().zip(streams.iter().cycle()).all(|(event, stream)| event.stream == *stream), "in the order of the commits");
+}
+
+#[allow(missing_docs)]
+pub async fn a_tailing_reader_misses_nothing(store: SharedStore) {
+    const WRITERS: u64 = 16;
+    const EACH: u64 = 40;
+    let mut writers = JoinSet::new();
+    for _ in 0..WRITERS {
+        let store = store.clone();
+        writers.spawn(async move {
+            let stream = stream();
+            for version in 0..EACH {
+                store.commit(appending(&stream, version, &["E"])).await.expect("committed");
+            }
+        });
+    }
+    let mut changes = store.changes();
+    let (mut after, mut seen, mut last) = (0, 0, HashMap::new());
+    while seen < WRITERS * EACH {
+        changes.mark_unchanged();
+        let page = store.log(after, 7).await.expect("the log is read");
+        if page.is_empty() {
+            changes.changed().await.expect("the store is open");
+        }
+        for event in page {
+            assert!(event.position > after);
+            after = event.position;
+            seen += 1;
+            assert_eq!(event.version, last.insert(event.stream, event.version).unwrap_or_default() + 1, "no version is skipped");
+        }
+    }
+    writers.join_all().await;
+    assert!(store.log(after, 1).await.expect("the log is read").is_empty());
+}
+
+#[allow(missing_docs)]
+pub async fn the_outbox_keeps_its_order(store: SharedStore) {
+    let sent: Vec<_> = (0..5).map(|n| message(&format!("t{n}"))).collect();
+    for message in &sent {
+        store.commit(Unit { messages: vec![message.clone()], ..unit() }).await.expect("committed");
+    }
+    let rows = store.outbox(0, 10).await.expect("the outbox is read");
+    assert_eq!(rows.iter().map(|row| &row.message).collect::<Vec<_>>(), sent.iter().collect::<Vec<_>>());
+    assert_eq!(store.outbox(rows[1].id, 2).await.expect("the outbox is read"), rows[2..4]);
+    store.commit(Unit { sent: rows.iter().map(|row| row.id).collect(), ..unit() }).await.expect("removed");
+    assert!(store.outbox(0, 10).await.expect("the outbox is read").is_empty());
+    store.commit(Unit { messages: vec![message("later")], ..unit() }).await.expect("committed");
+    let later = store.outbox(rows[4].id, 10).await.expect("the outbox is read");
+    assert_eq!(later.len(), 1, "a number is never given twice");
+}
+
+#[allow(missing_docs)]
+pub async fn checkpoints_only_advance(store: SharedStore) {
+    let save = async |position| store.commit(Unit { checkpoints: vec![("relay".to_owned(), position)], ..unit() }).await.expect("saved");
+    assert_eq!(store.checkpoint("relay").await, Ok(0));
+    save(7).await;
+    save(3).await;
+    assert_eq!(store.checkpoint("relay").await, Ok(7));
+    assert_eq!(store.checkpoint("other").await, Ok(0));
+}
+
+#[allow(missing_docs)]
+pub async fn dead_letters_wait_for_the_operator(store: SharedStore) {
+    let letter = NewDeadLetter {
+        subscriber: "reader".to_owned(),
+        key: "Foo/1".to_owned(),
+        topic: "Foo".to_owned(),
+        headers: "{}".to_owned(),
+        content: vec![0xff, 0, 1],
+        cause: "it is broken".to_owned(),
+        attempts: 3,
+    };
+    let unit = Unit { dead_letters: vec![letter.clone(), letter.clone()], ..unit() };
+    store.commit(unit.clone()).await.expect("put aside");
+    let letters = store.dead_letters(0, 10).await.expect("they are read");
+    assert_eq!((letters.len(), &letters[0].letter, letters[0].at), (2, &letter, unit.at));
+    store.commit(Unit { resolved: vec![letters[0].id], ..unit.clone() }).await.expect("dealt with");
+    let left = store.dead_letters(0, 10).await.expect("they are read");
+    assert_eq!(left.iter().map(|letter| letter.id).collect::<Vec<_>>(), [letters[1].id, letters[1].id + 1, letters[1].id + 2]);
+    assert_eq!(store.dead_letters(letters[1].id, 1).await.expect("they are read").len(), 1);
+}
+
+/// Appends one event, again on the new version when somebody was faster.
+async fn append_in_the_end(store: &SharedStore, stream: &StreamId) -> StoreResult<()> {
+    loop {
+        let version = store.stream(stream.clone(), 0).await?.len() as u64;
+        match store.commit(appending(stream, version, &["E"])).await {
+            Ok(_) => return Ok(()),
+            Err(StoreError::Conflict { .. }) => tokio::task::yield_now().await,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn writers(store: &SharedStore, streams: Vec<StreamId>) {
+    let mut tasks = JoinSet::new();
+    for stream in streams {
+        let store = store.clone();
+        tasks.spawn(async move { append_in_the_end(&store, &stream).await });
+    }
+    assert!(tasks.join_all().await.iter().all(Result::is_ok), "all are acknowledged");
+}
+
+#[allow(missing_docs)]
+pub async fn writers_of_one_stream(store: SharedStore) {
+    let stream = stream();
+    writers(&store, vec![stream.clone(); 200]).await;
+    assert_eq!(versions(&store, &stream).await, (1..=200).collect::<Vec<_>>());
+}
+
+#[allow(missing_docs)]
+pub async fn writers_of_many_streams(store: SharedStore) {
+    let streams: Vec<_> = (0..200).map(|_| stream()).collect();
+    writers(&store, streams.clone()).await;
+    for stream in &streams {
+        assert_eq!(versions(&store, stream).await, [1]);
+    }
+    assert_eq!(store.log(0, 1000).await.expect("the log is read").len(), 200);
+}
+
+#[allow(missing_docs)]
+pub async fn changes_wake_who_waits(store: SharedStore) {
+    for unit in [appending(&stream(), 0, &["E"]), Unit { messages: vec![message("t")], ..unit() }] {
+        let mut changes = store.changes();
+        changes.mark_unchanged();
+        let waits = tokio::spawn(async move { changes.changed().await.is_ok() });
+        store.commit(unit).await.expect("committed");
+        assert!(waits.await.expect("it does not panic"));
+    }
+}
+
+#[allow(missing_docs)]
+pub async fn big_and_odd_content(store: SharedStore) {
+    let stream = StreamId::new("Größe'; DROP TABLE events; --", Uuid::now_v7());
+    let data = serde_json::to_string(&"ä\u{0}\"'\\\u{10ffff}".repeat(100_000)).expect("JSON");
+    let event = NewEvent { name: "Ereignis 'x'".into(), data: data.clone() };
+    store
+        .commit(Unit { appends: vec![Append { stream: stream.clone(), expected: 0, events: vec![event] }], ..unit() })
+        .await
+        .expect("committed");
+    let events = store.stream(stream, 0).await.expect("the stream is read");
+    assert!(events[0].data == data && events[0].name == "Ereignis 'x'");
+}
+
+#[allow(missing_docs)]
+pub async fn close_finishes_and_refuses(store: SharedStore) {
+    let before: Vec<_> = (0..50)
+        .map(|_| {
+            let store: SharedStore = Arc::clone(&store);
+            tokio::spawn(async move { store.commit(appending(&stream(), 0, &["E"])).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    store.close().await;
+    for commit in before {
+        let result = commit.await.expect("it does not panic");
+        assert!(matches!(result, Ok(_) | Err(StoreError::Closed)), "{result:?}");
+    }
+    assert_eq!(store.commit(appending(&stream(), 0, &["E"])).await, Err(StoreError::Closed));
+    assert_eq!(store.ping().await, Err(StoreError::Closed));
+    assert_eq!(store.checkpoint("relay").await, Err(StoreError::Closed));
+}

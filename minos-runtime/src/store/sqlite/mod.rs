@@ -38,6 +38,8 @@ pub struct SqliteStore {
     readers: Readers,
     changes: watch::Sender<u64>,
     closed: AtomicBool,
+    /// Closes when the writer has given the file back.
+    ended: watch::Receiver<()>,
 }
 
 impl SqliteStore {
@@ -46,24 +48,32 @@ impl SqliteStore {
     /// # Errors
     /// If the file is in use by another process, no database of Minos, damaged, or written by a newer version.
     pub fn open(path: PathBuf) -> StoreResult<Self> {
+        SqliteStore::open_with(path, |_| Ok(()))
+    }
+
+    /// As [`open`](SqliteStore::open), with settings of the writer's connection.
+    fn open_with(path: PathBuf, set: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> StoreResult<Self> {
         let place = Place::new(path);
         let lock = lock(&place)?;
         let mut connection = connect(&place, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         schema::prepare(&mut connection).map_err(|error| error.at(&place))?;
+        set(&connection).map_err(|error| place.error(error))?;
         let changes = watch::Sender::new(0);
         let (queue, line) = commit::queue();
         let appender = Appender::new(connection, place.clone(), changes.clone())?;
+        let (ends, ended) = watch::channel(());
         let serve = move || {
             block_on(line.serve(appender));
             // Another process may open the database from here on.
             drop(lock);
+            drop(ends);
         };
         std::thread::Builder::new()
             .name("minos-sqlite".to_owned())
             .spawn(serve)
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let readers = Readers::new(place.clone());
-        Ok(SqliteStore { place, queue, readers, changes, closed: AtomicBool::new(false) })
+        Ok(SqliteStore { place, queue, readers, changes, closed: AtomicBool::new(false), ended })
     }
 
     fn read<T: Send + 'static>(
@@ -202,6 +212,8 @@ impl Store for SqliteStore {
             self.queue.close().await;
             self.closed.store(true, Ordering::Relaxed);
             self.readers.close();
+            // Nothing is ever sent: the error says that the writer is gone.
+            let _ = self.ended.clone().changed().await;
         })
     }
 }

@@ -1,1 +1,184 @@
+//! What only the embedded store does: files, and statements of the user.
 
+use super::*;
+use crate::store::{Append, Cause, NewEvent, SharedStore};
+use serde_json::json;
+use tempfile::TempDir;
+
+async fn in_new_directory() -> SharedStore {
+    let directory = tempfile::tempdir().unwrap().keep();
+    Arc::new(SqliteStore::open(directory.join("suite.db")).unwrap())
+}
+
+crate::store_suite!(suite, in_new_directory);
+
+fn directory() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("foo.db");
+    (directory, path)
+}
+
+fn refused(path: &Path) -> String {
+    SqliteStore::open(path.to_owned()).err().expect("it does not open").to_string()
+}
+
+fn unit() -> Unit {
+    Unit::new(Timestamp::now(), Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: None })
+}
+
+fn creating(data: &str) -> (StreamId, Unit) {
+    let stream = StreamId::new("Foo", Uuid::now_v7());
+    let events = vec![NewEvent { name: "FooCreated".into(), data: data.to_owned() }];
+    (stream.clone(), Unit { appends: vec![Append { stream, expected: 0, events }], ..unit() })
+}
+
+fn executing(sql: &str, parameters: Vec<serde_json::Value>) -> Unit {
+    Unit { statements: vec![Statement { sql: sql.to_owned(), parameters }], ..unit() }
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_a_restart_and_readable() {
+    let (_directory, path) = directory();
+    let store = SqliteStore::open(path.clone()).unwrap();
+    let (stream, unit) = creating(r#"{"bar":"x"}"#);
+    store.commit(unit.clone()).await.unwrap();
+    store.close().await;
+    let row = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT uuid, data, at FROM events", [], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+        })
+        .unwrap();
+    assert_eq!(row, (stream.uuid.to_string(), r#"{"bar":"x"}"#.to_owned(), time(unit.at)));
+    let again = SqliteStore::open(path).unwrap();
+    assert_eq!(again.stream(stream, 0).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_belongs_to_one_process_at_a_time() {
+    let (_directory, path) = directory();
+    let store = SqliteStore::open(path.clone()).unwrap();
+    assert!(refused(&path).contains("in use by another process"), "{}", refused(&path));
+    store.close().await;
+    assert!(SqliteStore::open(path).is_ok());
+}
+
+#[test]
+fn what_is_no_database_of_minos_is_refused_and_left_alone() {
+    let (directory, path) = directory();
+    std::fs::write(&path, "this is no database, but it is long enough to be looked at as one".repeat(100)).unwrap();
+    assert!(refused(&path).contains("is no SQLite database"), "{}", refused(&path));
+    let foreign = directory.path().join("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE their_own (x)").unwrap();
+    let before = std::fs::read(&foreign).unwrap();
+    assert!(refused(&foreign).contains("a database of something else"), "{}", refused(&foreign));
+    assert_eq!(std::fs::read(&foreign).unwrap(), before);
+    let missing = directory.path().join("no/such/directory/foo.db");
+    assert!(refused(&missing).contains("create its directory"), "{}", refused(&missing));
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let (_directory, path) = directory();
+    SqliteStore::open(path.clone()).unwrap().close().await;
+    Connection::open(&path).unwrap().execute("INSERT INTO minos_schema VALUES (99, 'from the future', 'then')", []).unwrap();
+    assert!(refused(&path).contains("written by a newer version"), "{}", refused(&path));
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_told() {
+    let (_directory, path) = directory();
+    let store = SqliteStore::open(path.clone()).unwrap();
+    for _ in 0..50 {
+        store.commit(creating(&format!("\"{}\"", "x".repeat(4000))).1).await.unwrap();
+    }
+    store.close().await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    for byte in bytes.iter_mut().skip(4096) {
+        *byte = 0xa5;
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let error = match SqliteStore::open(path) {
+        Err(error) => error,
+        Ok(store) => store.log(0, 1000).await.err().expect("it cannot be read"),
+    };
+    assert!(matches!(&error, StoreError::Corrupt(text) if text.contains("is damaged")), "{error}");
+}
+
+#[tokio::test]
+async fn a_lock_of_another_program_only_delays() {
+    let (_directory, path) = directory();
+    let store = SqliteStore::open(path.clone()).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (stream, unit) = creating("{}");
+    let commit = store.commit(unit);
+    let release = tokio::task::spawn_blocking(move || other.execute_batch("COMMIT").unwrap());
+    commit.await.unwrap();
+    release.await.unwrap();
+    assert_eq!(store.stream(stream, 0).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_and_recovers() {
+    let (_directory, path) = directory();
+    let store = SqliteStore::open_with(path, |connection| connection.pragma_update(None, "max_page_count", 40)).unwrap();
+    let mut acknowledged = Vec::new();
+    let error = loop {
+        let (stream, unit) = creating(&format!("\"{}\"", "x".repeat(10_000)));
+        match store.commit(unit).await {
+            Ok(_) => acknowledged.push(stream),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(&error, StoreError::Full(text) if text.contains("free some space")), "{error}");
+    assert!(!acknowledged.is_empty());
+    for stream in &acknowledged {
+        assert_eq!(store.stream(stream.clone(), 0).await.unwrap().len(), 1, "what was acknowledged is there");
+    }
+    let letters = Unit { mark: None, ..executing("DROP TABLE IF EXISTS none", vec![]) };
+    store.commit(letters).await.expect("what needs no space still works");
+    store.ping().await.expect("and so it is well again");
+}
+
+#[tokio::test]
+async fn statements_run_in_the_transaction_of_their_unit() {
+    let (_directory, path) = directory();
+    let store = SqliteStore::open(path).unwrap();
+    store.commit(executing("CREATE TABLE foos (uuid TEXT PRIMARY KEY, n INTEGER)", vec![])).await.unwrap();
+    store.commit(executing("INSERT INTO foos VALUES (?1, ?2)", vec![json!("a"), json!(1)])).await.unwrap();
+    let (stream, mut unit) = creating("{}");
+    unit.statements = executing("UPDATE foos SET n = 2", vec![]).statements;
+    unit.statements.extend(executing("INSERT INTO foos VALUES ('a', 3)", vec![]).statements);
+    let error = store.commit(unit).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Statement { reason, .. } if reason.contains("UNIQUE")), "{error}");
+    assert!(store.stream(stream, 0).await.unwrap().is_empty());
+    let rows =
+        store.select(Statement { sql: "SELECT uuid, n FROM foos WHERE uuid = ?1".to_owned(), parameters: vec![json!("a")] }).await.unwrap();
+    assert_eq!(rows, [json!({ "uuid": "a", "n": 1 })]);
+}
+
+#[tokio::test]
+async fn statements_stay_away_from_what_is_minos_own() {
+    let (_directory, path) = directory();
+    let store = SqliteStore::open(path).unwrap();
+    let (stream, unit) = creating("{}");
+    store.commit(unit).await.unwrap();
+    for sql in [
+        "COMMIT",
+        "ROLLBACK",
+        "BEGIN",
+        "SAVEPOINT x",
+        "DELETE FROM events",
+        "UPDATE inbox SET version = 0",
+        "DROP TABLE outbox",
+        "PRAGMA journal_mode = delete",
+        "ATTACH 'x' AS y",
+    ] {
+        let error = store.commit(executing(sql, vec![])).await.unwrap_err();
+        assert!(matches!(error, StoreError::Statement { .. }), "{sql}: {error}");
+    }
+    let write = Statement { sql: "DELETE FROM events".to_owned(), parameters: vec![] };
+    assert!(store.select(write).await.is_err());
+    assert_eq!(store.stream(stream, 0).await.unwrap().len(), 1);
+}
