@@ -6,6 +6,8 @@
 #![doc = include_str!("../examples/foo/main.rs")]
 //! ```
 
+#![warn(missing_docs)]
+
 pub use minos_macros::{Aggregate, Problem, aggregate, aggregate_ref, command, event, main, message, periodic, query};
 pub use minos_runtime::*;
 

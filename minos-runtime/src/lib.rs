@@ -1,5 +1,7 @@
 //! Everything of Minos that runs. Use it through the `minos` crate.
 
+#![warn(missing_docs)]
+
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;

@@ -47,7 +47,7 @@ pub fn fail<'a>(error: Error) -> BoxFuture<'a, Result<Response>> {
 }
 
 /// Proves that a type can be the field of an aggregate.
-pub const fn field<T: Field + ?Sized>() {}
+pub const fn field<T: Field>() {}
 
 /// Runs the user's `main` to its end. An error is one line on standard error.
 pub fn main<E: HandlerError>(threads: Option<usize>, main: impl Future<Output = Result<(), E>>) -> ExitCode {

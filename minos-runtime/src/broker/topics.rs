@@ -24,12 +24,10 @@ pub struct Subscription {
 }
 
 impl Topics {
-    /// The topics of these handlers.
-    ///
-    /// # Errors
-    /// Topics that two handlers claim, and names of events that say nothing, each as a sentence for the operator.
-    pub fn of(defs: &[&'static HandlerDef]) -> Result<Self, Vec<String>> {
-        let (mut topics, mut wrong) = (Topics::default(), Vec::new());
+    /// The topics of these handlers. Topics that two handlers claim, and names of events that say nothing, are added to `wrong`, each as a
+    /// sentence for the operator.
+    pub fn of(defs: &[&'static HandlerDef], wrong: &mut Vec<String>) -> Self {
+        let mut topics = Topics::default();
         for def in defs {
             for name in def.names {
                 match def.kind {
@@ -52,7 +50,7 @@ impl Topics {
                 }
             }
         }
-        if wrong.is_empty() { Ok(topics) } else { Err(wrong) }
+        topics
     }
 
     /// The names of the topics.

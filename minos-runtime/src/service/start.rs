@@ -71,13 +71,13 @@ fn plan(services: &[Service]) -> Result<Vec<Plan>> {
     for (n, service) in services.iter().enumerate() {
         let defs = ownership.handlers(n);
         wrong.extend(check::aggregates(|module| ownership.owner(module) == Some(n)));
-        let topics = collect(&mut wrong, Topics::of(&defs));
+        let topics = Topics::of(&defs, &mut wrong);
         let routes = collect(&mut wrong, Routes::of(&defs));
         let periodic = collect(&mut wrong, Periodic::of(&defs));
-        if let (Some(topics), true) = (&topics, is_local(&service.config)) {
-            wrong.extend(check::undeliverable(topics));
+        if is_local(&service.config) {
+            wrong.extend(check::undeliverable(&topics));
         }
-        if let (Some(topics), Some(routes), Some(periodic)) = (topics, routes, periodic) {
+        if let (Some(routes), Some(periodic)) = (routes, periodic) {
             plans.push(Plan { defs, routes, topics, periodic });
         }
     }

@@ -26,7 +26,8 @@ pub(super) trait Writer {
     fn forget_answers(&mut self, before: jiff::Timestamp) -> impl Future<Output = StoreResult<u64>>;
 }
 
-/// Work for the writer.
+/// Work for the writer. Nearly all of it is commits, so a box around them would save nothing.
+#[allow(clippy::large_enum_variant)]
 enum Job {
     Commit(Unit, oneshot::Sender<StoreResult<Committed>>),
     Ping(oneshot::Sender<StoreResult<()>>),

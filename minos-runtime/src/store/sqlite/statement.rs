@@ -24,7 +24,7 @@ pub(super) fn execute(connection: &mut Connection, statement: &Statement) -> Res
 pub(super) fn select(connection: &mut Connection, statement: &Statement) -> Result<Vec<Json>, StoreError> {
     guarded(connection, |connection| {
         let mut prepared = connection.prepare(&statement.sql)?;
-        let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
         let mut rows = prepared.query(params_from_iter(statement.parameters.iter().map(parameter)))?;
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {
