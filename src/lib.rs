@@ -8,6 +8,16 @@
 
 #![warn(missing_docs)]
 
+/// The guide, whose examples are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide.md")]
+struct Guide;
+
+/// The README, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use minos_macros::{Aggregate, Problem, aggregate, aggregate_ref, command, event, main, message, periodic, query};
 pub use minos_runtime::*;
 

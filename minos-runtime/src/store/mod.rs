@@ -1,6 +1,6 @@
 //! The store: where units of work are committed, as one transaction each, and read again.
 //!
-//! A port with one behaviour suite ([`suite`]) that every implementation passes. What is written travels as a
+//! A port with one behaviour suite (`suite`) that every implementation passes. What is written travels as a
 //! [`Unit`]; units of many handlers are coalesced into one transaction by the group commit in front
 //! (`commit`).
 

@@ -52,7 +52,7 @@ pub struct NewMessage {
 }
 
 /// The mark that something was handled: the inbox. A unit whose mark is already there is refused as
-/// [`StoreError::Duplicate`], and nothing of it is written.
+/// [`StoreError::Duplicate`](super::StoreError::Duplicate), and nothing of it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// Who handled it: the handler's stable name.
