@@ -4,6 +4,7 @@
 //! [`Unit`]; units of many handlers are coalesced into one transaction by the group commit in front
 //! (`commit`).
 
+#[cfg(feature = "sqlite")]
 mod commit;
 mod error;
 mod memory;
