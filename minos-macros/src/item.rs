@@ -3,7 +3,7 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Attribute, Signature, Type, Visibility,
+    Attribute, FnArg, Signature, Type, Visibility,
     parse::{Parse, ParseStream},
 };
 
@@ -17,7 +17,14 @@ pub(crate) struct Function {
 
 impl Parse for Function {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        Ok(Function { attrs: input.call(Attribute::parse_outer)?, vis: input.parse()?, sig: input.parse()?, body: input.parse()? })
+        let mut function =
+            Function { attrs: input.call(Attribute::parse_outer)?, vis: input.parse()?, sig: input.parse()?, body: input.parse()? };
+        // Rust has no place for them, and a handler's parameters deserve a word.
+        for argument in &mut function.sig.inputs {
+            let (FnArg::Typed(syn::PatType { attrs, .. }) | FnArg::Receiver(syn::Receiver { attrs, .. })) = argument;
+            attrs.retain(|attr| !attr.path().is_ident("doc"));
+        }
+        Ok(function)
     }
 }
 

@@ -65,6 +65,11 @@ impl Running {
         &self.store
     }
 
+    /// The topics that it listens to.
+    pub fn topics(&self) -> impl Iterator<Item = &'static str> {
+        self.dispatcher.topics().names()
+    }
+
     /// What it could not handle.
     pub fn dead_letters(&self) -> DeadLetters {
         DeadLetters::new(self.dispatcher.clone())

@@ -1,0 +1,143 @@
+//! The macros in surroundings that are not kind to them: names that shadow the prelude, lints that deny, items that other macros make.
+
+#![deny(missing_docs, warnings)]
+#![forbid(unsafe_code)]
+#![allow(unreachable_pub)]
+
+/// A user's own names for what expansions need.
+#[allow(dead_code, missing_docs)]
+mod shadowed {
+    pub struct Result;
+    pub struct Option;
+    pub struct String;
+    pub struct Vec;
+    pub struct Box;
+    #[allow(non_snake_case)]
+    pub fn Ok() {}
+    #[allow(non_snake_case)]
+    pub fn Err() {}
+    pub mod core {}
+    pub mod std {}
+    pub mod serde {}
+    pub mod minos {}
+
+    #[::minos::aggregate]
+    pub struct Odd {
+        pub r#type: u32,
+        pub n: i64,
+    }
+
+    #[::minos::aggregate]
+    impl Odd {
+        #[event("TypeSet")]
+        pub fn type_set(&mut self, r#type: u32) {
+            self.r#type = r#type;
+        }
+    }
+
+    #[::minos::message("OddMessage", reply = u32, key = r#type)]
+    pub struct OddMessage {
+        pub r#type: u32,
+    }
+
+    #[::minos::command("Shadowed", POST "/shadowed/{n}")]
+    async fn r#match(cx: &mut ::minos::Context, ::minos::Path(n): ::minos::Path<u32>, input: u64) -> ::minos::Result<u64> {
+        let _ = (cx, n);
+        ::core::result::Result::Ok(input)
+    }
+}
+
+/// What macros of the user make.
+mod made {
+    use minos::prelude::*;
+
+    macro_rules! handlers {
+        ($($name:ident $topic:literal $input:ty;)*) => {
+            $(#[command($topic)]
+            async fn $name(cx: &mut Context, input: $input) -> Result<$input> {
+                let _ = cx.now();
+                Ok(input)
+            })*
+        };
+    }
+
+    handlers! {
+        one "One" u32;
+        two "Two" String;
+    }
+
+    #[command("Documented")]
+    #[deprecated = "for another"]
+    #[allow(clippy::unused_async)]
+    async fn documented(
+        /// What it takes.
+        input: u32,
+    ) -> u32 {
+        input
+    }
+
+    #[cfg(any())]
+    #[command("NotThere")]
+    async fn not_there(input: ThisTypeDoesNotExist) {}
+
+    #[command("NotThereEither")]
+    #[cfg(any())]
+    async fn not_there_either(input: ThisTypeDoesNotExist) {}
+
+    #[cfg(any())]
+    #[aggregate]
+    struct NotThere {
+        field: ThisTypeDoesNotExist,
+    }
+
+    #[aggregate]
+    #[cfg(any())]
+    struct NotThereEither {
+        field: ThisTypeDoesNotExist,
+    }
+
+    /// With serde's own attributes.
+    #[aggregate]
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Renamed {
+        /// Stored under another name.
+        #[serde(rename = "kind")]
+        pub of: u32,
+        /// Not stored at all.
+        #[serde(skip)]
+        pub cached: u32,
+        /// Not written if there is none.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        pub note: Option<String>,
+        /// A tree of itself.
+        pub children: Vec<Renamed>,
+    }
+
+    /// With derives of the user's own.
+    #[derive(Serialize, Deserialize, Aggregate)]
+    pub struct Derived {
+        /// A field.
+        pub field: u32,
+    }
+}
+
+use minos::prelude::*;
+
+#[test]
+fn what_is_stored_is_known() {
+    assert_eq!(shadowed::Odd::FIELDS, ["type", "n"]);
+    assert_eq!(made::Renamed::FIELDS, ["kind", "note", "children"]);
+    assert_eq!((made::Derived::NAME, made::Derived::FIELDS), ("Derived", &["field"][..]));
+    let message = shadowed::OddMessage { r#type: 7 };
+    assert_eq!((shadowed::OddMessage::NAME, message.key()), ("OddMessage", Some("7".to_owned())));
+    assert_eq!(shadowed::TypeSet { r#type: 1 }.clone().r#type, 1);
+}
+
+#[tokio::test]
+async fn handlers_are_registered_where_they_stand() {
+    let text = "[service]\nname = \"macros\"\n[http]\naddr = \"127.0.0.1:0\"\n[store]\nurl = \"memory:\"\n[log]\nlevel = \"error\"";
+    let running = Service::from_toml(text).unwrap().module("macros").start().await.unwrap();
+    let topics: std::vec::Vec<_> = running.topics().collect();
+    assert_eq!(topics, ["Documented", "One", "Shadowed", "Two"]);
+    running.stop().await;
+}
