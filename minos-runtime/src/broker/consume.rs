@@ -256,7 +256,7 @@ fn is_the_stores(error: &Error) -> bool {
 }
 
 /// A message as a request for its handler.
-pub(super) fn request(def: &HandlerDef, message: &Envelope) -> Request {
+pub(crate) fn request(def: &HandlerDef, message: &Envelope) -> Request {
     let mut parts = Parts::new(message.id, message.correlation);
     parts.user = message.user.clone().map_or_else(User::anonymous, User::new);
     parts.content = if message.content.is_empty() { Content::None } else { Content::Json(message.content.clone()) };

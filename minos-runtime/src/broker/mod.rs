@@ -12,6 +12,7 @@ mod relay;
 mod topics;
 
 pub use ask::Questions;
+pub(crate) use consume::request;
 pub use consume::{Dispatcher, RetryPolicy};
 pub use local::LocalBroker;
 pub use park::DeadLetters;

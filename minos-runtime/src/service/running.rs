@@ -1,19 +1,24 @@
 //! A running service, and how it stops: it takes nothing new, finishes what it has begun, and gives everything back.
 
 use crate::{
-    broker::{DeadLetters, Dispatcher},
+    broker::{self, DeadLetters, Dispatcher},
     error::{Error, Result},
+    handler::{Job, Response, Runner},
     health::Health,
+    message::Envelope,
     stop::{Stop, Stopper},
-    store::SharedStore,
+    store::{Cause, SharedStore},
 };
+use serde::Serialize;
 use std::{future::Future, net::SocketAddr};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 /// A service that runs in the background of this program, until it is [stopped](Running::stop) or dropped with its runtime.
 #[must_use = "stop it, or its last work is finished only at the next start"]
 pub struct Running {
     pub(super) name: String,
+    pub(super) runner: Runner,
     pub(super) addr: SocketAddr,
     pub(super) store: SharedStore,
     pub(super) health: Health,
@@ -68,6 +73,20 @@ impl Running {
     /// The topics that it listens to.
     pub fn topics(&self) -> impl Iterator<Item = &'static str> {
         self.dispatcher.topics().names()
+    }
+
+    /// Runs the command or query of this topic here and now, without HTTP or broker: for tests and tools.
+    ///
+    /// # Errors
+    /// What the handler answers, or that there is none for this topic.
+    pub async fn call(&self, topic: &str, input: &impl Serialize) -> Result<Response> {
+        let found = self.dispatcher.topics().requests().find(|(name, _)| *name == topic);
+        let (_, def) = found.ok_or_else(|| Error::not_found(format!("`{}` has no handler for `{topic}`", self.name)))?;
+        let environment = self.runner.environment();
+        let id = Uuid::now_v7();
+        let cause = Cause { correlation: id, causation: id, user: None };
+        let message = Envelope::request(id, topic, None, serde_json::to_vec(input)?, environment.clock.now(), cause);
+        self.runner.run(Job { def, request: broker::request(def, &message), once: None, reply_to: None, resolves: None }).await
     }
 
     /// What it could not handle.

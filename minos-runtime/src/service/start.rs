@@ -152,12 +152,13 @@ fn begin(ready: Ready) -> Running {
     let (mut ways_in, mut relay, mut housekeeping) = (Tasks::new(), Tasks::new(), Tasks::new());
     let addr = server.local_addr();
     ways_in.spawn(|stop| server.serve(stop.said()));
+    let inside = runner.clone();
     ways_in.spawn(|stop| periodic.run(runner, stop));
     let messages = Relay::new(store.clone(), broker, clock.clone(), health.clone(), retry(&config));
     relay.spawn(|stop| messages.run(stop));
     housekeeping.spawn(|stop| ping(store.clone(), health.clone(), stop));
     housekeeping.spawn(|stop| forget(store.clone(), clock, config.http.keep_answers, stop));
-    Running { name: environment.service.clone(), addr, store, health, dispatcher, ways_in, relay, housekeeping }
+    Running { name: environment.service.clone(), runner: inside, addr, store, health, dispatcher, ways_in, relay, housekeeping }
 }
 
 /// Asks the store again and again whether it works, so that readiness says so before the next command finds out.
