@@ -9,8 +9,8 @@ use minos::{Running, prelude::*};
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,6 +18,13 @@ use std::{
 /// Counts calls, from inside handlers.
 #[derive(Default, Clone)]
 struct Calls(Arc<AtomicUsize>);
+
+/// What a handler has seen, and whether its bug is fixed.
+#[derive(Default, Clone)]
+struct Bug {
+    seen: Arc<Mutex<Vec<String>>>,
+    fixed: Arc<AtomicBool>,
+}
 
 impl Calls {
     fn add(&self) -> usize {
@@ -149,8 +156,18 @@ mod account {
 }
 
 mod trouble {
-    use super::Calls;
+    use super::{Bug, Calls};
     use minos::prelude::*;
+    use std::sync::atomic::Ordering;
+
+    /// Has a bug that shows with the first event of some jobs.
+    #[event("JobCreated", "JobUpdated.mood")]
+    async fn follows(cx: &mut Context, event: Event<serde_json::Value>) -> Result<()> {
+        let bug = cx.resource::<Bug>()?;
+        ensure!(event["mood"] != "blocks" || bug.fixed.load(Ordering::SeqCst), "a bug");
+        bug.seen.lock().unwrap().push(format!("{} {}", event.version(), event["mood"]));
+        Ok(())
+    }
 
     #[aggregate]
     pub struct Job {
@@ -276,7 +293,7 @@ mod talk {
 }
 
 fn service(store: &str, module: &str, calls: &Calls) -> Service {
-    Service::from_toml(&config("test", store)).unwrap().module(format!("service::{module}")).with(calls.clone())
+    Service::from_toml(&config("test", store)).unwrap().module(format!("service::{module}")).with(calls.clone()).with(Bug::default())
 }
 
 async fn start(module: &str) -> (Running, SocketAddr, Calls) {
@@ -447,6 +464,28 @@ async fn an_event_that_cannot_be_handled_parks_its_key_only() {
     letters.discard(list[1].id).await.unwrap();
     assert!(letters.list().await.unwrap().is_empty());
     assert!(letters.discard(list[0].id).await.is_err());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_behind_a_dead_letter_waits_and_is_replayed_in_order() {
+    let bug = Bug::default();
+    let running = service("memory:", "trouble", &Calls::default()).with(bug.clone()).start().await.unwrap();
+    let (addr, letters) = (running.addr(), running.dead_letters());
+    let id = post(addr, "/jobs", r#"{"mood":"blocks"}"#).await.json().as_str().unwrap().to_owned();
+    let change = async |mood: &str| send(addr, "PUT", &format!("/jobs/{id}"), "", &format!(r#"{{"mood":"{mood}"}}"#)).await.unwrap().status;
+    until("the first is put aside", async || letters.list().await.unwrap().len() == 1).await;
+    assert_eq!(change("later").await, 204);
+    until("the next one waits behind it", async || letters.list().await.unwrap().len() == 2).await;
+    let list = letters.list().await.unwrap();
+    assert_eq!((list[1].letter.attempts, list[1].letter.cause.as_str()), (0, "waits behind an earlier dead letter of its key"));
+    assert!(bug.seen.lock().unwrap().is_empty(), "nothing came before its turn");
+    bug.fixed.store(true, Ordering::SeqCst);
+    assert_eq!(letters.replay(list[0].id).await.unwrap(), 2);
+    assert_eq!(change("at last").await, 204);
+    until("the key flows again", async || bug.seen.lock().unwrap().len() == 3).await;
+    assert_eq!(*bug.seen.lock().unwrap(), [r#"1 "blocks""#, r#"2 "later""#, r#"3 "at last""#]);
+    assert!(letters.list().await.unwrap().is_empty());
     running.stop().await;
 }
 

@@ -1,0 +1,7 @@
+#![allow(unused)]
+use minos::prelude::*;
+
+#[minos::main]
+async fn start(name: String) -> Result<()> { Ok(()) }
+
+fn main() {}
