@@ -218,6 +218,13 @@ mod trouble {
         Ok(std::fs::read_to_string("/no/such/secret")?)
     }
 
+    #[query(GET "/takes-a-while")]
+    async fn takes_a_while(cx: &Context) -> Result<&'static str> {
+        cx.resource::<Calls>()?.add();
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        Ok("done")
+    }
+
     #[query(GET "/slow")]
     async fn slow() -> Result<()> {
         std::future::pending().await
@@ -567,5 +574,45 @@ async fn health_is_told() {
     until("it is not ready", async || get(addr, "/health/ready").await.status == 503).await;
     let failed = post(addr, "/accounts", r#"{"owner":"ada"}"#).await;
     assert!(failed.status == 503 && failed.head.contains("retry-after"), "{failed:?}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_finishes_what_was_begun() {
+    let (running, addr, calls) = start("trouble").await;
+    let begun = tokio::spawn(async move { get(addr, "/takes-a-while").await });
+    until("it has begun", async || calls.count() == 1).await;
+    running.stop().await;
+    let answer = begun.await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, "\"done\""));
+    assert!(send(addr, "GET", "/takes-a-while", "", "").await.is_err(), "nothing new is taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_and_pipelines_and_correlation_are_answered() {
+    let (running, addr, _) = start("trouble").await;
+    let head = send(addr, "HEAD", "/teapot", "", "").await.unwrap();
+    assert_eq!((head.status, head.body.as_str()), (418, ""));
+    let two = "GET /health HTTP/1.1\r\nhost: x\r\n\r\nGET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let both = common::raw(addr, two.as_bytes()).await.unwrap();
+    assert_eq!(both.body.matches("HTTP/1.1 200").count(), 1, "the second answer follows the first: {both:?}");
+    let id = Uuid::now_v7();
+    let answer = send(addr, "GET", "/health", &format!("x-correlation-id: {id}\r\n"), "").await.unwrap();
+    assert!(answer.head.contains(&format!("x-correlation-id: {id}")), "{answer:?}");
+    let huge = send(addr, "GET", "/health", &format!("x: {}\r\n", "y".repeat(200_000)), "").await;
+    assert!(huge.map_or(true, |answer| answer.status == 431), "headers have a limit");
+    assert_eq!(get(addr, "/health").await.status, 200);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tower_layers_go_around_everything() {
+    let layer = tower::util::MapResponseLayer::new(|mut response: minos::http::Response| {
+        response.headers_mut().insert("x-layer", "there".parse().unwrap());
+        response
+    });
+    let running = service("memory:", "account", &Calls::default()).layer(layer).start().await.unwrap();
+    assert!(get(running.addr(), "/health").await.head.contains("x-layer: there"));
+    assert!(get(running.addr(), "/nothing").await.head.contains("x-layer: there"));
     running.stop().await;
 }

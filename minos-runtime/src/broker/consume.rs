@@ -144,7 +144,11 @@ impl State {
         let key = lane(message);
         let subscriber = def.subscriber();
         if self.parked.holds(&subscriber, &key) {
-            return self.put_aside(def, message, "waits behind an earlier dead letter of its key", 0).await;
+            let _turn = self.parked.turn().await;
+            // A replay may have let the key flow again meanwhile.
+            if self.parked.holds(&subscriber, &key) {
+                return self.put_aside(def, message, "waits behind an earlier dead letter of its key", 0).await;
+            }
         }
         let mut attempt = 0;
         loop {
@@ -212,10 +216,11 @@ impl State {
         }
         let cause = error.chain();
         tracing::error!(handler = def.function, name = message.name, correlation = %message.correlation, attempts, error = cause, "put among the dead letters");
+        let _turn = self.parked.turn().await;
         self.put_aside(def, message, &cause, attempts).await
     }
 
-    /// Puts a message among the dead letters and marks it as handled, in one unit. The store may be down, so this is tried until the
+    /// Has the turn. Puts a message among the dead letters and marks it as handled, in one unit. The store may be down, so this is tried until the
     /// service stops.
     async fn put_aside(&self, def: &'static HandlerDef, message: &Envelope, cause: &str, attempts: u32) -> Result<(), BrokerError> {
         let (subscriber, key) = (def.subscriber(), lane(message));

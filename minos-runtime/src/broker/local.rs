@@ -34,6 +34,11 @@ impl Broker for LocalBroker {
         "local (in this process)".to_owned()
     }
 
+    fn carries(&self, topic: &str) -> bool {
+        let receivers = self.receivers.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        receivers.iter().any(|receiver| receiver.topics.iter().any(|known| known == topic))
+    }
+
     fn publish(&self, message: Envelope) -> BoxFuture<'static, Result<(), BrokerError>> {
         let receivers = self.receivers(&message.topic);
         match (&receivers[..], message.kind) {

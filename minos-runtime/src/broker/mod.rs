@@ -50,6 +50,9 @@ pub trait Broker: Send + Sync + 'static {
     /// What this is and where, for the operator. Never holds a password.
     fn describe(&self) -> String;
 
+    /// Whether anybody may ever get messages of this topic. An event that nobody gets needs not be published.
+    fn carries(&self, topic: &str) -> bool;
+
     /// Hands a message over, in the order of the calls, before the future is first polled. The future ends when the broker
     /// answers for the message, whatever crashes.
     fn publish(&self, message: Envelope) -> BoxFuture<'static, Result<(), BrokerError>>;

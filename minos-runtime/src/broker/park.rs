@@ -21,6 +21,9 @@ pub(super) struct Parked {
     keys: Mutex<HashSet<(String, String)>>,
     /// Replays take turns, so that none handles what another one is handling.
     replaying: tokio::sync::Mutex<()>,
+    /// Putting aside, and letting a key flow because nothing is aside any more, take turns: or a key could be parked behind nothing, or
+    /// flow past what was just put aside.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Parked {
@@ -28,10 +31,16 @@ impl Parked {
         let (mut keys, mut after) = (HashSet::new(), 0);
         loop {
             let page = store.dead_letters(after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(Parked { keys: Mutex::new(keys), replaying: tokio::sync::Mutex::default() }) };
+            let Some(last) = page.last() else {
+                return Ok(Parked { keys: Mutex::new(keys), replaying: tokio::sync::Mutex::default(), turn: tokio::sync::Mutex::default() });
+            };
             after = last.id;
             keys.extend(page.into_iter().map(|DeadLetter { letter, .. }| (letter.subscriber, letter.key)));
         }
+    }
+
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     fn keys(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
@@ -113,11 +122,13 @@ impl DeadLetters {
         let mut handled = 0;
         // Others may come in behind while these are handled: until there are none, the key stays parked.
         loop {
+            let turn = state.parked.turn().await;
             let waiting = self.of_key(&subscriber, &key).await?;
             if waiting.is_empty() {
                 state.parked.release(&subscriber, &key);
                 return Ok(handled);
             }
+            drop(turn);
             for letter in waiting {
                 let NewDeadLetter { topic, headers, content, .. } = letter.letter;
                 let message = Envelope::of_parts(&headers, topic, None, content.into())?;
@@ -140,6 +151,7 @@ impl DeadLetters {
         let mut unit = Unit::new(environment.clock.now(), cause);
         unit.resolved.push(id);
         self.store().commit(unit).await.map_err(store_error)?;
+        let _turn = self.dispatcher.state().parked.turn().await;
         if self.of_key(&subscriber, &key).await?.is_empty() {
             self.dispatcher.state().parked.release(&subscriber, &key);
         }

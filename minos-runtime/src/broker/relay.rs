@@ -25,7 +25,7 @@ const CHECKPOINT: &str = "relay";
 const WINDOW: usize = 1024;
 /// How many rows are read at once.
 const PAGE: usize = 256;
-/// How long progress may stay unsaved while there is more to do. A crash repeats at most what was sent in it.
+/// How long progress may stay unsaved: one save for many messages. A crash repeats at most what was sent in it.
 const SAVE_AFTER: Duration = Duration::from_millis(100);
 
 /// How long the end waits for what is under way.
@@ -168,6 +168,9 @@ impl Round<'_> {
         let mut more = events.len() == PAGE;
         for event in events {
             self.read = event.position;
+            if !self.relay.broker.carries(&event.stream.aggregate) {
+                continue;
+            }
             self.open.insert(event.position);
             self.send(Source::Log, event.position, Envelope::of_event(event));
         }
@@ -209,10 +212,6 @@ impl Round<'_> {
     /// Waits until there is something to do: an answer of the broker, something new to read, progress to save, or the end.
     async fn wait(&mut self, changes: &mut watch::Receiver<u64>, stop: &Stop, more: bool) -> Result<(), Failure> {
         let due = self.unsaved_since.map(|since| since + SAVE_AFTER);
-        let idle = self.sending.is_empty() && !more;
-        if idle && self.unsaved_since.is_some() {
-            return Ok(self.save().await?);
-        }
         tokio::select! {
             biased;
             () = stop.said() => Ok(()),

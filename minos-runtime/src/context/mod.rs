@@ -228,6 +228,8 @@ pub(crate) fn store_error(error: StoreError) -> Error {
     let kind = error.kind();
     let message = match kind {
         ErrorKind::Unavailable => "the service's store does not take part right now".to_owned(),
+        // What the handlers of a service are called is no business of its clients.
+        ErrorKind::Conflict => "somebody else was faster: look again, and try again".to_owned(),
         _ => error.to_string(),
     };
     Error::new(kind, message).caused_by(error)

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use std::{
     pin::Pin,
     task::{Context, Poll},
@@ -13,7 +13,13 @@ use std::{
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A body, as `tower` layers see it.
-pub struct Body(UnsyncBoxBody<Bytes, BoxError>);
+pub struct Body(Kind);
+
+enum Kind {
+    /// All there is, as handlers answer it: no box around it.
+    Whole(Full<Bytes>),
+    Other(UnsyncBoxBody<Bytes, BoxError>),
+}
 
 impl Body {
     /// A body of another type.
@@ -22,7 +28,13 @@ impl Body {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Body(UnsyncBoxBody::new(body.map_err(Into::into)))
+        Body(Kind::Other(UnsyncBoxBody::new(body.map_err(Into::into))))
+    }
+}
+
+impl From<Full<Bytes>> for Body {
+    fn from(body: Full<Bytes>) -> Self {
+        Body(Kind::Whole(body))
     }
 }
 
@@ -31,15 +43,24 @@ impl HttpBody for Body {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.0).poll_frame(cx)
+        match &mut self.0 {
+            Kind::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Kind::Other(body) => Pin::new(body).poll_frame(cx),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        match &self.0 {
+            Kind::Whole(body) => body.is_end_stream(),
+            Kind::Other(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        match &self.0 {
+            Kind::Whole(body) => body.size_hint(),
+            Kind::Other(body) => body.size_hint(),
+        }
     }
 }
 

@@ -64,7 +64,12 @@ where
         content_type(&parts.headers)?;
     }
     let once = if def.kind == Kind::Command { idempotency(&parts, &content)? } else { None };
-    let mut request = Parts::new(ids.id, ids.correlation);
+    // A request that is repeated under its key has the same id, and so have its effects outside, even if the first one never was committed.
+    let id = match &once {
+        Some(Once::Key { key, fingerprint: Some(fingerprint) }) => Uuid::new_v5(fingerprint, key.as_bytes()),
+        _ => ids.id,
+    };
+    let mut request = Parts::new(id, ids.correlation);
     request.path = params;
     request.content = match (content.is_empty(), &parts.method) {
         (false, _) => Content::Json(content),
@@ -101,7 +106,8 @@ fn idempotency(parts: &request::Parts, content: &[u8]) -> Result<Option<Once>> {
     };
     let mut asked = format!("{} {}\n", parts.method, parts.uri).into_bytes();
     asked.extend_from_slice(content);
-    Ok(Some(Once::Key { key: key.to_owned(), fingerprint: Some(Uuid::new_v5(&Uuid::NAMESPACE_URL, &asked)) }))
+    // Apart from the ids of messages, which are keys of the same handler.
+    Ok(Some(Once::Key { key: format!("http {key}"), fingerprint: Some(Uuid::new_v5(&Uuid::NAMESPACE_URL, &asked)) }))
 }
 
 /// A handler's answer, on its way out.

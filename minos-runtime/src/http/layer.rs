@@ -2,12 +2,15 @@
 
 use super::{App, Body, body::BoxError};
 use bytes::Bytes;
-use http::{Request, Response};
 use std::convert::Infallible;
 use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 
+/// A request, as layers see it.
+pub type Request = http::Request<Body>;
+/// An answer, as layers see it.
+pub type Response = http::Response<Body>;
 /// All of a service's HTTP, as layers see it.
-pub type HttpService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+pub type HttpService = BoxCloneSyncService<Request, Response, Infallible>;
 
 type Wrap = Box<dyn FnOnce(HttpService) -> HttpService + Send + Sync>;
 
@@ -20,7 +23,7 @@ impl Layers {
     pub fn push<L, S, B>(&mut self, layer: L)
     where
         L: Layer<HttpService, Service = S> + Send + Sync + 'static,
-        S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S: Service<Request, Response = http::Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
         S::Future: Send,
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -33,9 +36,9 @@ impl Layers {
         if self.0.is_empty() {
             return None;
         }
-        let bare = service_fn(move |request: Request<Body>| {
+        let bare = service_fn(move |request: Request| {
             let app = app.clone();
-            async move { Ok(app.answer(request).await.map(Body::new)) }
+            async move { Ok(app.answer(request).await.map(Body::from)) }
         });
         Some(self.0.into_iter().fold(BoxCloneSyncService::new(bare), |inner, wrap| wrap(inner)))
     }

@@ -11,6 +11,6 @@ mod server;
 
 pub use app::App;
 pub use body::Body;
-pub use layer::{HttpService, Layers};
+pub use layer::{HttpService, Layers, Request, Response};
 pub use route::Routes;
 pub use server::Server;

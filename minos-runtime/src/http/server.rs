@@ -109,7 +109,7 @@ impl Server {
 
 async fn answer(way: Way, request: hyper::Request<Incoming>) -> Result<hyper::Response<Body>, Infallible> {
     match way {
-        Way::Bare(app) => Ok(app.answer(request).await.map(Body::new)),
+        Way::Bare(app) => Ok(app.answer(request).await.map(Body::from)),
         Way::Layered(service) => service.oneshot(request.map(Body::new)).await,
     }
 }
