@@ -32,7 +32,11 @@ impl Parked {
         loop {
             let page = store.dead_letters(after, PAGE).await?;
             let Some(last) = page.last() else {
-                return Ok(Parked { keys: Mutex::new(keys), replaying: tokio::sync::Mutex::default(), turn: tokio::sync::Mutex::default() });
+                return Ok(Parked {
+                    keys: Mutex::new(keys),
+                    replaying: tokio::sync::Mutex::default(),
+                    turn: tokio::sync::Mutex::default(),
+                });
             };
             after = last.id;
             keys.extend(page.into_iter().map(|DeadLetter { letter, .. }| (letter.subscriber, letter.key)));
