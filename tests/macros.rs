@@ -64,6 +64,9 @@ mod made {
     handlers! {
         one "One" u32;
         two "Two" String;
+        handle "Handle" u32;
+        request "Request" u32;
+        cx "Cx" u32;
     }
 
     #[command("Documented")]
@@ -138,6 +141,6 @@ async fn handlers_are_registered_where_they_stand() {
     let text = "[service]\nname = \"macros\"\n[http]\naddr = \"127.0.0.1:0\"\n[store]\nurl = \"memory:\"\n[log]\nlevel = \"error\"";
     let running = Service::from_toml(text).unwrap().module("macros").start().await.unwrap();
     let topics: std::vec::Vec<_> = running.topics().collect();
-    assert_eq!(topics, ["Documented", "One", "Shadowed", "Two"]);
+    assert_eq!(topics, ["Cx", "Documented", "Handle", "One", "Request", "Shadowed", "Two"]);
     running.stop().await;
 }

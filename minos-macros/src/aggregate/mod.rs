@@ -69,6 +69,3 @@ fn structure(errors: &Errors, name: &str, item: &TokenStream) -> Option<DeriveIn
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

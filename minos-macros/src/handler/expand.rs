@@ -51,12 +51,12 @@ pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handl
         #[doc(hidden)]
         const _: () = {
             #[allow(unused_variables, deprecated)]
-            fn handle<'a>(cx: &'a mut #door::Context, request: #door::Request) -> #door::BoxFuture<'a, #door::Result<#door::Response>> {
+            fn __minos_handle<'a>(cx: &'a mut #door::Context, request: #door::Request) -> #door::BoxFuture<'a, #door::Result<#door::Response>> {
                 #(#reads)*
                 #run(#call, #answer)
             }
             #door::inventory::submit! { #door::HandlerDef {
-                kind: #door::Kind::#kind, function: #name, names: &[#(#names),*], routes: &[#(#routes),*], handle,
+                kind: #door::Kind::#kind, function: #name, names: &[#(#names),*], routes: &[#(#routes),*], handle: __minos_handle,
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
             } }
         };

@@ -63,6 +63,3 @@ pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenS
         _ => errors.with_item(&item),
     }
 }
-
-#[cfg(test)]
-mod tests;
