@@ -20,7 +20,6 @@ pub(super) fn fold<A: Aggregate>(uuid: Uuid, events: Vec<StoredEvent>) -> Result
     let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
     let names = Names::of(A::NAME);
     let mut state = State::<A>::None;
-    // Text of states that had to be written between a domain event and a difference; it lives as long as the fields that point into it.
     for event in &events {
         state = apply(&names, state, event).map_err(|error| unreadable(A::NAME, uuid, event, error))?;
     }

@@ -135,18 +135,25 @@ impl Relay {
             sent: Vec::new(),
             unsaved_since: None,
         };
+        let mut more = true;
         loop {
-            changes.mark_unchanged();
-            let more = round.fill().await?;
-            self.succeeded();
+            // An answer of the broker or a save brings nothing new to read.
+            if more {
+                changes.mark_unchanged();
+                more = round.fill().await?;
+                self.succeeded();
+            }
             let result = round.wait(&mut changes, stop, more).await;
             if stop.was_said() {
                 return round.finish().await;
             }
-            if result.is_err() {
-                // What was answered for needs not be sent again.
-                round.save().await?;
-                return result;
+            match result {
+                Ok(found) => more = found,
+                Err(failure) => {
+                    // What was answered for needs not be sent again.
+                    round.save().await?;
+                    return Err(failure);
+                }
             }
         }
     }
@@ -209,26 +216,27 @@ impl Round<'_> {
         self.sending.push(Box::pin(async move { (source, id, publishing.await.map_err(|error| (error, kept))) }));
     }
 
-    /// Waits until there is something to do: an answer of the broker, something new to read, progress to save, or the end.
-    async fn wait(&mut self, changes: &mut watch::Receiver<u64>, stop: &Stop, more: bool) -> Result<(), Failure> {
+    /// Waits until there is something to do: an answer of the broker, something new to read, progress to save, or the end. Returns whether
+    /// there may be more to read.
+    async fn wait(&mut self, changes: &mut watch::Receiver<u64>, stop: &Stop, more: bool) -> Result<bool, Failure> {
         let due = self.unsaved_since.map(|since| since + SAVE_AFTER);
         tokio::select! {
             biased;
-            () = stop.said() => Ok(()),
+            () = stop.said() => Ok(more),
             Some((source, id, result)) = self.sending.next(), if !self.sending.is_empty() => {
                 self.answered(source, id, result).await?;
                 // What else has been answered for meanwhile is taken along.
                 while let Some(Some((source, id, result))) = futures_util::FutureExt::now_or_never(self.sending.next()) {
                     self.answered(source, id, result).await?;
                 }
-                Ok(())
+                Ok(more)
             }
-            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.save().await.map_err(Failure::Store),
+            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.save().await.map(|()| more).map_err(Failure::Store),
             changed = changes.changed(), if !more || self.sending.len() >= WINDOW => match changed {
-                Ok(()) => Ok(()),
+                Ok(()) => Ok(true),
                 Err(_) => Err(Failure::Store(StoreError::Closed)),
             },
-            () = std::future::ready(()), if more && self.sending.len() < WINDOW => Ok(()),
+            () = std::future::ready(()), if more && self.sending.len() < WINDOW => Ok(true),
         }
     }
 

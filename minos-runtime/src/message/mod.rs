@@ -4,7 +4,7 @@ mod envelope;
 mod topic;
 
 pub use envelope::{Envelope, MessageKind};
-pub use topic::{EventName, dead_letter_topic, reply_topic};
+pub use topic::{EventName, reply_topic};
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -5,11 +5,6 @@ pub fn reply_topic(service: &str) -> String {
     format!("{service}.replies")
 }
 
-/// The topic of what a service could not handle.
-pub fn dead_letter_topic(service: &str) -> String {
-    format!("{service}.dead-letters")
-}
-
 /// What an `#[event("…")]` handler listens to, read from its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventName<'a> {
