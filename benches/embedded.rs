@@ -59,9 +59,16 @@ async fn example() -> &'static str {
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    // `cargo bench --bench embedded commands` measures only those.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     runtime.block_on(async {
-        commands().await;
-        queries().await;
+        if is_wanted("commands") {
+            commands().await;
+        }
+        if is_wanted("queries") {
+            queries().await;
+        }
     });
 }
 

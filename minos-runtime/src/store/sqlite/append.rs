@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::watch;
 
+const BEGIN: &str = "BEGIN IMMEDIATE";
+const COMMIT: &str = "COMMIT";
 const HEAD: &str = "SELECT coalesce(max(version), 0) FROM events WHERE aggregate = ?1 AND uuid = ?2";
 const EVENT: &str = "INSERT INTO events (aggregate, uuid, version, name, data, at, correlation, causation, user) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 const MESSAGE: &str = "INSERT INTO outbox (message, topic, key, headers, content) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -48,7 +50,7 @@ impl Appender {
     }
 
     fn transaction(&mut self, units: &[Unit]) -> rusqlite::Result<Vec<StoreResult<Committed>>> {
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        self.connection.prepare_cached(BEGIN)?.execute([])?;
         let mut results = Vec::with_capacity(units.len());
         for unit in units {
             results.push(match self.unit(unit) {
@@ -57,7 +59,7 @@ impl Appender {
                 Err(Failure::Broken(error)) => return Err(error),
             });
         }
-        self.connection.execute_batch("COMMIT")?;
+        self.connection.prepare_cached(COMMIT)?.execute([])?;
         Ok(results)
     }
 

@@ -15,7 +15,7 @@ use errors::Place;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use read::Readers;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -124,6 +124,8 @@ fn connect(place: &Place, flags: OpenFlags) -> StoreResult<Connection> {
     let open = |path: &Path| {
         let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(PATIENCE)?;
+        // Plans that do not depend on the values: otherwise a statement may be prepared again each time that one is bound.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(32);
         Ok(connection)
     };
