@@ -51,7 +51,9 @@ pub const fn field<T: Field>() {}
 
 /// Runs the user's `main` to its end. An error is one line on standard error.
 pub fn main<E: HandlerError>(threads: Option<usize>, main: impl Future<Output = Result<(), E>>) -> ExitCode {
-    match block_on(threads, async { main.await.map_err(E::into_error) }) {
+    let result = block_on(threads, async { main.await.map_err(E::into_error) });
+    crate::telemetry::flush();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", error.chain());

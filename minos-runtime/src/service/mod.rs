@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     handler::HandlerDef,
     http::{Body, HttpService, Layers},
+    telemetry,
 };
 use std::path::Path;
 
@@ -103,6 +104,7 @@ impl Service {
         let running = Service::start_all(services).await?;
         stop.await;
         running::stop_all(running).await;
+        telemetry::flush();
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use crate::{
     message::Envelope,
     stop::{Stop, Stopper},
     store::{Cause, SharedStore},
+    telemetry,
 };
 use serde::Serialize;
 use std::{future::Future, net::SocketAddr};
@@ -128,6 +129,7 @@ pub(super) fn signals() -> Result<impl Future<Output = ()>> {
         tokio::spawn(async move {
             first.next().await;
             tracing::warn!("told to stop twice: ending at once");
+            telemetry::flush();
             std::process::exit(130);
         });
     })
