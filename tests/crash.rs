@@ -145,7 +145,7 @@ async fn killed_under_load_it_loses_nothing_and_doubles_nothing() {
     let store = running.store().clone();
     let mut events = Vec::new();
     loop {
-        let page = store.log(events.last().map_or(0, |event: &minos::store::StoredEvent| event.position), 1000).await.unwrap();
+        let page = store.log(events.last().map_or(0, |event: &minos::store::StoredEvent| event.position), 1000, None).await.unwrap().events;
         if page.is_empty() {
             break;
         }

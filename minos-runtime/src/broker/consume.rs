@@ -143,12 +143,8 @@ impl State {
     async fn handle_one(&self, def: &'static HandlerDef, message: &Envelope) -> Result<(), BrokerError> {
         let key = lane(message);
         let subscriber = def.subscriber();
-        if self.parked.holds(&subscriber, &key) {
-            let _turn = self.parked.turn().await;
-            // A replay may have let the key flow again meanwhile.
-            if self.parked.holds(&subscriber, &key) {
-                return self.put_aside(def, message, "waits behind an earlier dead letter of its key", 0).await;
-            }
+        if self.parked.holds(&subscriber, &key) && self.put_behind(def, message).await? {
+            return Ok(());
         }
         let mut attempt = 0;
         loop {
@@ -169,6 +165,13 @@ impl State {
                 }
                 Err(error) => error,
             };
+            // Another replica has put an earlier one of this key aside.
+            if matches!(error.downcast_ref(), Some(StoreError::Parked { .. })) {
+                if self.put_behind(def, message).await? {
+                    return Ok(());
+                }
+                continue;
+            }
             if !error.is_transient() || (attempt >= self.policy.attempts && !is_the_stores(&error)) {
                 return self.give_up(def, message, error, attempt).await;
             }
@@ -192,7 +195,8 @@ impl State {
             (_, None) => Some(Once::Key { key: message.id.to_string(), fingerprint: None }),
         };
         let reply_to = (def.kind != Kind::Query).then_some(message);
-        let answer = self.runner.run(Job { def, request: request(def, message), once, reply_to, resolves: None }).await?;
+        let job = Job { def, request: request(def, message), once, reply_to, resolves: None, lane: Some(lane(message)) };
+        let answer = self.runner.run(job).await?;
         if def.kind == Kind::Query {
             self.reply(message, &answer).await;
         }
@@ -216,13 +220,17 @@ impl State {
         }
         let cause = error.chain();
         tracing::error!(handler = def.function, name = message.name, correlation = %message.correlation, attempts, error = cause, "put among the dead letters");
-        let _turn = self.parked.turn().await;
-        self.put_aside(def, message, &cause, attempts).await
+        self.put_aside(def, message, &cause, attempts).await.map(|_| ())
     }
 
-    /// Has the turn. Puts a message among the dead letters and marks it as handled, in one unit. The store may be down, so this is tried until the
-    /// service stops.
-    async fn put_aside(&self, def: &'static HandlerDef, message: &Envelope, cause: &str, attempts: u32) -> Result<(), BrokerError> {
+    /// Puts a message behind the dead letters of its key. Returns false if there is none any more: then it is to be handled.
+    async fn put_behind(&self, def: &'static HandlerDef, message: &Envelope) -> Result<bool, BrokerError> {
+        self.put_aside(def, message, "waits behind an earlier dead letter of its key", 0).await
+    }
+
+    /// Puts a message among the dead letters and marks it as handled, in one unit. The store may be down, so this is tried until the
+    /// service stops. Returns false if there is nothing behind which it could wait.
+    async fn put_aside(&self, def: &'static HandlerDef, message: &Envelope, cause: &str, attempts: u32) -> Result<bool, BrokerError> {
         let (subscriber, key) = (def.subscriber(), lane(message));
         let handled = match message.version {
             Some(version) => Handled::Version { key: key.clone(), version },
@@ -233,12 +241,16 @@ impl State {
             attempt += 1;
             let environment = self.runner.environment();
             let mut unit = Unit::new(environment.clock.now(), message.cause());
-            unit.mark = Some(Mark { subscriber: subscriber.clone().into(), handled: handled.clone() });
+            unit.mark = Some(Mark { subscriber: subscriber.clone().into(), handled: handled.clone(), lane: None });
             unit.dead_letters.push(park::letter(&subscriber, &key, message, cause, attempts));
             match environment.store.commit(unit).await {
                 Ok(_) | Err(StoreError::Duplicate { .. }) => {
                     self.parked.park(subscriber, key);
-                    return Ok(());
+                    return Ok(true);
+                }
+                Err(StoreError::NotParked { .. }) => {
+                    self.parked.release(&subscriber, &key);
+                    return Ok(false);
                 }
                 Err(error) => tracing::error!(%error, "a dead letter could not be stored; will be tried again"),
             }

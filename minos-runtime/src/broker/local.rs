@@ -34,9 +34,9 @@ impl Broker for LocalBroker {
         "local (in this process)".to_owned()
     }
 
-    fn carries(&self, topic: &str) -> bool {
+    fn carried(&self) -> Option<Vec<String>> {
         let receivers = self.receivers.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        receivers.iter().any(|receiver| receiver.topics.iter().any(|known| known == topic))
+        Some(receivers.iter().flat_map(|receiver| receiver.topics.iter().cloned()).collect())
     }
 
     fn publish(&self, message: Envelope) -> BoxFuture<'static, Result<(), BrokerError>> {

@@ -50,8 +50,8 @@ pub trait Broker: Send + Sync + 'static {
     /// What this is and where, for the operator. Never holds a password.
     fn describe(&self) -> String;
 
-    /// Whether anybody may ever get messages of this topic. An event that nobody gets needs not be published.
-    fn carries(&self, topic: &str) -> bool;
+    /// The topics of which anybody may ever get messages; `None` if that may be any. An event that nobody gets needs not be published.
+    fn carried(&self) -> Option<Vec<String>>;
 
     /// Hands a message over, in the order of the calls, before the future is first polled. The future ends when the broker
     /// answers for the message, whatever crashes.

@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     handler::{HandlerDef, Job, Kind, Response},
     message::Envelope,
-    store::{DeadLetter, NewDeadLetter, SharedStore, StoreResult, Unit},
+    store::{DeadLetter, NewDeadLetter, SharedStore, StoreError, StoreResult, Unit},
 };
 use http::StatusCode;
 use std::{
@@ -16,35 +16,18 @@ use std::{
 
 const PAGE: usize = 500;
 
-/// The keys that are parked, each with its subscriber: a copy of what the store's dead letters say.
+/// The keys that are parked, each with its subscriber: what is known of the store's dead letters. The store refuses what is done on knowledge
+/// that another replica, or another task, has made old.
 pub(super) struct Parked {
     keys: Mutex<HashSet<(String, String)>>,
     /// Replays take turns, so that none handles what another one is handling.
     replaying: tokio::sync::Mutex<()>,
-    /// Putting aside, and letting a key flow because nothing is aside any more, take turns: or a key could be parked behind nothing, or
-    /// flow past what was just put aside.
-    turn: tokio::sync::Mutex<()>,
 }
 
 impl Parked {
     pub(super) async fn load(store: &SharedStore) -> StoreResult<Self> {
-        let (mut keys, mut after) = (HashSet::new(), 0);
-        loop {
-            let page = store.dead_letters(after, PAGE).await?;
-            let Some(last) = page.last() else {
-                return Ok(Parked {
-                    keys: Mutex::new(keys),
-                    replaying: tokio::sync::Mutex::default(),
-                    turn: tokio::sync::Mutex::default(),
-                });
-            };
-            after = last.id;
-            keys.extend(page.into_iter().map(|DeadLetter { letter, .. }| (letter.subscriber, letter.key)));
-        }
-    }
-
-    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.turn.lock().await
+        let keys = store.parked().await?.into_iter().collect();
+        Ok(Parked { keys: Mutex::new(keys), replaying: tokio::sync::Mutex::default() })
     }
 
     fn keys(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
@@ -61,7 +44,7 @@ impl Parked {
         self.keys().insert((subscriber, key));
     }
 
-    fn release(&self, subscriber: &str, key: &str) {
+    pub(super) fn release(&self, subscriber: &str, key: &str) {
         self.keys().remove(&(subscriber.to_owned(), key.to_owned()));
     }
 }
@@ -81,6 +64,10 @@ pub(super) fn letter(subscriber: &str, key: &str, message: &Envelope, cause: &st
 /// What a repetition of a dead letter is answered: nothing, by nobody.
 pub(super) fn unanswered() -> String {
     Response::new(StatusCode::INTERNAL_SERVER_ERROR).store(None).unwrap_or_default()
+}
+
+fn missing(id: u64) -> Error {
+    Error::not_found(format!("there is no dead letter {id}"))
 }
 
 /// The operator's hands on what a service could not handle.
@@ -104,9 +91,13 @@ impl DeadLetters {
     /// # Errors
     /// If the store does not answer.
     pub async fn list(&self) -> Result<Vec<DeadLetter>> {
+        self.all(None).await
+    }
+
+    async fn all(&self, of: Option<(&str, &str)>) -> Result<Vec<DeadLetter>> {
         let mut all: Vec<DeadLetter> = Vec::new();
         loop {
-            let page = self.store().dead_letters(all.last().map_or(0, |letter| letter.id), PAGE).await.map_err(store_error)?;
+            let page = self.store().dead_letters(of, all.last().map_or(0, |letter| letter.id), PAGE).await.map_err(store_error)?;
             if page.is_empty() {
                 return Ok(all);
             }
@@ -126,20 +117,29 @@ impl DeadLetters {
         let mut handled = 0;
         // Others may come in behind while these are handled: until there are none, the key stays parked.
         loop {
-            let turn = state.parked.turn().await;
-            let waiting = self.of_key(&subscriber, &key).await?;
+            let waiting = self.all(Some((&subscriber, &key))).await?;
             if waiting.is_empty() {
                 state.parked.release(&subscriber, &key);
                 return Ok(handled);
             }
-            drop(turn);
             for letter in waiting {
                 let NewDeadLetter { topic, headers, content, .. } = letter.letter;
                 let message = Envelope::of_parts(&headers, topic, None, content.into())?;
                 // The mark says already that it was handled: here it is the dead letter itself that makes it happen once.
-                let job = Job { def, request: consume::request(def, &message), once: None, reply_to: None, resolves: Some(letter.id) };
-                state.runner.run(job).await?;
-                handled += 1;
+                let job = Job {
+                    def,
+                    request: consume::request(def, &message),
+                    once: None,
+                    reply_to: None,
+                    resolves: Some(letter.id),
+                    lane: None,
+                };
+                match state.runner.run(job).await {
+                    Ok(_) => handled += 1,
+                    // Another replica was faster.
+                    Err(error) if matches!(error.downcast_ref(), Some(StoreError::Resolved(_))) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
     }
@@ -154,24 +154,22 @@ impl DeadLetters {
         let cause = crate::store::Cause { correlation: uuid::Uuid::nil(), causation: uuid::Uuid::nil(), user: None };
         let mut unit = Unit::new(environment.clock.now(), cause);
         unit.resolved.push(id);
-        self.store().commit(unit).await.map_err(store_error)?;
-        let _turn = self.dispatcher.state().parked.turn().await;
-        if self.of_key(&subscriber, &key).await?.is_empty() {
+        self.store().commit(unit).await.map_err(|error| match error {
+            StoreError::Resolved(_) => missing(id),
+            error => store_error(error),
+        })?;
+        if self.store().dead_letters(Some((&subscriber, &key)), 0, 1).await.map_err(store_error)?.is_empty() {
             self.dispatcher.state().parked.release(&subscriber, &key);
         }
         Ok(())
     }
 
     async fn place(&self, id: u64) -> Result<(String, String)> {
-        let found = self.store().dead_letters(id.saturating_sub(1), 1).await.map_err(store_error)?;
+        let found = self.store().dead_letters(None, id.saturating_sub(1), 1).await.map_err(store_error)?;
         match found.into_iter().find(|letter| letter.id == id) {
             Some(letter) => Ok((letter.letter.subscriber, letter.letter.key)),
-            None => Err(Error::not_found(format!("there is no dead letter {id}"))),
+            None => Err(missing(id)),
         }
-    }
-
-    async fn of_key(&self, subscriber: &str, key: &str) -> Result<Vec<DeadLetter>> {
-        Ok(self.list().await?.into_iter().filter(|letter| letter.letter.subscriber == subscriber && letter.letter.key == key).collect())
     }
 
     fn handler(&self, subscriber: &str) -> Result<&'static HandlerDef> {

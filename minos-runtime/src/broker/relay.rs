@@ -171,16 +171,14 @@ impl Round<'_> {
         if self.sending.len() >= WINDOW {
             return Ok(true);
         }
-        let events = self.relay.store.log(self.read, PAGE).await?;
-        let mut more = events.len() == PAGE;
-        for event in events {
-            self.read = event.position;
-            if !self.relay.broker.carries(&event.stream.aggregate) {
-                continue;
-            }
+        let carried = self.relay.broker.carried();
+        let page = self.relay.store.log(self.read, PAGE, carried.as_deref()).await?;
+        let mut more = page.events.len() == PAGE;
+        for event in page.events {
             self.open.insert(event.position);
             self.send(Source::Log, event.position, Envelope::of_event(event));
         }
+        self.read = page.read;
         let rows = self.relay.store.outbox(self.outbox_read, PAGE).await?;
         more |= rows.len() == PAGE;
         for row in rows {

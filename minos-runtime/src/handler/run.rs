@@ -36,6 +36,8 @@ pub struct Job<'j> {
     pub reply_to: Option<&'j Envelope>,
     /// The dead letter that this run deals with.
     pub resolves: Option<u64>,
+    /// The key under which the message would be put among the dead letters, if it has a mark. While there is one, nothing is committed.
+    pub lane: Option<String>,
 }
 
 /// That something is to be handled once, however often it comes.
@@ -161,7 +163,7 @@ fn complete(mut unit: Unit, job: &Job<'_>, subscriber: Option<String>, answer: &
             Once::Version { key, version } => Handled::Version { key: key.clone(), version: *version },
             Once::Key { key, fingerprint } => Handled::Message { key: key.clone(), answer: answer.store(*fingerprint)? },
         };
-        unit.mark = Some(Mark { subscriber: subscriber.into(), handled });
+        unit.mark = Some(Mark { subscriber: subscriber.into(), handled, lane: job.lane.clone() });
     }
     Ok(unit)
 }

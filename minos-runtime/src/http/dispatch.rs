@@ -78,7 +78,7 @@ where
     };
     request.query = parts.uri.query().map(str::to_owned);
     request.headers = parts.headers;
-    let job = Job { def, request: Request::new(request), once, reply_to: None, resolves: None };
+    let job = Job { def, request: Request::new(request), once, reply_to: None, resolves: None, lane: None };
     Ok(answer(app.runner().run(job).await?))
 }
 

@@ -79,7 +79,7 @@ async fn fire(schedule: &Schedule, def: &'static HandlerDef, runner: &Runner, at
     let version = u64::try_from(at.as_second()).unwrap_or_default();
     let once = Some(Once::Version { key: format!("schedule {}", schedule.text()), version });
     let request = Request::new(Parts::new(id, id));
-    match runner.run(Job { def, request, once, reply_to: None, resolves: None }).await {
+    match runner.run(Job { def, request, once, reply_to: None, resolves: None, lane: None }).await {
         Ok(_) => tracing::debug!(handler = def.function, schedule = schedule.text(), "ran"),
         Err(error) => {
             tracing::error!(handler = def.function, schedule = schedule.text(), correlation = %id, error = error.chain(), "failed; it runs again at its next time")

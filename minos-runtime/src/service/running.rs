@@ -87,7 +87,7 @@ impl Running {
         let id = Uuid::now_v7();
         let cause = Cause { correlation: id, causation: id, user: None };
         let message = Envelope::request(id, topic, None, serde_json::to_vec(input)?, environment.clock.now(), cause);
-        self.runner.run(Job { def, request: broker::request(def, &message), once: None, reply_to: None, resolves: None }).await
+        self.runner.run(Job { def, request: broker::request(def, &message), once: None, reply_to: None, resolves: None, lane: None }).await
     }
 
     /// What it could not handle.

@@ -2,9 +2,10 @@
 //!
 //! There is no timer: an idle service commits at once, and a busy one commits many units with one flush.
 
-use super::{Committed, StoreError, StoreResult, Unit};
-use std::future::Future;
+use super::{Committed, Lease, StoreError, StoreResult, Unit};
+use std::{future::Future, time::Duration};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 /// How many units may queue. Who comes later waits.
 const QUEUE: usize = 4096;
@@ -24,6 +25,12 @@ pub(super) trait Writer {
 
     /// Anything else that only the writer can do.
     fn forget_answers(&mut self, before: jiff::Timestamp) -> impl Future<Output = StoreResult<u64>>;
+
+    /// As [`Store::acquire`](super::Store::acquire).
+    fn acquire(&mut self, name: &str, owner: Uuid, ttl: Duration) -> impl Future<Output = StoreResult<Option<Lease>>>;
+
+    /// As [`Store::release`](super::Store::release).
+    fn release(&mut self, lease: &Lease) -> impl Future<Output = StoreResult<()>>;
 }
 
 /// Work for the writer. Nearly all of it is commits, so a box around them would save nothing.
@@ -32,6 +39,8 @@ enum Job {
     Commit(Unit, oneshot::Sender<StoreResult<Committed>>),
     Ping(oneshot::Sender<StoreResult<()>>),
     Forget(jiff::Timestamp, oneshot::Sender<StoreResult<u64>>),
+    Acquire(String, Uuid, Duration, oneshot::Sender<StoreResult<Option<Lease>>>),
+    Release(Lease, oneshot::Sender<StoreResult<()>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -59,6 +68,14 @@ impl Queue {
 
     pub(super) async fn forget_answers(&self, before: jiff::Timestamp) -> StoreResult<u64> {
         self.ask(|answer| Job::Forget(before, answer)).await?
+    }
+
+    pub(super) async fn acquire(&self, name: String, owner: Uuid, ttl: Duration) -> StoreResult<Option<Lease>> {
+        self.ask(|answer| Job::Acquire(name, owner, ttl, answer)).await?
+    }
+
+    pub(super) async fn release(&self, lease: Lease) -> StoreResult<()> {
+        self.ask(|answer| Job::Release(lease, answer)).await?
     }
 
     /// Waits until all that was queued before is done, and the writer is gone.
@@ -90,6 +107,8 @@ impl Line {
                     // Nobody may wait for the answer any more, here and below.
                     Job::Ping(answer) => drop(answer.send(writer.ping().await)),
                     Job::Forget(before, answer) => drop(answer.send(writer.forget_answers(before).await)),
+                    Job::Acquire(name, owner, ttl, answer) => drop(answer.send(writer.acquire(&name, owner, ttl).await)),
+                    Job::Release(lease, answer) => drop(answer.send(writer.release(&lease).await)),
                     Job::Close(done) => closing.push(done),
                 }
             }

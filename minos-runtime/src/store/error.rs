@@ -25,6 +25,28 @@ pub enum StoreError {
         /// The key.
         key: String,
     },
+    /// An earlier message of this key is among the dead letters: nothing of the unit was written. Its message has to wait behind that one.
+    #[error("{key} is parked for {subscriber}")]
+    Parked {
+        /// The subscriber.
+        subscriber: String,
+        /// The key.
+        key: String,
+    },
+    /// There is no dead letter of this key behind which a message could wait: nothing of the unit was written.
+    #[error("{key} is not parked for {subscriber} any more")]
+    NotParked {
+        /// The subscriber.
+        subscriber: String,
+        /// The key.
+        key: String,
+    },
+    /// The dead letter was dealt with already: nothing of the unit was written.
+    #[error("there is no dead letter {0} any more")]
+    Resolved(u64),
+    /// The lease was lost to somebody else, who does now what the unit was about: nothing of it was written.
+    #[error("the lease `{0}` is not held any more")]
+    Fenced(String),
     /// A statement of the user's failed: nothing of the unit was written.
     #[error("the statement `{sql}` failed: {reason}")]
     Statement {
@@ -60,7 +82,12 @@ impl StoreError {
     /// The kind of [`Error`](crate::Error) that a client or a retry sees.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            StoreError::Conflict { .. } | StoreError::Duplicate { .. } => ErrorKind::Conflict,
+            StoreError::Conflict { .. }
+            | StoreError::Duplicate { .. }
+            | StoreError::Parked { .. }
+            | StoreError::NotParked { .. }
+            | StoreError::Resolved(_)
+            | StoreError::Fenced(_) => ErrorKind::Conflict,
             StoreError::Statement { .. } | StoreError::Unsupported(_) | StoreError::Corrupt(_) | StoreError::Migration(_) => {
                 ErrorKind::Internal
             }

@@ -1,13 +1,18 @@
 //! A store in memory, for tests and for trying things out. What it holds ends with the process.
 
-use super::{Committed, DeadLetter, Handled, InboxRow, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit};
+use super::{
+    Committed, DeadLetter, Handled, InboxRow, Lease, LogPage, Mark, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent,
+    StreamId, Unit,
+};
 use futures_util::future::{self, BoxFuture, FutureExt};
 use jiff::Timestamp;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, MutexGuard},
+    time::{Duration, Instant},
 };
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// A store in memory.
 pub struct MemoryStore {
@@ -27,6 +32,13 @@ struct State {
     checkpoints: HashMap<String, u64>,
     dead_letters: BTreeMap<u64, DeadLetter>,
     last_dead_letter: u64,
+    leases: HashMap<String, LeaseRow>,
+}
+
+struct LeaseRow {
+    owner: Option<Uuid>,
+    epoch: u64,
+    until: Instant,
 }
 
 impl MemoryStore {
@@ -61,6 +73,11 @@ impl State {
         if let Some(statement) = unit.statements.first() {
             return Err(unsupported(statement));
         }
+        if let Some(lease) = &unit.fence
+            && !self.leases.get(&lease.name).is_some_and(|row| row.owner.is_some() && row.epoch == lease.epoch)
+        {
+            return Err(StoreError::Fenced(lease.name.clone()));
+        }
         if let Some(mark) = &unit.mark {
             let known = self.inbox.get(&(mark.subscriber.to_string(), mark.handled.key().to_owned()));
             let duplicate = match (&mark.handled, known) {
@@ -72,6 +89,19 @@ impl State {
                 return Err(StoreError::Duplicate { subscriber: mark.subscriber.to_string(), key: mark.handled.key().to_owned() });
             }
         }
+        if let Some(Mark { subscriber, lane: Some(lane), .. }) = &unit.mark
+            && self.is_parked(subscriber, lane)
+        {
+            return Err(StoreError::Parked { subscriber: subscriber.to_string(), key: lane.clone() });
+        }
+        if let Some(letter) =
+            unit.dead_letters.iter().find(|letter| letter.attempts == 0 && !self.is_parked(&letter.subscriber, &letter.key))
+        {
+            return Err(StoreError::NotParked { subscriber: letter.subscriber.clone(), key: letter.key.clone() });
+        }
+        if let Some(id) = unit.resolved.iter().find(|id| !self.dead_letters.contains_key(id)) {
+            return Err(StoreError::Resolved(*id));
+        }
         for append in &unit.appends {
             let actual = self.streams.get(&append.stream).map_or(0, Vec::len) as u64;
             if actual != append.expected {
@@ -79,6 +109,24 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    fn is_parked(&self, subscriber: &str, key: &str) -> bool {
+        self.dead_letters.values().any(|DeadLetter { letter, .. }| letter.subscriber == subscriber && letter.key == key)
+    }
+
+    fn acquire(&mut self, name: String, owner: Uuid, ttl: Duration) -> Option<Lease> {
+        let now = Instant::now();
+        let row = self.leases.entry(name.clone()).or_insert(LeaseRow { owner: None, epoch: 0, until: now });
+        if row.owner != Some(owner) {
+            if row.owner.is_some() && row.until > now {
+                return None;
+            }
+            row.owner = Some(owner);
+            row.epoch += 1;
+        }
+        row.until = now + ttl;
+        Some(Lease { name, epoch: row.epoch })
     }
 
     fn apply(&mut self, unit: Unit) -> Committed {
@@ -154,8 +202,15 @@ impl Store for MemoryStore {
         })
     }
 
-    fn log(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<StoredEvent>>> {
-        self.read(|state| state.log.iter().skip(usize::try_from(after).unwrap_or(usize::MAX)).take(limit).cloned().collect())
+    fn log(&self, after: u64, limit: usize, aggregates: Option<&[String]>) -> BoxFuture<'_, StoreResult<LogPage>> {
+        self.read(|state| {
+            let rest = state.log.iter().skip(usize::try_from(after).unwrap_or(usize::MAX));
+            let wanted = |event: &&StoredEvent| aggregates.is_none_or(|all| all.iter().any(|name| *name == event.stream.aggregate));
+            let events: Vec<_> = rest.filter(wanted).take(limit).cloned().collect();
+            let end = after.max(state.log.len() as u64);
+            let read = if events.len() == limit { events.last().map_or(after, |event| event.position) } else { end };
+            LogPage { events, read }
+        })
     }
 
     fn outbox(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<OutboxRow>>> {
@@ -171,8 +226,37 @@ impl Store for MemoryStore {
         self.read(|state| state.checkpoints.get(name).copied().unwrap_or_default())
     }
 
-    fn dead_letters(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<DeadLetter>>> {
-        self.read(|state| state.dead_letters.range(after.saturating_add(1)..).take(limit).map(|(_, letter)| letter.clone()).collect())
+    fn dead_letters(&self, of: Option<(&str, &str)>, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<DeadLetter>>> {
+        let wanted =
+            |found: &&DeadLetter| of.is_none_or(|(subscriber, key)| found.letter.subscriber == subscriber && found.letter.key == key);
+        self.read(|state| {
+            let rest = state.dead_letters.range(after.saturating_add(1)..).map(|(_, letter)| letter);
+            rest.filter(wanted).take(limit).cloned().collect()
+        })
+    }
+
+    fn parked(&self) -> BoxFuture<'_, StoreResult<Vec<(String, String)>>> {
+        self.read(|state| {
+            let letters = state.dead_letters.values().map(|DeadLetter { letter, .. }| (letter.subscriber.clone(), letter.key.clone()));
+            letters.collect::<BTreeSet<_>>().into_iter().collect()
+        })
+    }
+
+    fn acquire(&self, name: &str, owner: Uuid, ttl: Duration) -> BoxFuture<'_, StoreResult<Option<Lease>>> {
+        let mut state = self.state();
+        let answer = if state.closed { Err(StoreError::Closed) } else { Ok(state.acquire(name.to_owned(), owner, ttl)) };
+        future::ready(answer).boxed()
+    }
+
+    fn release(&self, lease: Lease) -> BoxFuture<'_, StoreResult<()>> {
+        let mut state = self.state();
+        if state.closed {
+            return future::ready(Err(StoreError::Closed)).boxed();
+        }
+        if let Some(row) = state.leases.get_mut(&lease.name).filter(|row| row.epoch == lease.epoch) {
+            row.owner = None;
+        }
+        future::ready(Ok(())).boxed()
     }
 
     fn forget_answers(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>> {

@@ -7,6 +7,7 @@
 #[cfg(feature = "sqlite")]
 mod commit;
 mod error;
+mod lease;
 mod memory;
 mod rows;
 #[cfg(feature = "sqlite")]
@@ -16,15 +17,16 @@ pub mod suite;
 mod unit;
 
 pub use error::{StoreError, StoreResult};
+pub use lease::Lease;
 pub use memory::MemoryStore;
-pub use rows::{DeadLetter, InboxRow, OutboxRow, StoredEvent};
+pub use rows::{DeadLetter, InboxRow, LogPage, OutboxRow, StoredEvent};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use unit::{Append, Cause, Handled, Mark, NewDeadLetter, NewEvent, NewMessage, Statement, Unit};
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -71,9 +73,9 @@ pub trait Store: Send + Sync + 'static {
     /// The events of one stream with a version above `after`, in order.
     fn stream(&self, stream: StreamId, after: u64) -> BoxFuture<'_, StoreResult<Vec<StoredEvent>>>;
 
-    /// At most `limit` events of all streams with a position above `after`, in order. An event that is missing here because it was
-    /// not yet committed never appears below a position that was handed out.
-    fn log(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<StoredEvent>>>;
+    /// At most `limit` events of all streams with a position above `after`, in order; of these aggregates only, if some are named. An event
+    /// that is missing here because it was not yet committed never appears below a position that was handed out.
+    fn log(&self, after: u64, limit: usize, aggregates: Option<&[String]>) -> BoxFuture<'_, StoreResult<LogPage>>;
 
     /// At most `limit` messages that wait to be sent, with a number above `after`, in order.
     fn outbox(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<OutboxRow>>>;
@@ -84,8 +86,17 @@ pub trait Store: Send + Sync + 'static {
     /// How far the reader of this name has come; 0 at first.
     fn checkpoint(&self, name: &str) -> BoxFuture<'_, StoreResult<u64>>;
 
-    /// At most `limit` dead letters with a number above `after`, in order.
-    fn dead_letters(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<DeadLetter>>>;
+    /// At most `limit` dead letters with a number above `after`, in order; of this subscriber and key only, if they are named.
+    fn dead_letters(&self, of: Option<(&str, &str)>, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<DeadLetter>>>;
+
+    /// The subscribers and keys of all dead letters, each pair once.
+    fn parked(&self) -> BoxFuture<'_, StoreResult<Vec<(String, String)>>>;
+
+    /// Takes the lease of this name for a while, or renews it, by the store's clock. `None` while somebody else holds it.
+    fn acquire(&self, name: &str, owner: Uuid, ttl: Duration) -> BoxFuture<'_, StoreResult<Option<Lease>>>;
+
+    /// Gives a lease back before its time. Nothing happens if it is not held any more.
+    fn release(&self, lease: Lease) -> BoxFuture<'_, StoreResult<()>>;
 
     /// Removes answers to messages ([`Handled::Message`]) that were stored before this time; returns how many.
     fn forget_answers(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>>;

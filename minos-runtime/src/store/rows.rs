@@ -22,6 +22,15 @@ pub struct StoredEvent {
     pub cause: Cause,
 }
 
+/// A part of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogPage {
+    /// The events, in order.
+    pub events: Vec<StoredEvent>,
+    /// The position up to which all was seen, whether it is in this page or was not asked for: where to read on.
+    pub read: u64,
+}
+
 /// A message that waits to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {

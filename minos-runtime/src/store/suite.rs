@@ -5,10 +5,11 @@
 //! ```
 
 use super::{
-    Append, Cause, Handled, InboxRow, Mark, NewDeadLetter, NewEvent, NewMessage, SharedStore, StoreError, StoreResult, StreamId, Unit,
+    Append, Cause, Handled, InboxRow, Lease, Mark, NewDeadLetter, NewEvent, NewMessage, SharedStore, StoreError, StoreResult, StreamId,
+    Unit,
 };
 use jiff::Timestamp;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -22,7 +23,9 @@ macro_rules! store_suite {
             $crate::store_suite!(@cases $make;
                 versions_are_checked refused_units_leave_nothing a_mark_is_set_once an_answer_is_kept_and_forgotten
                 the_log_is_in_order a_tailing_reader_misses_nothing the_outbox_keeps_its_order checkpoints_only_advance
-                dead_letters_wait_for_the_operator writers_of_one_stream writers_of_many_streams changes_wake_who_waits
+                the_log_skips_what_is_not_asked_for dead_letters_wait_for_the_operator what_is_parked_waits
+                a_key_is_parked_or_flows_and_nothing_between a_dead_letter_is_dealt_with_once a_lease_has_one_owner
+                a_lost_lease_fences writers_of_one_stream writers_of_many_streams changes_wake_who_waits
                 big_and_odd_content close_finishes_and_refuses);
         }
     };
@@ -58,11 +61,23 @@ fn message(topic: &str) -> NewMessage {
 }
 
 fn version_mark(key: &str, version: u64) -> Mark {
-    Mark { subscriber: "reader".into(), handled: Handled::Version { key: key.to_owned(), version } }
+    Mark { subscriber: "reader".into(), handled: Handled::Version { key: key.to_owned(), version }, lane: None }
 }
 
 fn answer_mark(key: &str, answer: &str) -> Mark {
-    Mark { subscriber: "reader".into(), handled: Handled::Message { key: key.to_owned(), answer: answer.to_owned() } }
+    Mark { subscriber: "reader".into(), handled: Handled::Message { key: key.to_owned(), answer: answer.to_owned() }, lane: None }
+}
+
+fn letter(key: &str, attempts: u32) -> NewDeadLetter {
+    NewDeadLetter {
+        subscriber: "reader".to_owned(),
+        key: key.to_owned(),
+        topic: "Foo".to_owned(),
+        headers: "{}".to_owned(),
+        content: vec![0xff, 0, 1],
+        cause: "it is broken".to_owned(),
+        attempts,
+    }
 }
 
 async fn versions(store: &SharedStore, stream: &StreamId) -> Vec<u64> {
@@ -112,7 +127,7 @@ pub async fn refused_units_leave_nothing(store: SharedStore) {
     }
     assert!(tasks.join_all().await.into_iter().all(|as_expected| as_expected));
     assert!(versions(&store, &free).await.is_empty());
-    assert_eq!(store.log(0, 100).await.expect("the log is read").len(), 11);
+    assert_eq!(store.log(0, 100, None).await.expect("the log is read").events.len(), 11);
     assert!(store.outbox(0, 10).await.expect("the outbox is read").is_empty());
     assert_eq!(store.handled("reader", "k").await, Ok(None));
     assert_eq!(store.checkpoint("c").await, Ok(0));
@@ -161,7 +176,7 @@ pub async fn the_log_is_in_order(store: SharedStore) {
     }
     let (mut after, mut seen) = (0, Vec::new());
     loop {
-        let page = store.log(after, 5).await.expect("the log is read");
+        let page = store.log(after, 5, None).await.expect("the log is read").events;
         let Some(last) = page.last() else { break };
         assert!(page.windows(2).all(|pair| pair[0].position < pair[1].position) && page[0].position > after);
         after = last.position;
@@ -189,7 +204,7 @@ pub async fn a_tailing_reader_misses_nothing(store: SharedStore) {
     let (mut after, mut seen, mut last) = (0, 0, HashMap::new());
     while seen < WRITERS * EACH {
         changes.mark_unchanged();
-        let page = store.log(after, 7).await.expect("the log is read");
+        let page = store.log(after, 7, None).await.expect("the log is read").events;
         if page.is_empty() {
             changes.changed().await.expect("the store is open");
         }
@@ -201,7 +216,7 @@ pub async fn a_tailing_reader_misses_nothing(store: SharedStore) {
         }
     }
     writers.join_all().await;
-    assert!(store.log(after, 1).await.expect("the log is read").is_empty());
+    assert!(store.log(after, 1, None).await.expect("the log is read").events.is_empty());
 }
 
 #[allow(missing_docs)]
@@ -232,23 +247,157 @@ pub async fn checkpoints_only_advance(store: SharedStore) {
 
 #[allow(missing_docs)]
 pub async fn dead_letters_wait_for_the_operator(store: SharedStore) {
-    let letter = NewDeadLetter {
-        subscriber: "reader".to_owned(),
-        key: "Foo/1".to_owned(),
-        topic: "Foo".to_owned(),
-        headers: "{}".to_owned(),
-        content: vec![0xff, 0, 1],
-        cause: "it is broken".to_owned(),
-        attempts: 3,
-    };
+    let letter = letter("Foo/1", 3);
     let unit = Unit { dead_letters: vec![letter.clone(), letter.clone()], ..unit() };
     store.commit(unit.clone()).await.expect("put aside");
-    let letters = store.dead_letters(0, 10).await.expect("they are read");
+    let letters = store.dead_letters(None, 0, 10).await.expect("they are read");
     assert_eq!((letters.len(), &letters[0].letter, letters[0].at), (2, &letter, unit.at));
     store.commit(Unit { resolved: vec![letters[0].id], ..unit.clone() }).await.expect("dealt with");
-    let left = store.dead_letters(0, 10).await.expect("they are read");
+    let left = store.dead_letters(None, 0, 10).await.expect("they are read");
     assert_eq!(left.iter().map(|letter| letter.id).collect::<Vec<_>>(), [letters[1].id, letters[1].id + 1, letters[1].id + 2]);
-    assert_eq!(store.dead_letters(letters[1].id, 1).await.expect("they are read").len(), 1);
+    assert_eq!(store.dead_letters(None, letters[1].id, 1).await.expect("they are read").len(), 1);
+}
+
+#[allow(missing_docs)]
+pub async fn the_log_skips_what_is_not_asked_for(store: SharedStore) {
+    let bar = || StreamId::new("Bar", Uuid::now_v7());
+    for stream in [stream(), bar(), bar(), stream(), bar()] {
+        store.commit(appending(&stream, 0, &["E"])).await.expect("committed");
+    }
+    let all = store.log(0, 10, None).await.expect("the log is read");
+    let end = all.events[4].position;
+    assert_eq!((all.events.len(), all.read), (5, end));
+    let names = ["Foo".to_owned(), "Nobody".to_owned()];
+    let foos = store.log(0, 10, Some(&names)).await.expect("the log is read");
+    assert_eq!((foos.events, foos.read), (vec![all.events[0].clone(), all.events[3].clone()], end), "what was skipped was seen");
+    let first = store.log(0, 1, Some(&names)).await.expect("the log is read");
+    assert_eq!((first.events.len(), first.read), (1, all.events[0].position), "there may be more");
+    let none = store.log(0, 10, Some(&[])).await.expect("the log is read");
+    assert_eq!((none.events.len(), none.read), (0, end));
+    let later = store.log(end, 10, Some(&names)).await.expect("the log is read");
+    assert_eq!((later.events.len(), later.read), (0, end), "it never goes back");
+}
+
+#[allow(missing_docs)]
+pub async fn what_is_parked_waits(store: SharedStore) {
+    let handle = async |key: &str, version| {
+        let mark = Mark { lane: Some(key.to_owned()), ..version_mark(key, version) };
+        store.commit(Unit { mark: Some(mark), messages: vec![message("done")], ..unit() }).await.map(|_| ())
+    };
+    let wait = async |key: &str| store.commit(Unit { dead_letters: vec![letter(key, 0)], ..unit() }).await.map(|_| ());
+    let (subscriber, key) = ("reader".to_owned(), "Foo/1".to_owned());
+    handle("Foo/1", 1).await.expect("it flows");
+    assert_eq!(wait("Foo/1").await, Err(StoreError::NotParked { subscriber: subscriber.clone(), key: key.clone() }));
+    store.commit(Unit { dead_letters: vec![letter("Foo/1", 3)], ..unit() }).await.expect("put aside");
+    assert_eq!(handle("Foo/1", 2).await, Err(StoreError::Parked { subscriber: subscriber.clone(), key: key.clone() }));
+    assert_eq!(handle("Foo/1", 1).await, Err(StoreError::Duplicate { subscriber: subscriber.clone(), key: key.clone() }), "it is known");
+    handle("Foo/2", 1).await.expect("another key flows");
+    let other = Mark { subscriber: "other".into(), lane: Some(key.clone()), ..version_mark("Foo/1", 2) };
+    store.commit(Unit { mark: Some(other), ..unit() }).await.expect("and another subscriber");
+    wait("Foo/1").await.expect("it waits behind the first");
+    assert_eq!(store.parked().await, Ok(vec![(subscriber, key)]));
+    store.commit(Unit { dead_letters: vec![letter("Foo/2", 1)], ..unit() }).await.expect("put aside");
+    let waiting = store.dead_letters(Some(("reader", "Foo/1")), 0, 10).await.expect("they are read");
+    assert_eq!(waiting.iter().map(|letter| letter.letter.attempts).collect::<Vec<_>>(), [3, 0]);
+    assert_eq!(store.dead_letters(Some(("reader", "Foo/1")), waiting[0].id, 1).await.expect("they are read"), waiting[1..]);
+    store.commit(Unit { resolved: waiting.iter().map(|letter| letter.id).collect(), ..unit() }).await.expect("dealt with");
+    handle("Foo/1", 2).await.expect("it flows again");
+    assert_eq!(store.outbox(0, 10).await.expect("the outbox is read").len(), 3, "nothing of what was refused was written");
+}
+
+/// Many try to wait behind a dead letter while it is dealt with, and one to be handled.
+#[allow(missing_docs)]
+pub async fn a_key_is_parked_or_flows_and_nothing_between(store: SharedStore) {
+    for round in 0..20 {
+        let key = format!("Foo/{round}");
+        store.commit(Unit { dead_letters: vec![letter(&key, 3)], ..unit() }).await.expect("put aside");
+        let first = store.dead_letters(Some(("reader", &key)), 0, 1).await.expect("they are read")[0].id;
+        let mut tasks = JoinSet::new();
+        for n in 0..8 {
+            let mark = Mark { lane: Some(key.clone()), ..version_mark(&key, 1) };
+            let unit = match n {
+                3 => Unit { resolved: vec![first], ..unit() },
+                6 => Unit { mark: Some(mark), ..unit() },
+                _ => Unit { dead_letters: vec![letter(&key, 0)], ..unit() },
+            };
+            let store = store.clone();
+            tasks.spawn(async move { (n, store.commit(unit).await.map(|_| ())) });
+        }
+        let results: HashMap<_, _> = tasks.join_all().await.into_iter().collect();
+        assert_eq!(results[&3], Ok(()));
+        let left = store.dead_letters(Some(("reader", &key)), 0, 10).await.expect("they are read");
+        let waiting = results.iter().filter(|(n, result)| !matches!(n, 3 | 6) && result.is_ok()).count();
+        assert_eq!(left.len(), waiting, "{results:?}");
+        // Those that came before the first was dealt with wait behind each other; if there were none, nobody may have come in later.
+        assert!(waiting == 0 || left[0].id > first, "{left:?}");
+        assert!(waiting == 0 || results[&6].is_err(), "what was handled had nothing before it: {results:?}");
+    }
+}
+
+#[allow(missing_docs)]
+pub async fn a_dead_letter_is_dealt_with_once(store: SharedStore) {
+    store.commit(Unit { dead_letters: vec![letter("Foo/1", 3)], ..unit() }).await.expect("put aside");
+    let id = store.dead_letters(None, 0, 1).await.expect("they are read")[0].id;
+    let mut tasks = JoinSet::new();
+    for _ in 0..8 {
+        let store = store.clone();
+        tasks.spawn(async move { store.commit(Unit { resolved: vec![id], messages: vec![message("done")], ..unit() }).await });
+    }
+    let results = tasks.join_all().await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    assert!(results.iter().flat_map(|result| result.as_ref().err()).all(|error| *error == StoreError::Resolved(id)), "{results:?}");
+    assert_eq!(store.outbox(0, 10).await.expect("the outbox is read").len(), 1);
+}
+
+#[allow(missing_docs)]
+pub async fn a_lease_has_one_owner(store: SharedStore) {
+    let (ada, bob, hour) = (Uuid::now_v7(), Uuid::now_v7(), Duration::from_secs(3600));
+    let first = store.acquire("relay", ada, hour).await.expect("it answers").expect("it is free");
+    assert_eq!(store.acquire("relay", ada, hour).await, Ok(Some(first.clone())), "it is renewed");
+    assert_eq!(store.acquire("relay", bob, hour).await, Ok(None));
+    assert!(store.acquire("timers", bob, hour).await.expect("it answers").is_some(), "another one");
+    store.release(first.clone()).await.expect("it is given back");
+    let second = store.acquire("relay", bob, hour).await.expect("it answers").expect("it is free");
+    assert!(second.epoch > first.epoch);
+    store.release(first).await.expect("that it is not held any more is nothing");
+    assert_eq!(store.acquire("relay", ada, hour).await, Ok(None), "an old one gives nothing back");
+    store.release(second.clone()).await.expect("it is given back");
+    let third = store.acquire("relay", bob, Duration::from_millis(20)).await.expect("it answers").expect("it is free");
+    assert!(third.epoch > second.epoch, "got again is not the same as kept");
+    let fourth = loop {
+        // Its time passes.
+        match store.acquire("relay", ada, hour).await.expect("it answers") {
+            Some(lease) => break lease,
+            None => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    assert!(fourth.epoch > third.epoch);
+    let mut tasks = JoinSet::new();
+    for _ in 0..8 {
+        let store = store.clone();
+        tasks.spawn(async move { store.acquire("race", Uuid::now_v7(), Duration::from_secs(3600)).await.expect("it answers") });
+    }
+    assert_eq!(tasks.join_all().await.into_iter().flatten().count(), 1);
+}
+
+#[allow(missing_docs)]
+pub async fn a_lost_lease_fences(store: SharedStore) {
+    let (ada, bob, hour) = (Uuid::now_v7(), Uuid::now_v7(), Duration::from_secs(3600));
+    let save = async |lease: &Lease, position| {
+        let unit = Unit { checkpoints: vec![("relay".to_owned(), position)], fence: Some(lease.clone()), ..unit() };
+        store.commit(unit).await.map(|_| ())
+    };
+    let fenced = Err(StoreError::Fenced("relay".to_owned()));
+    let none = Lease { name: "relay".to_owned(), epoch: 1 };
+    assert_eq!(save(&none, 1).await, fenced, "nobody has it");
+    let lease = store.acquire("relay", ada, Duration::ZERO).await.expect("it answers").expect("it is free");
+    save(&lease, 2).await.expect("its time has passed, and nobody took it");
+    let next = store.acquire("relay", bob, hour).await.expect("it answers").expect("its time has passed");
+    assert_eq!(save(&lease, 3).await, fenced);
+    save(&next, 4).await.expect("who has it");
+    store.release(next.clone()).await.expect("it is given back");
+    assert_eq!(save(&next, 5).await, fenced);
+    assert_eq!(store.checkpoint("relay").await, Ok(4));
 }
 
 /// Appends one event, again on the new version when somebody was faster.
@@ -286,7 +435,7 @@ pub async fn writers_of_many_streams(store: SharedStore) {
     for stream in &streams {
         assert_eq!(versions(&store, stream).await, [1]);
     }
-    assert_eq!(store.log(0, 1000).await.expect("the log is read").len(), 200);
+    assert_eq!(store.log(0, 1000, None).await.expect("the log is read").events.len(), 200);
 }
 
 #[allow(missing_docs)]

@@ -1,6 +1,6 @@
 //! What is written: the unit of work, and what it is made of.
 
-use super::StreamId;
+use super::{Lease, StreamId};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -59,6 +59,9 @@ pub struct Mark {
     pub subscriber: Cow<'static, str>,
     /// What was handled.
     pub handled: Handled,
+    /// The key under which it would be put among the dead letters of its subscriber. While there is one of that key the unit is refused as
+    /// [`StoreError::Parked`](super::StoreError::Parked): its turn comes after that one.
+    pub lane: Option<String>,
 }
 
 /// What a [`Mark`] is about.
@@ -113,7 +116,8 @@ pub struct NewDeadLetter {
     pub content: Vec<u8>,
     /// Why: the error, or the dead letter that blocks this one.
     pub cause: String,
-    /// How often it was tried; 0 if it only waits behind another one.
+    /// How often it was tried; 0 if it only waits behind another one. If there is no other one of its subscriber and key any more, the unit is
+    /// refused as [`StoreError::NotParked`](super::StoreError::NotParked).
     pub attempts: u32,
 }
 
@@ -134,12 +138,16 @@ pub struct Unit {
     pub statements: Vec<Statement>,
     /// Messages that could not be handled.
     pub dead_letters: Vec<NewDeadLetter>,
-    /// Dead letters that are dealt with, to be removed.
+    /// Dead letters that are dealt with, to be removed. If one is not there any more, the unit is refused as
+    /// [`StoreError::Resolved`](super::StoreError::Resolved), so that each is dealt with once.
     pub resolved: Vec<u64>,
     /// How far readers of the log have come, by name.
     pub checkpoints: Vec<(String, u64)>,
     /// Outbox rows that were sent, to be removed.
     pub sent: Vec<u64>,
+    /// The lease under which this was done. If it is not held under its epoch any more, the unit is refused as
+    /// [`StoreError::Fenced`](super::StoreError::Fenced). That its time has passed is no reason, as long as nobody else took it.
+    pub fence: Option<Lease>,
 }
 
 impl Unit {
@@ -156,6 +164,7 @@ impl Unit {
             resolved: Vec::new(),
             checkpoints: Vec::new(),
             sent: Vec::new(),
+            fence: None,
         }
     }
 

@@ -1,10 +1,12 @@
 //! Writes units: many in one transaction, each as a whole or not at all.
 
 use super::{UuidText, errors::Place, statement, time};
-use crate::store::{Committed, Handled, Mark, StoreError, StoreResult, Unit, commit::Writer};
+use crate::store::{Committed, Handled, Lease, Mark, StoreError, StoreResult, Unit, commit::Writer};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
+use std::time::Duration;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
 const COMMIT: &str = "COMMIT";
@@ -19,7 +21,16 @@ const CHECKPOINT: &str = "INSERT INTO checkpoints (name, position) VALUES (?1, ?
     ON CONFLICT (name) DO UPDATE SET position = max(position, excluded.position)";
 const DEAD_LETTER: &str =
     "INSERT INTO dead_letters (at, subscriber, key, topic, headers, content, cause, attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const PARKED: &str = "SELECT EXISTS (SELECT 1 FROM dead_letters WHERE subscriber = ?1 AND key = ?2)";
+const THERE: &str = "SELECT EXISTS (SELECT 1 FROM dead_letters WHERE id = ?1)";
 const RESOLVED: &str = "DELETE FROM dead_letters WHERE id = ?1";
+const HELD: &str = "SELECT EXISTS (SELECT 1 FROM leases WHERE name = ?1 AND epoch = ?2 AND owner IS NOT NULL)";
+/// Times are made and compared by the database. Nothing is returned while somebody else holds the lease.
+const ACQUIRE: &str = "INSERT INTO leases (name, owner, epoch, until) VALUES (?1, ?2, 1, strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?3))
+    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until, epoch = epoch + (owner IS NOT excluded.owner)
+    WHERE owner IS NULL OR owner = excluded.owner OR until <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    RETURNING epoch";
+const RELEASE: &str = "UPDATE leases SET owner = NULL WHERE name = ?1 AND epoch = ?2";
 
 /// The one writer of a database.
 pub(super) struct Appender {
@@ -66,8 +77,23 @@ impl Appender {
     /// Writes one unit. All that can be refused is looked at before anything is written; only statements of the user can fail later, and
     /// have a savepoint for it.
     fn unit(&mut self, unit: &Unit) -> Result<Committed, Failure> {
+        if let Some(lease) = &unit.fence
+            && !self.is(HELD, (&lease.name, lease.epoch as i64))?
+        {
+            return Err(Failure::Refused(StoreError::Fenced(lease.name.clone())));
+        }
         if let Some(mark) = &unit.mark {
             self.check_mark(mark)?;
+        }
+        for letter in unit.dead_letters.iter().filter(|letter| letter.attempts == 0) {
+            if !self.is(PARKED, (&letter.subscriber, &letter.key))? {
+                return Err(Failure::Refused(StoreError::NotParked { subscriber: letter.subscriber.clone(), key: letter.key.clone() }));
+            }
+        }
+        for id in &unit.resolved {
+            if !self.is(THERE, [*id as i64])? {
+                return Err(Failure::Refused(StoreError::Resolved(*id)));
+            }
         }
         for append in &unit.appends {
             let uuid = UuidText::new(append.stream.uuid);
@@ -87,6 +113,11 @@ impl Appender {
         self.rows(unit)
     }
 
+    /// What a query with one truth value says.
+    fn is(&self, query: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<bool> {
+        self.connection.prepare_cached(query)?.query_row(parameters, |row| row.get(0))
+    }
+
     fn check_mark(&self, mark: &Mark) -> Result<(), Failure> {
         let known: Option<i64> =
             self.connection.prepare_cached(MARKED)?.query_row((&*mark.subscriber, mark.handled.key()), |row| row.get(0)).optional()?;
@@ -100,6 +131,11 @@ impl Appender {
                 subscriber: mark.subscriber.to_string(),
                 key: mark.handled.key().to_owned(),
             }));
+        }
+        if let Some(lane) = &mark.lane
+            && self.is(PARKED, (&*mark.subscriber, lane))?
+        {
+            return Err(Failure::Refused(StoreError::Parked { subscriber: mark.subscriber.to_string(), key: lane.clone() }));
         }
         Ok(())
     }
@@ -142,7 +178,7 @@ impl Appender {
             let id = UuidText::new(message.id);
             connection.prepare_cached(MESSAGE)?.execute((id.as_str(), &message.topic, &message.key, &message.headers, &message.content))?;
         }
-        if let Some(Mark { subscriber, handled }) = &unit.mark {
+        if let Some(Mark { subscriber, handled, .. }) = &unit.mark {
             let (version, answer) = match handled {
                 Handled::Version { version, .. } => (*version as i64, None),
                 Handled::Message { answer, .. } => (0, Some(answer)),
@@ -222,5 +258,18 @@ impl Writer for Appender {
     async fn forget_answers(&mut self, before: Timestamp) -> StoreResult<u64> {
         let removed = self.connection.execute("DELETE FROM inbox WHERE answer IS NOT NULL AND at < ?1", [time(before)]);
         removed.map(|count| count as u64).map_err(|error| self.place.error(error))
+    }
+
+    async fn acquire(&mut self, name: &str, owner: Uuid, ttl: Duration) -> StoreResult<Option<Lease>> {
+        let owner = UuidText::new(owner);
+        let ttl = format!("+{:.3} seconds", ttl.as_secs_f64());
+        let acquire = || self.connection.prepare_cached(ACQUIRE)?.query_row((name, owner.as_str(), ttl), |row| row.get(0)).optional();
+        let epoch: Option<i64> = acquire().map_err(|error| self.place.error(error))?;
+        Ok(epoch.map(|epoch| Lease { name: name.to_owned(), epoch: epoch as u64 }))
+    }
+
+    async fn release(&mut self, lease: &Lease) -> StoreResult<()> {
+        let release = || self.connection.prepare_cached(RELEASE)?.execute((&lease.name, lease.epoch as i64));
+        release().map(|_| ()).map_err(|error| self.place.error(error))
     }
 }

@@ -7,7 +7,7 @@ mod schema;
 mod statement;
 
 use super::{
-    Committed, DeadLetter, InboxRow, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
+    Committed, DeadLetter, InboxRow, Lease, LogPage, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
     commit::{self, Queue},
 };
 use append::Appender;
@@ -166,8 +166,9 @@ impl Store for SqliteStore {
         self.read(move |connection| read::stream(connection, stream, after))
     }
 
-    fn log(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<StoredEvent>>> {
-        self.read(move |connection| read::log(connection, after, limit))
+    fn log(&self, after: u64, limit: usize, aggregates: Option<&[String]>) -> BoxFuture<'_, StoreResult<LogPage>> {
+        let aggregates = aggregates.map(<[_]>::to_vec);
+        self.read(move |connection| read::log(connection, after, limit, aggregates.as_deref()))
     }
 
     fn outbox(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<OutboxRow>>> {
@@ -184,8 +185,21 @@ impl Store for SqliteStore {
         self.read(move |connection| read::checkpoint(connection, &name))
     }
 
-    fn dead_letters(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<DeadLetter>>> {
-        self.read(move |connection| read::dead_letters(connection, after, limit))
+    fn dead_letters(&self, of: Option<(&str, &str)>, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<DeadLetter>>> {
+        let of = of.map(|(subscriber, key)| (subscriber.to_owned(), key.to_owned()));
+        self.read(move |connection| read::dead_letters(connection, of, after, limit))
+    }
+
+    fn parked(&self) -> BoxFuture<'_, StoreResult<Vec<(String, String)>>> {
+        self.read(read::parked)
+    }
+
+    fn acquire(&self, name: &str, owner: Uuid, ttl: Duration) -> BoxFuture<'_, StoreResult<Option<Lease>>> {
+        Box::pin(self.queue.acquire(name.to_owned(), owner, ttl))
+    }
+
+    fn release(&self, lease: Lease) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(self.queue.release(lease))
     }
 
     fn forget_answers(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>> {

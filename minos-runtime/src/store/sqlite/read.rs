@@ -1,7 +1,9 @@
 //! Reads beside the writer, each on a connection of its own.
 
 use super::{UuidText, connect, errors::Place};
-use crate::store::{Cause, DeadLetter, InboxRow, NewDeadLetter, NewMessage, OutboxRow, StoreError, StoreResult, StoredEvent, StreamId};
+use crate::store::{
+    Cause, DeadLetter, InboxRow, LogPage, NewDeadLetter, NewMessage, OutboxRow, StoreError, StoreResult, StoredEvent, StreamId,
+};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, types::Type};
 use std::{
     str::FromStr,
@@ -15,12 +17,16 @@ const READERS: usize = 4;
 const STREAM: &str = "SELECT position, aggregate, uuid, version, name, data, at, correlation, causation, user FROM events
     WHERE aggregate = ?1 AND uuid = ?2 AND version > ?3 ORDER BY version";
 const LOG: &str = "SELECT position, aggregate, uuid, version, name, data, at, correlation, causation, user FROM events
-    WHERE position > ?1 ORDER BY position LIMIT ?2";
+    WHERE position > ?1 AND position <= ?2 AND (?3 IS NULL OR aggregate IN (SELECT value FROM json_each(?3))) ORDER BY position LIMIT ?4";
+const HEAD: &str = "SELECT coalesce(max(position), 0) FROM events";
 const OUTBOX: &str = "SELECT id, message, topic, key, headers, content FROM outbox WHERE id > ?1 ORDER BY id LIMIT ?2";
 const HANDLED: &str = "SELECT version, answer FROM inbox WHERE subscriber = ?1 AND key = ?2";
 const CHECKPOINT: &str = "SELECT position FROM checkpoints WHERE name = ?1";
-const DEAD_LETTERS: &str =
-    "SELECT id, at, subscriber, key, topic, headers, content, cause, attempts FROM dead_letters WHERE id > ?1 ORDER BY id LIMIT ?2";
+const DEAD_LETTERS: &str = "SELECT id, at, subscriber, key, topic, headers, content, cause, attempts FROM dead_letters
+    WHERE id > ?1 ORDER BY id LIMIT ?2";
+const DEAD_LETTERS_OF_KEY: &str = "SELECT id, at, subscriber, key, topic, headers, content, cause, attempts FROM dead_letters
+    WHERE id > ?1 AND subscriber = ?3 AND key = ?4 ORDER BY id LIMIT ?2";
+const KEYS: &str = "SELECT DISTINCT subscriber, key FROM dead_letters";
 
 /// Connections that only read.
 pub(super) struct Readers {
@@ -68,8 +74,18 @@ pub(super) fn stream(connection: &Connection, stream: StreamId, after: u64) -> r
     statement.query_map((&*stream.aggregate, uuid.as_str(), number(after)), event)?.collect()
 }
 
-pub(super) fn log(connection: &Connection, after: u64, limit: usize) -> rusqlite::Result<Vec<StoredEvent>> {
-    connection.prepare_cached(LOG)?.query_map((number(after), limit as i64), event)?.collect()
+pub(super) fn log(connection: &Connection, after: u64, limit: usize, aggregates: Option<&[String]>) -> rusqlite::Result<LogPage> {
+    // What is committed meanwhile is above it.
+    let head: i64 = connection.prepare_cached(HEAD)?.query_row([], |row| row.get(0))?;
+    let end = after.max(head as u64);
+    let names = aggregates.map(|names| serde_json::Value::from(names).to_string());
+    if aggregates.is_some_and(<[_]>::is_empty) {
+        return Ok(LogPage { events: Vec::new(), read: end });
+    }
+    let events: Vec<_> =
+        connection.prepare_cached(LOG)?.query_map((number(after), head, names, limit as i64), event)?.collect::<rusqlite::Result<_>>()?;
+    let read = if events.len() == limit { events.last().map_or(after, |event| event.position) } else { end };
+    Ok(LogPage { events, read })
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
@@ -102,7 +118,16 @@ pub(super) fn checkpoint(connection: &Connection, name: &str) -> rusqlite::Resul
     Ok(position.unwrap_or_default() as u64)
 }
 
-pub(super) fn dead_letters(connection: &Connection, after: u64, limit: usize) -> rusqlite::Result<Vec<DeadLetter>> {
+pub(super) fn parked(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    connection.prepare_cached(KEYS)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+pub(super) fn dead_letters(
+    connection: &Connection,
+    of: Option<(String, String)>,
+    after: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<DeadLetter>> {
     let row = |row: &Row<'_>| {
         let letter = NewDeadLetter {
             subscriber: row.get(2)?,
@@ -115,7 +140,12 @@ pub(super) fn dead_letters(connection: &Connection, after: u64, limit: usize) ->
         };
         Ok(DeadLetter { id: row.get::<_, i64>(0)? as u64, at: parsed(row, 1)?, letter })
     };
-    connection.prepare_cached(DEAD_LETTERS)?.query_map((number(after), limit as i64), row)?.collect()
+    match of {
+        None => connection.prepare_cached(DEAD_LETTERS)?.query_map((number(after), limit as i64), row)?.collect(),
+        Some((subscriber, key)) => {
+            connection.prepare_cached(DEAD_LETTERS_OF_KEY)?.query_map((number(after), limit as i64, subscriber, key), row)?.collect()
+        }
+    }
 }
 
 /// A number for SQLite, which has no higher ones than this.

@@ -5,9 +5,10 @@ use crate::store::StoreError;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 /// The migrations, in order. What is released is never changed; new ones go to the end.
-const MIGRATIONS: &[(&str, &str)] = &[(
-    "events, outbox, inbox, checkpoints and dead letters",
-    "
+const MIGRATIONS: &[(&str, &str)] = &[
+    (
+        "events, outbox, inbox, checkpoints and dead letters",
+        "
     CREATE TABLE events (
         position    INTEGER PRIMARY KEY,
         aggregate   TEXT NOT NULL,
@@ -55,10 +56,23 @@ const MIGRATIONS: &[(&str, &str)] = &[(
         attempts   INTEGER NOT NULL
     ) STRICT;
     ",
-)];
+    ),
+    (
+        "leases, and dead letters by key",
+        "
+    CREATE INDEX dead_letters_of_key ON dead_letters (subscriber, key);
+    CREATE TABLE leases (
+        name  TEXT NOT NULL PRIMARY KEY,
+        owner TEXT,
+        epoch INTEGER NOT NULL,
+        until TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    ",
+    ),
+];
 
 /// The tables that are Minos' own: statements of the user may read them, and not change them.
-pub(super) const TABLES: &[&str] = &["events", "outbox", "inbox", "checkpoints", "dead_letters", "minos_schema"];
+pub(super) const TABLES: &[&str] = &["events", "outbox", "inbox", "checkpoints", "dead_letters", "leases", "minos_schema"];
 
 /// Why the schema could not be brought up to date.
 pub(super) enum SchemaError {

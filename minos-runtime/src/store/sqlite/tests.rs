@@ -100,7 +100,7 @@ async fn a_damaged_file_is_told() {
     std::fs::write(&path, bytes).unwrap();
     let error = match SqliteStore::open(path) {
         Err(error) => error,
-        Ok(store) => store.log(0, 1000).await.expect_err("it cannot be read"),
+        Ok(store) => store.log(0, 1000, None).await.expect_err("it cannot be read"),
     };
     assert!(matches!(&error, StoreError::Corrupt(text) if text.contains("is damaged")), "{error}");
 }
