@@ -1,0 +1,6 @@
+//! Small services that the tests run, each a module of handlers.
+
+pub mod account;
+pub mod talk;
+pub mod trouble;
+pub mod twice;

@@ -1,0 +1,12 @@
+//! Handlers that get in each other's way.
+
+use minos::prelude::*;
+
+#[command("Same", POST "/same")]
+async fn first() {}
+
+#[query("Same", POST "/same")]
+async fn second() {}
+
+#[event("NoSuchThingCreated")]
+async fn waits_for_ever(_cx: &mut Context) {}
