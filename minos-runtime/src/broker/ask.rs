@@ -1,11 +1,11 @@
 //! Questions to other services, and their answers.
 
-use super::{Broker, BrokerError};
+use super::{Audience, Broker, BrokerError, Source};
 use crate::{
     context::Courier,
     error::{Error, ErrorKind, Result},
     handler::Response,
-    message::{Envelope, reply_topic},
+    message::{Envelope, MessageKind, reply_topic},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -47,6 +47,11 @@ impl Questions {
     /// The topic of the answers.
     pub fn topic(&self) -> &str {
         &self.0.topic
+    }
+
+    /// The same for the broker. Only the process that asked knows the question, so each one gets all answers.
+    pub fn source(&self) -> Source {
+        Source { topic: self.0.topic.clone(), kind: MessageKind::Reply, audience: Audience::EveryProcess }
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Envelope>>> {
@@ -96,6 +101,7 @@ impl Courier for Questions {
 fn not_sent(name: &str, error: BrokerError) -> Error {
     match error {
         BrokerError::NoHandler(_) => Error::unavailable(format!("no service handles `{name}`")),
+        error @ BrokerError::TooLarge { .. } => Error::new(ErrorKind::TooLarge, error.to_string()),
         error => Error::unavailable(format!("`{name}` could not be sent")).caused_by(error),
     }
 }

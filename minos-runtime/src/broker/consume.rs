@@ -1,6 +1,6 @@
 //! Takes what the broker delivers, and has it handled: in order within a key, once for each handler, and again if it may help.
 
-use super::{Broker, BrokerError, Consumer, Questions, Topics, lanes::Lanes, park};
+use super::{Broker, BrokerError, Consumer, Questions, Topics, Undecodable, lanes::Lanes, park};
 use crate::{
     aggregate::EventMeta,
     context::store_error,
@@ -8,7 +8,7 @@ use crate::{
     handler::{Content, HandlerDef, Job, Kind, Once, Parts, PathSource, Request, Response, Runner, User},
     message::{Envelope, MessageKind},
     stop::Stopper,
-    store::{Handled, Mark, StoreError, Unit},
+    store::{Cause, Handled, Mark, NewDeadLetter, StoreError, Unit},
 };
 use futures_util::future::{self, BoxFuture, FutureExt};
 use std::{
@@ -42,6 +42,8 @@ impl RetryPolicy {
     }
 }
 
+/// Who could not handle what nobody can read.
+const UNREADABLE: &str = "unreadable";
 /// How many handlers of messages run at once.
 const CONCURRENCY: usize = 256;
 
@@ -119,6 +121,11 @@ impl Consumer for Dispatcher {
             }),
         );
         wait.map(|result| result.unwrap_or_else(|_| Err(stopping()))).boxed()
+    }
+
+    fn undecodable(&self, message: Undecodable) -> BoxFuture<'static, Result<(), BrokerError>> {
+        let state = self.0.clone();
+        async move { state.keep_raw(message).await }.boxed()
     }
 }
 
@@ -228,30 +235,36 @@ impl State {
         self.put_aside(def, message, "waits behind an earlier dead letter of its key", 0).await
     }
 
-    /// Puts a message among the dead letters and marks it as handled, in one unit. The store may be down, so this is tried until the
-    /// service stops. Returns false if there is nothing behind which it could wait.
+    /// Puts a message among the dead letters and marks it as handled. Returns false if there is nothing behind which it could wait.
     async fn put_aside(&self, def: &'static HandlerDef, message: &Envelope, cause: &str, attempts: u32) -> Result<bool, BrokerError> {
         let (subscriber, key) = (def.subscriber(), lane(message));
         let handled = match message.version {
             Some(version) => Handled::Version { key: key.clone(), version },
             None => Handled::Message { key: message.id.to_string(), answer: park::unanswered() },
         };
+        let letter = park::letter(&subscriber, &key, message, cause, attempts);
+        let kept = self.keep(&Mark { subscriber: subscriber.clone().into(), handled, lane: None }, &letter, message.cause()).await?;
+        if kept {
+            self.parked.park(subscriber, key);
+        } else {
+            self.parked.release(&subscriber, &key);
+        }
+        Ok(kept)
+    }
+
+    /// Stores a dead letter and its mark in one unit, unless it is there already. The store may be down, so this is tried until the service stops.
+    /// Returns false if it is to wait behind another one, and there is none.
+    async fn keep(&self, mark: &Mark, letter: &NewDeadLetter, cause: Cause) -> Result<bool, BrokerError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
             let environment = self.runner.environment();
-            let mut unit = Unit::new(environment.clock.now(), message.cause());
-            unit.mark = Some(Mark { subscriber: subscriber.clone().into(), handled: handled.clone(), lane: None });
-            unit.dead_letters.push(park::letter(&subscriber, &key, message, cause, attempts));
+            let mut unit = Unit::new(environment.clock.now(), cause.clone());
+            unit.mark = Some(mark.clone());
+            unit.dead_letters.push(letter.clone());
             match environment.store.commit(unit).await {
-                Ok(_) | Err(StoreError::Duplicate { .. }) => {
-                    self.parked.park(subscriber, key);
-                    return Ok(true);
-                }
-                Err(StoreError::NotParked { .. }) => {
-                    self.parked.release(&subscriber, &key);
-                    return Ok(false);
-                }
+                Ok(_) | Err(StoreError::Duplicate { .. }) => return Ok(true),
+                Err(StoreError::NotParked { .. }) => return Ok(false),
                 Err(error) => tracing::error!(%error, "a dead letter could not be stored; will be tried again"),
             }
             self.pause(attempt).await;
@@ -259,6 +272,20 @@ impl State {
                 return Err(stopping());
             }
         }
+    }
+
+    /// Puts what cannot be read among the dead letters. No key waits behind it: it does not say whose it is.
+    async fn keep_raw(&self, message: Undecodable) -> Result<(), BrokerError> {
+        let Undecodable { id, topic, place, headers, content, cause } = message;
+        tracing::error!(place, cause, "a message that cannot be read was put among the dead letters");
+        let mark = Mark {
+            subscriber: UNREADABLE.into(),
+            handled: Handled::Message { key: id.to_string(), answer: park::unanswered() },
+            lane: None,
+        };
+        let subscriber = UNREADABLE.to_owned();
+        let letter = NewDeadLetter { subscriber, key: place, topic, headers, content: content.into(), cause, attempts: 1 };
+        self.keep(&mark, &letter, Cause { correlation: id, causation: id, user: None }).await.map(|_| ())
     }
 }
 

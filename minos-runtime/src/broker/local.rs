@@ -1,7 +1,7 @@
 //! The broker of one process: it only passes on. What was not handled when the process ends is still in the store it came from, and
 //! is sent again.
 
-use super::{Broker, BrokerError, Consumer};
+use super::{Broker, BrokerError, BrokerResult, Consumer, Source};
 use crate::message::{Envelope, MessageKind};
 use futures_util::future::{self, BoxFuture, FutureExt};
 use std::sync::{Arc, RwLock};
@@ -39,7 +39,7 @@ impl Broker for LocalBroker {
         Some(receivers.iter().flat_map(|receiver| receiver.topics.iter().cloned()).collect())
     }
 
-    fn publish(&self, message: Envelope) -> BoxFuture<'static, Result<(), BrokerError>> {
+    fn publish(&self, message: Envelope) -> BoxFuture<'static, BrokerResult> {
         let receivers = self.receivers(&message.topic);
         match (&receivers[..], message.kind) {
             ([], MessageKind::Request) => future::ready(Err(BrokerError::NoHandler(message.topic))).boxed(),
@@ -53,9 +53,37 @@ impl Broker for LocalBroker {
         }
     }
 
-    fn subscribe(&self, _service: &str, topics: Vec<String>, consumer: Arc<dyn Consumer>) -> BoxFuture<'_, Result<(), BrokerError>> {
+    fn subscribe(&self, _service: &str, sources: Vec<Source>, consumer: Arc<dyn Consumer>) -> BoxFuture<'_, BrokerResult> {
+        let topics = sources.into_iter().map(|source| source.topic).collect();
         let receiver = Receiver { topics, consumer };
         self.receivers.write().unwrap_or_else(|poisoned| poisoned.into_inner()).push(receiver);
         future::ready(Ok(())).boxed()
     }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        // It holds nothing, and other services of the process may go on.
+        future::ready(()).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::suite::Cluster;
+    use super::*;
+
+    struct Process(LocalBroker);
+
+    impl Cluster for Process {
+        fn join(&self, _service: &str) -> BoxFuture<'_, Arc<dyn Broker>> {
+            future::ready(Arc::new(self.0.clone()) as Arc<dyn Broker>).boxed()
+        }
+
+        fn prepare(&self, _topic: &str) {}
+
+        fn keeps(&self) -> bool {
+            false
+        }
+    }
+
+    crate::broker_suite!(local, async || Some(Process(LocalBroker::new())));
 }

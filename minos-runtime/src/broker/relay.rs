@@ -248,7 +248,7 @@ impl Round<'_> {
                 self.sent.push(id);
                 self.touch();
             }
-            (Source::Outbox, Err((error @ BrokerError::NoHandler(_), Some(message)))) => {
+            (Source::Outbox, Err((error @ (BrokerError::NoHandler(_) | BrokerError::TooLarge { .. }), Some(message)))) => {
                 tracing::error!(name = message.name, correlation = %message.correlation, %error, "put among the dead letters");
                 let key = format!("{}/{}", message.topic, message.id);
                 self.put_aside(id, super::park::letter(CHECKPOINT, &key, &message, &error.to_string(), 1)).await?;

@@ -1,5 +1,6 @@
 //! What a service listens to.
 
+use super::{Audience, Source};
 use crate::{
     aggregate::touches,
     handler::{HandlerDef, Kind},
@@ -56,6 +57,13 @@ impl Topics {
     /// The names of the topics.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.requests.keys().chain(self.events.keys()).copied()
+    }
+
+    /// The same for the broker: the processes of a service share them.
+    pub fn sources(&self) -> Vec<Source> {
+        let source = |topic: &&str, kind| Source { topic: (*topic).to_owned(), kind, audience: Audience::OneProcess };
+        let requests = self.requests.keys().map(|topic| source(topic, MessageKind::Request));
+        requests.chain(self.events.keys().map(|topic| source(topic, MessageKind::Event))).collect()
     }
 
     /// All subscriptions to events.

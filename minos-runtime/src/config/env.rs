@@ -6,15 +6,18 @@ use toml::{Table, Value};
 
 /// Every key that there is. A test holds it against the structs.
 const KEYS: &[(&str, &[&str])] = &[
-    ("service", &["name"]),
+    ("service", &["name", "instance"]),
     (
         "http",
         &["addr", "max_body", "header_timeout", "body_timeout", "request_timeout", "max_connections", "drain_timeout", "keep_answers"],
     ),
     ("store", &["url"]),
-    ("broker", &["url", "attempts", "first_pause", "longest_pause"]),
+    ("broker", &["url", "attempts", "first_pause", "longest_pause", "partitions", "replication", "max_message", "options"]),
     ("log", &["format", "level"]),
 ];
+
+/// The prefix of variables that are settings of the broker's own: what follows has dots where they have underscores.
+const OPTIONS: &str = "MINOS_BROKER_OPTIONS_";
 
 fn variable(section: &str, key: &str) -> String {
     format!("MINOS_{}_{}", section.to_uppercase(), key.to_uppercase())
@@ -27,7 +30,13 @@ fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// Puts variables that are keys into the table. A variable that looks like a key and is none is a mistake, and not ignored.
 pub(super) fn apply(table: &mut Table, vars: impl IntoIterator<Item = (String, String)>) -> Result<()> {
     for (name, value) in vars {
-        if let Some((section, key)) = all().find(|(section, key)| variable(section, key) == name) {
+        if let Some(option) = name.strip_prefix(OPTIONS) {
+            let broker = table.entry("broker").or_insert_with(|| Value::Table(Table::new())).as_table_mut();
+            let options = broker.map(|broker| broker.entry("options").or_insert_with(|| Value::Table(Table::new())));
+            if let Some(options) = options.and_then(Value::as_table_mut) {
+                options.insert(option.to_lowercase().replace('_', "."), Value::String(value));
+            }
+        } else if let Some((section, key)) = all().find(|(section, key)| variable(section, key) == name) {
             check(section, key, &name, &value)?;
             let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
             if let Some(section) = section.as_table_mut() {

@@ -5,9 +5,9 @@ mod units;
 
 use crate::error::{Error, Result};
 use serde::Deserialize;
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 use toml::Table;
-use units::{duration, number, size};
+use units::{duration, number, size, texts};
 
 /// The configuration of a service. Every key of the file can be overridden by the environment variable `MINOS_<SECTION>_<KEY>`, such as
 /// `MINOS_HTTP_ADDR`.
@@ -35,6 +35,9 @@ pub struct Config {
 pub struct ServiceConfig {
     /// The service's name: in topics, logs, and the name of the default database. Required.
     pub name: String,
+    /// Which of the service's processes this is, if each has a name of its own that it keeps when it is started again. Then a restart
+    /// within the broker's session timeout moves no work to the others.
+    pub instance: String,
 }
 
 /// `[http]`: the way in for people and other programs.
@@ -96,7 +99,7 @@ pub struct StoreConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct BrokerConfig {
-    /// `local:`, for services in one process. The default.
+    /// `local:`, for services in one process, which is the default; or `kafka://host:9092,host2:9092`.
     pub url: String,
     /// How often a message is tried before it is put among the dead letters. Default `10`.
     #[serde(deserialize_with = "number")]
@@ -107,6 +110,19 @@ pub struct BrokerConfig {
     /// The longest pause. Default `"30s"`.
     #[serde(deserialize_with = "duration")]
     pub longest_pause: Duration,
+    /// How many partitions a topic gets that is created: so many processes can share its messages. It cannot be raised later without
+    /// losing the order of messages of a key. Default `6`.
+    #[serde(deserialize_with = "number")]
+    pub partitions: usize,
+    /// How many copies the broker keeps of a topic that is created. Default `0`: what the broker has as its own default.
+    #[serde(deserialize_with = "number")]
+    pub replication: usize,
+    /// The largest message, with its headers. Default `"1000000B"`: no more than any Kafka takes unless told otherwise.
+    #[serde(deserialize_with = "size")]
+    pub max_message: usize,
+    /// Settings of librdkafka, as they are: `"sasl.username" = "foo"`. In the environment, `MINOS_BROKER_OPTIONS_SASL_USERNAME`.
+    #[serde(deserialize_with = "texts")]
+    pub options: BTreeMap<String, String>,
 }
 
 impl Default for BrokerConfig {
@@ -116,6 +132,10 @@ impl Default for BrokerConfig {
             attempts: 10,
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(30),
+            partitions: 6,
+            replication: 0,
+            max_message: 1_000_000,
+            options: BTreeMap::new(),
         }
     }
 }
@@ -198,12 +218,10 @@ impl Config {
         if self.store.url.is_empty() {
             self.store.url = format!("sqlite://{}.db", self.service.name);
         }
-        if self.broker.url != LOCAL {
-            let scheme = self.broker.url.split(':').next().unwrap_or_default();
-            return Err(Error::invalid(format!("{name}: this build has no broker for `{scheme}:` URLs; it has `{LOCAL}`")));
-        }
-        if self.broker.attempts == 0 || self.http.max_connections == 0 {
-            return Err(Error::invalid(format!("{name}: `broker.attempts` and `http.max_connections` are at least 1")));
+        if self.broker.attempts == 0 || self.broker.partitions == 0 || self.http.max_connections == 0 {
+            return Err(Error::invalid(format!(
+                "{name}: `broker.attempts`, `broker.partitions` and `http.max_connections` are at least 1"
+            )));
         }
         Ok(self)
     }
@@ -261,7 +279,6 @@ mod tests {
         assert!(wrong("[http]\nmax_body = \"1MiB\"").contains("does not say who this is"));
         assert!(wrong("[service]\nname = \"foo\"\n[auth]\nsecret = \"x\"").contains("unknown field `auth`"));
         assert!(wrong("[service]\nname = \"a/b\"").contains("letters, digits"));
-        assert!(wrong("[service]\nname = \"foo\"\n[broker]\nurl = \"kafka://x:1\"").contains("no broker for `kafka:`"));
         assert!(wrong("[service\nname").contains("the configuration:1:"));
     }
 
@@ -277,6 +294,16 @@ mod tests {
         assert_eq!(config.store.url, "memory:");
         assert_eq!(config.http.max_connections, 5);
         assert_eq!(with("", &[("MINOS_SERVICE_NAME", "bar")]).unwrap().service.name, "bar");
+    }
+
+    #[test]
+    fn options_of_the_broker_by_file_and_environment() {
+        let text = "[service]\nname = \"foo\"\n[broker.options]\n\"socket.keepalive.enable\" = true\n\"linger.ms\" = 2";
+        let config = with(text, &[("MINOS_BROKER_OPTIONS_SASL_USERNAME", "me"), ("MINOS_BROKER_OPTIONS_LINGER_MS", "3")]).unwrap();
+        let options: Vec<_> = config.broker.options.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(options, [("linger.ms", "3"), ("sasl.username", "me"), ("socket.keepalive.enable", "true")]);
+        let error = wrong("[service]\nname = \"foo\"\n[broker.options]\nx = [1]");
+        assert!(error.contains("`x` is no text, number or switch"), "{error}");
     }
 
     #[test]

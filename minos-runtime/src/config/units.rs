@@ -4,7 +4,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, Unexpected},
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// A number, or its text: the environment knows only text.
 #[derive(Deserialize)]
@@ -12,6 +12,19 @@ use std::time::Duration;
 enum Scalar {
     Number(i64),
     Text(String),
+}
+
+/// A table of texts; numbers and switches are as good.
+pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let table = BTreeMap::<String, toml::Value>::deserialize(deserializer)?;
+    let text = |(key, value)| match value {
+        toml::Value::String(text) => Ok((key, text)),
+        toml::Value::Integer(number) => Ok((key, number.to_string())),
+        toml::Value::Float(number) => Ok((key, number.to_string())),
+        toml::Value::Boolean(switch) => Ok((key, switch.to_string())),
+        _ => Err(D::Error::custom(format!("`{key}` is no text, number or switch"))),
+    };
+    table.into_iter().map(text).collect()
 }
 
 /// A whole number.

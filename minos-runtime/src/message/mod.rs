@@ -1,9 +1,11 @@
 //! Messages: what travels over the broker, and how it is described.
 
 mod envelope;
+mod fields;
 mod topic;
 
 pub use envelope::{Envelope, MessageKind};
+pub use fields::Unsaid;
 pub use topic::{EventName, reply_topic};
 
 use serde::{Serialize, de::DeserializeOwned};

@@ -1,7 +1,7 @@
 //! A running service, and how it stops: it takes nothing new, finishes what it has begun, and gives everything back.
 
 use crate::{
-    broker::{self, DeadLetters, Dispatcher},
+    broker::{self, Broker, DeadLetters, Dispatcher},
     error::{Error, Result},
     handler::{Job, Response, Runner},
     health::Health,
@@ -11,7 +11,7 @@ use crate::{
     telemetry,
 };
 use serde::Serialize;
-use std::{future::Future, net::SocketAddr};
+use std::{future::Future, net::SocketAddr, sync::Arc};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -24,6 +24,7 @@ pub struct Running {
     pub(super) store: SharedStore,
     pub(super) health: Health,
     pub(super) dispatcher: Dispatcher,
+    pub(super) broker: Arc<dyn Broker>,
     pub(super) ways_in: Tasks,
     pub(super) relay: Tasks,
     pub(super) housekeeping: Tasks,
@@ -114,7 +115,8 @@ pub(super) async fn stop_all(mut all: Vec<Running>) {
         running.relay.stop().await;
     }
     for running in &mut all {
-        running.dispatcher.stop().await;
+        // The broker waits for what it delivered, which the dispatcher ends.
+        tokio::join!(running.dispatcher.stop(), running.broker.close());
         running.housekeeping.stop().await;
         running.store.close().await;
         tracing::info!("{}: stopped", running.name);

@@ -7,7 +7,7 @@ use super::{
     running::{Running, Tasks},
 };
 use crate::{
-    broker::{Broker, Dispatcher, LocalBroker, Questions, Relay, RetryPolicy, Topics},
+    broker::{self, Broker, Dispatcher, LocalBroker, Questions, Relay, RetryPolicy, Topics},
     clock::{self, Clock},
     config::Config,
     context::Environment,
@@ -120,14 +120,14 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
     let store = store::open(&config.store.url).await.map_err(|error| Error::unavailable(error.to_string()).caused_by(error))?;
     health.expect(STORE, true);
     health.succeeded(STORE);
-    let broker: Arc<dyn Broker> = Arc::new(local.clone());
+    let broker = broker::open(&config, local, &health)?;
     let questions = Questions::new(&name, broker.clone());
     let environment = Arc::new(Environment::new(name.clone(), store, clock, resources));
     environment.set_courier(Arc::new(questions.clone()));
     let runner = Runner::new(environment);
-    let heard = topics.names().map(str::to_owned).chain([questions.topic().to_owned()]).collect();
+    let sources = topics.sources().into_iter().chain([questions.source()]).collect();
     let dispatcher = Dispatcher::new(runner.clone(), broker.clone(), topics, questions, retry(&config)).await?;
-    broker.subscribe(&name, heard, Arc::new(dispatcher.clone())).await?;
+    broker.subscribe(&name, sources, Arc::new(dispatcher.clone())).await?;
     let app = App::new(routes, runner.clone(), health.clone(), config.http.clone());
     let server = Server::bind(&config.http, app, layers).await?;
     let store = runner.environment().store.describe();
@@ -154,11 +154,11 @@ fn begin(ready: Ready) -> Running {
     ways_in.spawn(|stop| server.serve(stop.said()));
     let inside = runner.clone();
     ways_in.spawn(|stop| periodic.run(runner, stop));
-    let messages = Relay::new(store.clone(), broker, clock.clone(), health.clone(), retry(&config));
+    let messages = Relay::new(store.clone(), broker.clone(), clock.clone(), health.clone(), retry(&config));
     relay.spawn(|stop| messages.run(stop));
     housekeeping.spawn(|stop| ping(store.clone(), health.clone(), stop));
     housekeeping.spawn(|stop| forget(store.clone(), clock, config.http.keep_answers, stop));
-    Running { name: environment.service.clone(), runner: inside, addr, store, health, dispatcher, ways_in, relay, housekeeping }
+    Running { name: environment.service.clone(), runner: inside, addr, store, health, dispatcher, broker, ways_in, relay, housekeeping }
 }
 
 /// Asks the store again and again whether it works, so that readiness says so before the next command finds out.

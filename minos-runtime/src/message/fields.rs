@@ -1,0 +1,231 @@
+//! The envelope as named texts: the headers of a message in a broker, readable by any of its clients.
+
+use super::{Envelope, MessageKind};
+use bytes::Bytes;
+use jiff::Timestamp;
+use std::{borrow::Cow, fmt::Display, str::FromStr};
+use uuid::Uuid;
+
+const ID: &str = "id";
+const KIND: &str = "kind";
+const NAME: &str = "name";
+const AGGREGATE: &str = "aggregate";
+const UUID: &str = "uuid";
+const VERSION: &str = "version";
+const OCCURRED_AT: &str = "occurred-at";
+const CORRELATION: &str = "correlation-id";
+const CAUSATION: &str = "causation-id";
+const USER: &str = "user";
+const REPLY_TO: &str = "reply-to";
+const STATUS: &str = "status";
+const TRACEPARENT: &str = "traceparent";
+const CONTENT_TYPE: &str = "content-type";
+const JSON: &str = "application/json";
+
+/// What a message is if it does not say so itself: a foreign sender knows our topics, and not our headers.
+#[derive(Debug, Clone)]
+pub struct Unsaid {
+    /// Where it came from.
+    pub topic: String,
+    /// What messages of that topic are for.
+    pub kind: MessageKind,
+    /// Its key.
+    pub key: Option<String>,
+    /// An id that it has whenever it comes again.
+    pub id: Uuid,
+    /// When the broker got it.
+    pub at: Timestamp,
+}
+
+impl MessageKind {
+    /// Its name in the header `kind`.
+    pub fn name(self) -> &'static str {
+        match self {
+            MessageKind::Event => "event",
+            MessageKind::Request => "request",
+            MessageKind::Reply => "reply",
+        }
+    }
+}
+
+impl Envelope {
+    /// What is known of the message, each with its name. Topic, key and content are not among it.
+    pub fn fields(&self) -> Vec<(&'static str, Cow<'_, str>)> {
+        let mut fields = Vec::with_capacity(14);
+        fields.push((ID, text(self.id)));
+        fields.push((KIND, self.kind.name().into()));
+        fields.push((NAME, self.name.as_str().into()));
+        fields.extend(self.aggregate.as_deref().map(|aggregate| (AGGREGATE, aggregate.into())));
+        fields.extend(self.uuid.map(|uuid| (UUID, text(uuid))));
+        fields.extend(self.version.map(|version| (VERSION, text(version))));
+        fields.push((OCCURRED_AT, text(self.occurred_at)));
+        fields.push((CORRELATION, text(self.correlation)));
+        fields.push((CAUSATION, text(self.causation)));
+        fields.extend(self.user.as_deref().map(|user| (USER, user.into())));
+        fields.extend(self.reply_to.as_deref().map(|topic| (REPLY_TO, topic.into())));
+        fields.extend(self.status.map(|status| (STATUS, text(status))));
+        fields.extend(self.traceparent.as_deref().map(|parent| (TRACEPARENT, parent.into())));
+        fields.push((CONTENT_TYPE, JSON.into()));
+        fields
+    }
+
+    /// Its size in a broker, without the broker's own framing: content, key, and fields with their names.
+    pub fn size(&self) -> usize {
+        let fields: usize = self.fields().iter().map(|(name, value)| name.len() + value.len()).sum();
+        fields + self.content.len() + self.key.as_ref().map_or(0, String::len)
+    }
+
+    /// A message of these fields. Names that are not ours are the sender's own affair; of a name that comes twice, the last one counts.
+    ///
+    /// # Errors
+    /// One sentence for the operator, if a field makes no sense, or the message does not say which event it is.
+    pub fn of_fields<'f>(
+        fields: impl Iterator<Item = (&'f str, Option<&'f [u8]>)>,
+        unsaid: Unsaid,
+        content: Bytes,
+    ) -> Result<Self, String> {
+        let Unsaid { topic, kind, key, id, at } = unsaid;
+        // What follows from the id is filled in when it is known.
+        let (mut correlation, mut causation, mut name) = (None, None, None);
+        let mut envelope = Envelope {
+            id,
+            kind,
+            topic,
+            key,
+            name: String::new(),
+            aggregate: None,
+            uuid: None,
+            version: None,
+            occurred_at: at,
+            correlation: id,
+            causation: id,
+            user: None,
+            reply_to: None,
+            status: None,
+            traceparent: None,
+            content,
+        };
+        for (field, value) in fields {
+            let Some(value) = value else { continue };
+            let read = || std::str::from_utf8(value).map_err(|_| format!("its header `{field}` is no text"));
+            match field {
+                ID => envelope.id = id_of(&envelope.topic, read()?),
+                KIND => envelope.kind = kind_of(read()?)?,
+                NAME => name = Some(read()?.to_owned()),
+                AGGREGATE => envelope.aggregate = Some(read()?.to_owned()),
+                UUID => envelope.uuid = Some(parse(field, read()?)?),
+                VERSION => envelope.version = Some(parse(field, read()?)?),
+                OCCURRED_AT => envelope.occurred_at = parse(field, read()?)?,
+                CORRELATION => correlation = Some(id_of("", read()?)),
+                CAUSATION => causation = Some(id_of("", read()?)),
+                USER => envelope.user = Some(read()?.to_owned()),
+                REPLY_TO => envelope.reply_to = Some(read()?.to_owned()),
+                STATUS => envelope.status = Some(parse(field, read()?)?),
+                TRACEPARENT => envelope.traceparent = Some(read()?.to_owned()),
+                CONTENT_TYPE => is_json(read()?)?,
+                _ => {}
+            }
+        }
+        envelope.correlation = correlation.unwrap_or(envelope.id);
+        envelope.causation = causation.unwrap_or(envelope.id);
+        envelope.name = match (name, envelope.kind) {
+            (Some(name), _) => name,
+            (None, MessageKind::Request | MessageKind::Reply) => envelope.topic.clone(),
+            (None, MessageKind::Event) => return Err(format!("it has no header `{NAME}` that says which event it is")),
+        };
+        if envelope.kind == MessageKind::Event {
+            envelope.aggregate.get_or_insert_with(|| envelope.topic.clone());
+            envelope.uuid = envelope.uuid.or_else(|| envelope.key.as_deref().and_then(|key| key.parse().ok()));
+        }
+        Ok(envelope)
+    }
+}
+
+fn text<'f>(value: impl Display) -> Cow<'f, str> {
+    Cow::Owned(value.to_string())
+}
+
+fn parse<T: FromStr<Err: Display>>(field: &str, value: &str) -> Result<T, String> {
+    value.parse().map_err(|error| format!("its header `{field}` is `{value}`: {error}"))
+}
+
+/// A foreign id may be any text: the same text is the same id.
+fn id_of(scope: &str, text: &str) -> Uuid {
+    text.parse().unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{scope}/{text}").as_bytes()))
+}
+
+fn kind_of(text: &str) -> Result<MessageKind, String> {
+    let kinds = [MessageKind::Event, MessageKind::Request, MessageKind::Reply];
+    let known = kinds.into_iter().find(|kind| kind.name() == text);
+    known.ok_or_else(|| format!("its header `{KIND}` is `{text}`, not `event`, `request` or `reply`"))
+}
+
+fn is_json(content_type: &str) -> Result<(), String> {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(JSON) || essence.ends_with("+json") {
+        return Ok(());
+    }
+    Err(format!("its header `{CONTENT_TYPE}` is `{content_type}`, not `{JSON}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Cause;
+
+    fn unsaid(kind: MessageKind) -> Unsaid {
+        Unsaid { topic: "Foo".into(), kind, key: Some(Uuid::from_u128(7).to_string()), id: Uuid::from_u128(1), at: Timestamp::UNIX_EPOCH }
+    }
+
+    fn read(kind: MessageKind, fields: &[(&str, &[u8])]) -> Result<Envelope, String> {
+        Envelope::of_fields(fields.iter().map(|(name, value)| (*name, Some(*value))), unsaid(kind), Bytes::from_static(b"{}"))
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let at = Timestamp::from_microsecond(1_700_000_000_123_456).unwrap();
+        let cause = Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("ü".into()) };
+        let full = Envelope {
+            kind: MessageKind::Event,
+            aggregate: Some("Foo".into()),
+            uuid: Some(Uuid::now_v7()),
+            version: Some(u64::MAX),
+            reply_to: Some("x.replies".into()),
+            status: Some(404),
+            traceparent: Some("00-a-b-01".into()),
+            ..Envelope::request(Uuid::now_v7(), "Foo", Some("k".into()), "{}", at, cause)
+        };
+        assert_eq!(full.fields().len(), 14, "every field of the envelope");
+        let bare = Envelope { user: None, ..full.reply(200, "{}", at).unwrap() };
+        for message in [full, bare] {
+            let fields = message.fields();
+            let fields = fields.iter().map(|(name, value)| (*name, Some(value.as_bytes())));
+            let unsaid = Unsaid { topic: message.topic.clone(), key: message.key.clone(), ..unsaid(MessageKind::Request) };
+            assert_eq!(Envelope::of_fields(fields, unsaid, message.content.clone()), Ok(message));
+        }
+    }
+
+    #[test]
+    fn a_foreign_sender_needs_to_say_little() {
+        let request = read(MessageKind::Request, &[]).unwrap();
+        assert_eq!((request.kind, request.name.as_str(), request.id), (MessageKind::Request, "Foo", Uuid::from_u128(1)));
+        assert_eq!((request.correlation, request.causation), (request.id, request.id));
+        let event = read(MessageKind::Event, &[("name", b"FooCreated"), ("id", b"order-17"), ("theirs", b"\xff")]).unwrap();
+        assert_eq!((event.aggregate.as_deref(), event.uuid, event.version), (Some("Foo"), Some(Uuid::from_u128(7)), None));
+        assert_eq!(event.id, read(MessageKind::Event, &[("name", b"FooCreated"), ("id", b"order-17")]).unwrap().id);
+        assert_ne!(event.id, read(MessageKind::Event, &[("name", b"FooCreated"), ("id", b"order-18")]).unwrap().id);
+        assert_eq!(read(MessageKind::Event, &[("name", b"A"), ("name", b"B")]).unwrap().name, "B");
+        assert!(read(MessageKind::Request, &[("content-type", b"application/cloudevents+json; charset=utf-8")]).is_ok());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_told() {
+        let wrong = |fields: &[(&str, &[u8])]| read(MessageKind::Event, fields).unwrap_err();
+        assert_eq!(wrong(&[]), "it has no header `name` that says which event it is");
+        assert_eq!(wrong(&[("user", b"\xff")]), "its header `user` is no text");
+        assert!(wrong(&[("version", b"-1")]).starts_with("its header `version` is `-1`: invalid digit"));
+        assert_eq!(wrong(&[("kind", b"thing")]), "its header `kind` is `thing`, not `event`, `request` or `reply`");
+        assert!(wrong(&[("occurred-at", b"today")]).starts_with("its header `occurred-at` is `today`: "));
+        assert_eq!(wrong(&[("content-type", b"text/xml")]), "its header `content-type` is `text/xml`, not `application/json`");
+    }
+}
