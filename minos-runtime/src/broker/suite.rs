@@ -58,10 +58,12 @@ pub trait Cluster {
 /// How long something may take that has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+type Answer = dyn Fn(&Envelope) -> BoxFuture<'static, BrokerResult> + Send + Sync;
+
 /// Keeps what it gets, and does with it what the test says.
 pub struct Inbox {
     taken: watch::Sender<Vec<Envelope>>,
-    answer: Box<dyn Fn(&Envelope) -> BoxFuture<'static, BrokerResult> + Send + Sync>,
+    answer: Box<Answer>,
     raw: Mutex<Vec<Undecodable>>,
 }
 
@@ -90,9 +92,8 @@ impl Inbox {
     pub async fn until(&self, what: &str, condition: impl Fn(&[Envelope]) -> bool) -> Vec<Envelope> {
         let mut taken = self.taken.subscribe();
         let result = tokio::time::timeout(PATIENCE, taken.wait_for(|taken| condition(taken))).await;
-        match result {
-            Ok(Ok(taken)) => return taken.clone(),
-            Ok(Err(_)) | Err(_) => {}
+        if let Ok(Ok(taken)) = result {
+            return taken.clone();
         }
         let ids: Vec<_> = self.taken().iter().map(|message| (message.topic.clone(), message.key.clone(), message.version)).collect();
         panic!("not so within {PATIENCE:?}: {what}; {} came: {ids:?}", ids.len());
