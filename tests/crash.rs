@@ -4,15 +4,13 @@
 
 mod common;
 
-use common::{post, until};
-use minos::prelude::*;
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::Path as FilePath,
-    process::{Child, Command, Stdio},
-    time::Duration,
+use common::{
+    post,
+    process::{self, Process},
+    until,
 };
+use minos::prelude::*;
+use std::{collections::BTreeMap, net::SocketAddr, path::Path as FilePath, time::Duration};
 
 #[aggregate]
 pub struct Order {
@@ -70,37 +68,20 @@ async fn prepare(cx: &mut Context) {
     cx.execute("CREATE TABLE IF NOT EXISTS seen (n INTEGER PRIMARY KEY, handler TEXT, uuid TEXT, version INTEGER)", []);
 }
 
-const PLACE: &str = "MINOS_CRASH_TEST";
-
 fn config(directory: &FilePath, addr: &str) -> String {
     let url = format!("sqlite://{}", directory.join("crash.db").display());
     common::config("crash", &url).replace("127.0.0.1:0", addr)
 }
 
-/// No test of its own: the process that is killed, which is this program once more.
+/// No test of its own: the process that is killed.
 #[test]
 fn the_service() {
-    let Ok(place) = std::env::var(PLACE) else { return };
-    let (directory, addr) = place.split_once('|').unwrap();
-    let service = Service::from_toml(&config(FilePath::new(directory), addr)).unwrap();
-    tokio::runtime::Runtime::new().unwrap().block_on(service.run()).unwrap();
+    process::run(serve);
 }
 
-/// Ends the process, however the test ends.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(directory: &FilePath, addr: SocketAddr) -> Process {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "the_service", "--nocapture"]).env(PLACE, format!("{}|{addr}", directory.display())).stdout(Stdio::null());
-    Process(command.spawn().unwrap())
+#[minos::main]
+async fn serve() -> minos::Result<()> {
+    process::asked_for()?.run().await
 }
 
 async fn answers(addr: SocketAddr) -> bool {
@@ -115,7 +96,7 @@ async fn killed_under_load_it_loses_nothing_and_doubles_nothing() {
     let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (mut acknowledged, mut in_the_middle) = (Vec::new(), 0);
     for round in 0..ROUNDS {
-        let process = start(directory.path(), addr);
+        let process = Process::start(process::service(directory.path(), "crash", &config(directory.path(), &addr.to_string())));
         until("it answers", async || answers(addr).await).await;
         post(addr, "/prepare", "").await;
         let clients: Vec<_> = (0..16)

@@ -1,6 +1,8 @@
-//! A small HTTP client, and services on free ports.
+//! A small HTTP client, and services on free ports or in processes of their own.
 
 #![allow(dead_code)]
+
+pub mod process;
 
 use serde_json::Value;
 use std::{io, net::SocketAddr};

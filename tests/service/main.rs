@@ -14,3 +14,14 @@ mod requests;
 mod setup;
 mod starting;
 mod stopping;
+
+/// No test of its own: the process that others start.
+#[test]
+fn the_service() {
+    common::process::run(serve);
+}
+
+#[minos::main]
+async fn serve() -> minos::Result<()> {
+    common::process::asked_for()?.with(setup::Calls::default()).with(setup::Bug::default()).run().await
+}

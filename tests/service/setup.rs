@@ -31,12 +31,27 @@ impl Calls {
 }
 
 pub fn service(store: &str, module: &str, calls: &Calls) -> Service {
-    Service::from_toml(&config("test", store)).unwrap().module(format!("service::app::{module}")).with(calls.clone()).with(Bug::default())
+    service_with(store, module, calls, str::to_owned)
+}
+
+/// A service whose configuration is not quite that of the others.
+pub fn service_with(store: &str, module: &str, calls: &Calls, change: impl FnOnce(&str) -> String) -> Service {
+    let config = change(&config("test", store));
+    Service::from_toml(&config).unwrap().module(format!("service::app::{module}")).with(calls.clone()).with(Bug::default())
 }
 
 pub async fn start(module: &str) -> (Running, SocketAddr, Calls) {
     let calls = Calls::default();
     let running = service("memory:", module, &calls).start().await.unwrap();
+    let addr = running.addr();
+    (running, addr, calls)
+}
+
+/// A service with room for this many connections.
+pub async fn narrow(module: &str, connections: usize) -> (Running, SocketAddr, Calls) {
+    let calls = Calls::default();
+    let change = |config: &str| config.replace("[http]", &format!("[http]\nmax_connections = {connections}"));
+    let running = service_with("memory:", module, &calls, change).start().await.unwrap();
     let addr = running.addr();
     (running, addr, calls)
 }

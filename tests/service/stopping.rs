@@ -1,8 +1,27 @@
-//! Stops: what was begun is finished.
+//! Stops: nothing new is taken, and what was begun is finished. The real thing is a process that gets a signal.
 
 use crate::{
-    common::{get, send, until},
-    setup::start,
+    common::{
+        config, get,
+        process::{self, Process},
+        send, until,
+    },
+    setup::{narrow, open, start},
+};
+use std::{
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -14,4 +33,137 @@ async fn a_stop_finishes_what_was_begun() {
     let answer = begun.await.unwrap();
     assert_eq!((answer.status, answer.body.as_str()), (200, "\"done\""));
     assert!(send(addr, "GET", "/takes-a-while", "", "").await.is_err(), "nothing new is taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_connection_when_the_stop_comes_is_answered() {
+    let (running, addr, calls) = narrow("trouble", 1).await;
+    let ask = async |path| {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        stream
+    };
+    let mut all = vec![ask("/takes-a-while").await];
+    until("it has begun", async || calls.count() == 1).await;
+    for _ in 0..5 {
+        all.push(ask("/health").await);
+    }
+    running.stop().await;
+    for mut stream in all {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+    }
+}
+
+fn process(directory: &Path, module: &str) -> Process {
+    let url = format!("sqlite://{}", directory.join("test.db").display());
+    Process::start(process::service(directory, &format!("service::app::{module}"), &config("test", &url)))
+}
+
+/// A command on a connection that is there already.
+async fn deposit(mut stream: TcpStream, account: &str) -> io::Result<String> {
+    let body = r#"{"amount":1}"#;
+    let head =
+        format!("POST /accounts/{account}/deposits HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+/// What one client has seen: how many deposits were acknowledged, and what went wrong with those that had a connection before the signal.
+#[derive(Default)]
+struct Seen {
+    acknowledged: u64,
+    failed: Vec<String>,
+}
+
+/// Deposits on a new connection each, until there are no more connections.
+fn client(addr: SocketAddr, account: String, told: Arc<AtomicBool>) -> JoinHandle<Seen> {
+    tokio::spawn(async move {
+        let mut seen = Seen::default();
+        while let Ok(stream) = TcpStream::connect(addr).await {
+            let before = !told.load(Ordering::SeqCst);
+            match deposit(stream, &account).await {
+                Ok(answer) if answer.starts_with("HTTP/1.1 200") => seen.acknowledged += 1,
+                // Between the last connection that is taken and the end of the socket, some are refused by the system.
+                other if before => seen.failed.push(format!("{other:?}")),
+                Ok(answer) => assert_eq!(answer, "", "an answer is whole"),
+                Err(_) => {}
+            }
+        }
+        seen
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_connected_when_the_signal_comes_is_answered() {
+    const CYCLES: u64 = 20;
+    let directory = tempfile::tempdir().unwrap();
+    let (mut account, mut acknowledged) = (None, 0);
+    for cycle in 0..CYCLES {
+        let mut process = process(directory.path(), "account");
+        let addr = process.addr().await;
+        let account = match &account {
+            Some(account) => String::clone(account),
+            None => account.insert(open(addr).await).clone(),
+        };
+        let told = Arc::new(AtomicBool::new(false));
+        let clients: Vec<_> = (0..4).map(|_| client(addr, account.clone(), told.clone())).collect();
+        // Some connect and ask only after the signal.
+        let mut late = Vec::new();
+        for _ in 0..4 {
+            late.push(TcpStream::connect(addr).await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(cycle * 7 % 40)).await;
+        told.store(true, Ordering::SeqCst);
+        process.signal("TERM");
+        for stream in late {
+            let answer = deposit(stream, &account).await;
+            assert!(
+                answer.as_ref().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")),
+                "cycle {cycle}: {answer:?}, {:#?}",
+                process.lines()
+            );
+            acknowledged += 1;
+        }
+        for client in clients {
+            let Seen { acknowledged: more, failed } = client.await.unwrap();
+            assert!(failed.is_empty(), "cycle {cycle}: {failed:?}");
+            acknowledged += more;
+        }
+        assert_eq!(process.ended().await.code(), Some(0), "{:#?}", process.lines());
+    }
+    let process = process(directory.path(), "account");
+    let stored = get(process.addr().await, &format!("/accounts/{}", account.unwrap())).await.json()["balance"].as_u64().unwrap();
+    assert_eq!(stored, acknowledged, "what is stored is what was acknowledged");
+    assert!(acknowledged > CYCLES * 5, "there was hardly any load: {acknowledged}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = process(directory.path(), "trouble");
+    let addr = process.addr().await;
+    let slow = tokio::spawn(async move { send(addr, "GET", "/slow", "", "").await });
+    process.says("waits for ever").await;
+    process.signal("TERM");
+    process.says("test: stopping").await;
+    let told = Instant::now();
+    process.signal("TERM");
+    assert_eq!(process.ended().await.code(), Some(130));
+    assert!(told.elapsed() < Duration::from_secs(1), "it waited for the request after all");
+    assert!(slow.await.unwrap().is_err(), "a request that was cut off has no answer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_is_a_stop_as_well() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = process(directory.path(), "account");
+    let id = open(process.addr().await).await;
+    process.signal("INT");
+    assert_eq!(process.ended().await.code(), Some(0), "{:#?}", process.lines());
+    let again = self::process(directory.path(), "account");
+    assert_eq!(get(again.addr().await, &format!("/accounts/{id}")).await.status, 200);
 }

@@ -53,7 +53,7 @@ pub struct HttpConfig {
     /// How long the headers of a request may take, and how long a connection may be idle. Default `"10s"`.
     #[serde(deserialize_with = "duration")]
     pub header_timeout: Duration,
-    /// How long the body of a request may take. Default `"15s"`.
+    /// How long the body of a request may take, and how long a client may take nothing of its answer. Default `"15s"`.
     #[serde(deserialize_with = "duration")]
     pub body_timeout: Duration,
     /// How long a request may take in all. Default `"30s"`.

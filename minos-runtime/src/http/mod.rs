@@ -8,6 +8,7 @@ mod layer;
 mod problem;
 mod route;
 mod server;
+mod socket;
 
 pub use app::App;
 pub use body::Body;

@@ -1,6 +1,6 @@
 //! Sockets: accepting, serving and draining connections.
 
-use super::{App, Body, HttpService, Layers};
+use super::{App, Body, HttpService, Layers, body::BoxError, socket::Socket};
 use crate::{
     config::HttpConfig,
     error::{Error, Result},
@@ -8,7 +8,7 @@ use crate::{
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
 };
 use std::{
     convert::Infallible,
@@ -20,7 +20,7 @@ use std::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 use tower::ServiceExt;
 
@@ -28,6 +28,11 @@ use tower::ServiceExt;
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// What the headers of one request may take in memory.
 const MAX_HEADERS: usize = 64 * 1024;
+
+/// How many connections that nobody has accepted yet are taken at the end: as many as the system lets wait.
+const QUEUE: usize = 1024;
+/// How long a client that is connected when the end comes may take to ask.
+const LATE: Duration = Duration::from_millis(500);
 
 /// A listening socket, and who answers on it.
 pub struct Server {
@@ -64,19 +69,27 @@ impl Server {
         self.addr
     }
 
-    /// Serves until `stop` ends; then takes no more connections, finishes the requests that run, and returns.
+    /// Serves until `stop` ends; then takes no more connections, finishes the requests that run, and returns. Who is connected by then is
+    /// answered.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Server { listener, config, way, .. } = self;
-        let (graceful, permits) = (GracefulShutdown::new(), Arc::new(Semaphore::new(config.max_connections)));
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(config.header_timeout).max_buf_size(MAX_HEADERS).pipeline_flush(true);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_header_list_size(MAX_HEADERS as u32)
-            .max_concurrent_streams(256)
-            .keep_alive_interval(config.header_timeout);
-        let builder = Arc::new(builder);
+        let permits = Arc::new(Semaphore::new(config.max_connections));
+        // Each connection holds a receiver, so that the sender knows when the last one has ended.
+        let (ending, _) = watch::channel(false);
+        let connections = Arc::new(Connections { builder: builder(&config), way, config });
+        let serve = |stream, permit: Option<OwnedSemaphorePermit>| {
+            let (connections, permits, ending) = (connections.clone(), permits.clone(), ending.subscribe());
+            tokio::spawn(async move {
+                let _permit = match permit {
+                    None => permits.acquire_owned().await.ok(),
+                    taken => taken,
+                };
+                // A client that goes away, says nothing or speaks no HTTP is no news for the operator.
+                if let Err(error) = connections.serve(stream, ending).await {
+                    tracing::debug!(error, "a connection ended early");
+                }
+            });
+        };
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = async {
@@ -84,27 +97,78 @@ impl Server {
                 let permit = permits.clone().acquire_owned().await.ok();
                 (accept(&listener).await, permit)
             };
-            let (stream, permit) = tokio::select! {
+            tokio::select! {
                 biased;
                 () = &mut stop => break,
-                accepted = accepted => accepted,
-            };
-            let (builder, way, watcher) = (builder.clone(), way.clone(), graceful.watcher());
-            tokio::spawn(async move {
-                let service = service_fn(move |request| answer(way.clone(), request));
-                let connection = builder.serve_connection(TokioIo::new(stream), service);
-                // A client that goes away or speaks no HTTP is no news for the operator.
-                if let Err(error) = watcher.watch(connection.into_owned()).await {
-                    tracing::debug!(error, "a connection ended early");
-                }
-                drop(permit);
-            });
+                (stream, permit) = accepted => serve(stream, permit),
+            }
         }
-        drop(listener);
-        if tokio::time::timeout(config.drain_timeout, graceful.shutdown()).await.is_err() {
+        for stream in queued(listener) {
+            serve(stream, None);
+        }
+        ending.send_replace(true);
+        if tokio::time::timeout(connections.config.drain_timeout, ending.closed()).await.is_err() {
             tracing::warn!("requests still ran after `http.drain_timeout`; they were cut off, and nothing of them was committed");
         }
     }
+}
+
+fn builder(config: &HttpConfig) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(config.header_timeout).max_buf_size(MAX_HEADERS).pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEADERS as u32)
+        .max_concurrent_streams(256)
+        .keep_alive_interval(config.header_timeout);
+    builder
+}
+
+/// What all connections have in common.
+struct Connections {
+    builder: auto::Builder<TokioExecutor>,
+    way: Way,
+    config: HttpConfig,
+}
+
+impl Connections {
+    /// Serves a connection until its client or `ending` ends it; a request that was begun is answered.
+    async fn serve(&self, stream: TcpStream, mut ending: watch::Receiver<bool>) -> Result<(), BoxError> {
+        // Answers are written whole, so waiting for more only delays them.
+        stream.set_nodelay(true)?;
+        // That nobody is left who could say it counts as said.
+        let mut ended = async || drop(ending.wait_for(|ending| *ending).await);
+        // Who has just connected is about to ask, and is given time for it even if the end has come.
+        let too_late = async {
+            ended().await;
+            tokio::time::sleep(LATE).await;
+        };
+        // A look at what has arrived, since `readable` may be wrong.
+        let mut first = [0];
+        tokio::select! {
+            asks = tokio::time::timeout(self.config.header_timeout, stream.peek(&mut first)) => drop(asks??),
+            () = too_late => return Ok(()),
+        }
+        let service = service_fn(|request| answer(self.way.clone(), request));
+        let socket = Socket::new(stream, self.config.body_timeout);
+        let mut connection = std::pin::pin!(self.builder.serve_connection(TokioIo::new(socket), service));
+        tokio::select! {
+            // First the connection: what has arrived is read, and so is no idle connection any more.
+            biased;
+            done = connection.as_mut() => return done,
+            () = ended() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    }
+}
+
+/// The connections that clients have made and nobody has accepted yet. There are none after them.
+fn queued(listener: TcpListener) -> Vec<TcpStream> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    // It does not block, so an error says that there are no more.
+    let more = std::iter::from_fn(|| listener.accept().ok());
+    more.take(QUEUE).filter_map(|(stream, _)| stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)).ok()).collect()
 }
 
 async fn answer(way: Way, request: hyper::Request<Incoming>) -> Result<hyper::Response<Body>, Infallible> {
@@ -119,13 +183,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     let mut pause = Duration::from_millis(5);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                // Answers are written whole, so waiting for more only delays them.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "TCP_NODELAY could not be set");
-                }
-                return stream;
-            }
+            Ok((stream, _)) => return stream,
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
             Err(error) => {
                 tracing::error!(%error, "connections cannot be accepted; will be tried again");

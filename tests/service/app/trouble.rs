@@ -69,8 +69,16 @@ async fn takes_a_while(cx: &Context) -> Result<&'static str> {
     Ok("done")
 }
 
+/// More than the buffers of a connection hold.
+#[query(GET "/large")]
+async fn large(cx: &Context) -> Result<String> {
+    cx.resource::<Calls>()?.add();
+    Ok("x".repeat(16 << 20))
+}
+
 #[query(GET "/slow")]
 async fn slow() -> Result<()> {
+    eprintln!("waits for ever");
     std::future::pending().await
 }
 
