@@ -132,5 +132,9 @@ fn bad_json(error: serde_json::Error) -> Error {
 
 fn unknown_fields(json: &[u8], fields: Option<&'static [&'static str]>) -> Result<()> {
     let Some(fields) = fields else { return Ok(()) };
+    // Serde would read a list as the fields in their order, which no client should build on.
+    if json.trim_ascii_start().starts_with(b"[") {
+        return Err(Error::invalid("the input is not of the expected form: it is a list, and has to be an object"));
+    }
     strings::check_known(strings::keys(json)?.iter().map(|key| &**key), fields)
 }
