@@ -9,6 +9,7 @@ mod aggregates;
 mod app;
 mod connections;
 mod health;
+mod http2;
 mod messages;
 mod requests;
 mod setup;

@@ -57,6 +57,69 @@ async fn bad_input_is_told_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_http_is_answered_with_400_or_closed_and_harms_nobody() {
+    let (running, addr, _) = start("account").await;
+    let smuggled = "GET /health HTTP/1.1\r\nhost: x\r\n\r\n";
+    let tls = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".as_slice();
+    let wrong = [
+        b"GET /health\r\n\r\n".as_slice(),
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+        b"POST /accounts HTTP/1.1\r\nhost: x\r\ncontent-length: minus one\r\n\r\n",
+        b"POST /accounts HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        b"POST /accounts HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nnot a size\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nnot a frame",
+        tls,
+    ];
+    for bytes in wrong {
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(5), common::raw(addr, bytes)).await.expect("it ends");
+        assert!(answer.as_ref().map_or(true, |answer| answer.status == 400), "{:?}: {answer:?}", String::from_utf8_lossy(bytes));
+    }
+    // Both ways of giving a length: whatever is taken for the body, no second request comes out of it.
+    let both = format!("POST /accounts HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}");
+    let answer = common::raw(addr, both.as_bytes()).await;
+    assert!(answer.map_or(true, |answer| answer.status >= 400 && !answer.body.contains("\"up\"")), "a request was smuggled in");
+    assert!(running.store().log(0, 10).await.unwrap().is_empty());
+    assert_eq!(get(addr, "/health").await.status, 200);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_that_is_not_what_it_seems_is_refused() {
+    let (running, addr, _) = start("account").await;
+    let send = async |body: &[u8]| {
+        let head = format!("POST /accounts HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        common::raw(addr, &[head.as_bytes(), body].concat()).await.unwrap()
+    };
+    for (body, status) in [
+        (br#"{"owner":"a"} {"owner":"b"}"#.as_slice(), 400),
+        (b"{\"owner\":\"\xff\xfe\"}", 400),
+        (b"\xef\xbb\xbf{\"owner\":\"a\"}", 400),
+        (br#"{"owner":"\ud800"}"#, 400),
+        (br#"{'owner':'a'}"#, 400),
+        (br#"{"owner":"a","owner":"b"}"#, 422),
+        (br#"["a"]"#, 422),
+        (br#""a""#, 422),
+        (b"null", 422),
+        (br#"{"owner":null}"#, 422),
+    ] {
+        let answer = send(body).await;
+        assert_eq!((answer.status, answer.detail().is_empty()), (status, false), "{:?}: {answer:?}", String::from_utf8_lossy(body));
+    }
+    let id = open(addr).await;
+    for amount in ["-1", "1.5", "1e400", "18446744073709551616", "\"1\"", "true", "NaN"] {
+        let answer = post(addr, &format!("/accounts/{id}/deposits"), &format!(r#"{{"amount":{amount}}}"#)).await;
+        assert!(matches!(answer.status, 400 | 422) && !answer.detail().is_empty(), "{amount}: {answer:?}");
+    }
+    let many: String = (0..200).map(|n| format!("x-{n}: y\r\n")).collect();
+    let answer = common::send(addr, "GET", "/health", &many, "").await;
+    assert!(answer.map_or(true, |answer| answer.status == 431), "headers have a limit in number");
+    assert_eq!(common::send(addr, "get", "/health", "", "").await.unwrap().status, 405);
+    assert_eq!(get(addr, &format!("/accounts/{id}")).await.json()["version"], 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_fails_inside_is_not_told_outside() {
     let (running, addr, _) = start("trouble").await;
     for path in ["/panic", "/fail"] {
@@ -83,6 +146,18 @@ async fn head_and_pipelines_and_correlation_are_answered() {
     let id = Uuid::now_v7();
     let answer = send(addr, "GET", "/health", &format!("x-correlation-id: {id}\r\n"), "").await.unwrap();
     assert!(answer.head.contains(&format!("x-correlation-id: {id}")), "{answer:?}");
+    let commands: String = ["GET /teapot", "GET /nothing", "POST /stock", "GET /panic", "GET /health"]
+        .iter()
+        .map(|line| {
+            format!(
+                "{line} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n{}\r\n",
+                if line.ends_with("health") { "connection: close\r\n" } else { "" }
+            )
+        })
+        .collect();
+    let all = common::raw(addr, commands.as_bytes()).await.unwrap();
+    let statuses: Vec<_> = all.body.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!((all.status, statuses), (418, vec!["404", "409", "500", "200"]), "in the order of the requests");
     let huge = send(addr, "GET", "/health", &format!("x: {}\r\n", "y".repeat(200_000)), "").await;
     assert!(huge.map_or(true, |answer| answer.status == 431), "headers have a limit");
     assert_eq!(get(addr, "/health").await.status, 200);

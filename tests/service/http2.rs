@@ -1,0 +1,73 @@
+//! HTTP/2 by prior knowledge, on the same port.
+
+use crate::setup::start;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
+
+type Client = http2::SendRequest<Full<Bytes>>;
+
+async fn connect(addr: SocketAddr) -> Client {
+    let stream = TokioIo::new(TcpStream::connect(addr).await.unwrap());
+    let (client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    // Ends with the client.
+    tokio::spawn(connection);
+    client
+}
+
+async fn send(client: &mut Client, method: &str, path: &str, body: &str) -> (u16, String) {
+    let request = Request::builder().method(method).uri(format!("http://x{path}")).body(Full::from(body.to_owned())).unwrap();
+    let response = client.send_request(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_carries_many_requests_at_once() {
+    let (running, addr, _) = start("account").await;
+    let mut client = connect(addr).await;
+    let (status, id) = send(&mut client, "POST", "/accounts", r#"{"owner":"ada"}"#).await;
+    assert_eq!(status, 200, "{id}");
+    let id: String = serde_json::from_str(&id).unwrap();
+    let deposits: Vec<_> = (0..50)
+        .map(|_| {
+            let (mut client, path) = (client.clone(), format!("/accounts/{id}/deposits"));
+            tokio::spawn(async move { send(&mut client, "POST", &path, r#"{"amount":1}"#).await.0 })
+        })
+        .collect();
+    for deposit in deposits {
+        assert_eq!(deposit.await.unwrap(), 200);
+    }
+    let (_, account) = send(&mut client, "GET", &format!("/accounts/{id}"), "").await;
+    assert_eq!(serde_json::from_str::<Value>(&account).unwrap()["balance"], 50);
+    for (method, path, body, status) in [
+        ("POST", "/accounts", "{", 400),
+        ("POST", "/accounts", "{}", 422),
+        ("POST", "/accounts", &"x".repeat(20_000), 413),
+        ("PUT", "/accounts", "", 405),
+        ("GET", "/nothing", "", 404),
+    ] {
+        let answer = send(&mut client, method, path, body).await;
+        assert_eq!(answer.0, status, "{answer:?}");
+        assert!(serde_json::from_str::<Value>(&answer.1).is_ok_and(|problem| problem["detail"].is_string()), "{answer:?}");
+    }
+    drop(client);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_costs_one_request_and_a_stop_answers_the_others() {
+    let (running, addr, calls) = start("trouble").await;
+    let mut client = connect(addr).await;
+    assert_eq!(send(&mut client, "GET", "/panic", "").await.0, 500);
+    let mut other = client.clone();
+    let begun = tokio::spawn(async move { send(&mut other, "GET", "/takes-a-while", "").await });
+    crate::common::until("it has begun", async || calls.count() == 1).await;
+    running.stop().await;
+    assert_eq!(begun.await.unwrap(), (200, "\"done\"".to_owned()));
+}
