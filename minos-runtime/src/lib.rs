@@ -15,6 +15,7 @@ pub mod handler;
 pub mod health;
 pub mod http;
 pub mod message;
+pub mod metrics;
 pub mod schedule;
 mod service;
 pub mod stop;

@@ -16,6 +16,7 @@ const ROOMS: &[&str] = &[
     "telemetry",
     "config",
     "health",
+    "metrics",
     "stop",
     "clock",
     "error",

@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Result},
     handler::{Content, HandlerDef, Job, Kind, Once, Parts, PathSource, Request, Response, Runner, User},
     message::{Envelope, MessageKind},
+    metrics::Metrics,
     stop::Stopper,
     store::{Cause, Handled, Mark, NewDeadLetter, StoreError, Unit},
 };
@@ -70,6 +71,7 @@ impl Dispatcher {
     /// If the store does not answer.
     pub async fn new(runner: Runner, broker: Arc<dyn Broker>, topics: Topics, questions: Questions, policy: RetryPolicy) -> Result<Self> {
         let parked = park::Parked::load(&runner.environment().store).await.map_err(store_error)?;
+        runner.environment().metrics.parked_keys.set(parked.count());
         Ok(Dispatcher(Arc::new(State {
             runner,
             broker,
@@ -112,10 +114,12 @@ impl Consumer for Dispatcher {
         let (done, wait) = oneshot::channel();
         let lane = lane(&message);
         let state = self.0.clone();
+        state.metrics().deliveries.inc();
         self.0.lanes.put(
             lane,
             Box::pin(async move {
                 let result = state.handle(&handlers, &message).await;
+                state.metrics().deliveries.dec();
                 // Who delivered may have gone; then it is delivered again.
                 let _ = done.send(result);
             }),
@@ -140,6 +144,10 @@ fn stopping() -> BrokerError {
 }
 
 impl State {
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.runner.environment().metrics
+    }
+
     async fn handle(&self, handlers: &[&'static HandlerDef], message: &Envelope) -> Result<(), BrokerError> {
         for def in handlers {
             self.handle_one(def, message).await?;
@@ -182,6 +190,7 @@ impl State {
             if !error.is_transient() || (attempt >= self.policy.attempts && !is_the_stores(&error)) {
                 return self.give_up(def, message, error, attempt).await;
             }
+            self.metrics().retries.inc();
             tracing::warn!(handler = def.function, name = message.name, correlation = %message.correlation, attempt, error = error.chain(), "will be tried again");
             self.pause(attempt).await;
         }
@@ -249,6 +258,7 @@ impl State {
         } else {
             self.parked.release(&subscriber, &key);
         }
+        self.metrics().parked_keys.set(self.parked.count());
         Ok(kept)
     }
 
@@ -263,7 +273,11 @@ impl State {
             unit.mark = Some(mark.clone());
             unit.dead_letters.push(letter.clone());
             match environment.store.commit(unit).await {
-                Ok(_) | Err(StoreError::Duplicate { .. }) => return Ok(true),
+                Ok(_) => {
+                    self.metrics().dead_letters.inc();
+                    return Ok(true);
+                }
+                Err(StoreError::Duplicate { .. }) => return Ok(true),
                 Err(StoreError::NotParked { .. }) => return Ok(false),
                 Err(error) => tracing::error!(%error, "a dead letter could not be stored; will be tried again"),
             }

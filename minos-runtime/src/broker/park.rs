@@ -34,6 +34,11 @@ impl Parked {
         self.keys.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// How many keys are parked.
+    pub(super) fn count(&self) -> i64 {
+        self.keys().len() as i64
+    }
+
     /// Whether messages of this key wait.
     pub(super) fn holds(&self, subscriber: &str, key: &str) -> bool {
         let keys = self.keys();
@@ -86,6 +91,12 @@ impl DeadLetters {
         &self.dispatcher.state().runner.environment().store
     }
 
+    fn release(&self, subscriber: &str, key: &str) {
+        let state = self.dispatcher.state();
+        state.parked.release(subscriber, key);
+        state.metrics().parked_keys.set(state.parked.count());
+    }
+
     /// All dead letters, oldest first.
     ///
     /// # Errors
@@ -119,7 +130,7 @@ impl DeadLetters {
         loop {
             let waiting = self.all(Some((&subscriber, &key))).await?;
             if waiting.is_empty() {
-                state.parked.release(&subscriber, &key);
+                self.release(&subscriber, &key);
                 return Ok(handled);
             }
             for letter in waiting {
@@ -159,7 +170,7 @@ impl DeadLetters {
             error => store_error(error),
         })?;
         if self.store().dead_letters(Some((&subscriber, &key)), 0, 1).await.map_err(store_error)?.is_empty() {
-            self.dispatcher.state().parked.release(&subscriber, &key);
+            self.release(&subscriber, &key);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use crate::{
     clock::Clock,
     error::{Error, Result},
     message::Envelope,
+    metrics::Metrics,
     store::SharedStore,
 };
 use bytes::Bytes;
@@ -47,14 +48,16 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// What it was given for its handlers.
     pub resources: Resources,
+    /// What it measures of itself.
+    pub metrics: Metrics,
     pub(crate) hot: HotStreams,
     courier: OnceLock<Arc<dyn Courier>>,
 }
 
 impl Environment {
     /// An environment that cannot ask other services yet.
-    pub fn new(service: impl Into<String>, store: SharedStore, clock: Arc<dyn Clock>, resources: Resources) -> Self {
-        Environment { service: service.into(), store, clock, resources, hot: HotStreams::default(), courier: OnceLock::new() }
+    pub fn new(service: impl Into<String>, store: SharedStore, clock: Arc<dyn Clock>, resources: Resources, metrics: Metrics) -> Self {
+        Environment { service: service.into(), store, clock, resources, metrics, hot: HotStreams::default(), courier: OnceLock::new() }
     }
 
     /// Sets who carries questions to other services. Only the first call counts.

@@ -5,6 +5,7 @@ use crate::{
     context::{Context, Environment, HotGuard, store_error},
     error::{Error, ErrorKind, Result},
     message::Envelope,
+    metrics::HandlerLabels,
     store::{Handled, Mark, StoreError, StreamId, Unit},
 };
 use futures_util::FutureExt;
@@ -75,6 +76,14 @@ impl Runner {
     /// # Errors
     /// What the handler answers, or why it could not be committed. Then nothing of it was written.
     pub async fn run(&self, job: Job<'_>) -> Result<Response> {
+        let (metrics, labels) = (&self.environment.metrics, HandlerLabels { kind: job.def.kind.name(), handler: job.def.function });
+        let result = self.run_to_commit(job).await;
+        let counted = if result.is_ok() { &metrics.handled } else { &metrics.failed };
+        counted.get_or_create(&labels).inc();
+        result
+    }
+
+    async fn run_to_commit(&self, job: Job<'_>) -> Result<Response> {
         let subscriber = job.once.as_ref().map(|_| job.def.subscriber());
         let mut _turn = None;
         if let (Some(Once::Key { key, .. }), Some(subscriber)) = (&job.once, &subscriber) {
@@ -95,8 +104,12 @@ impl Runner {
                 return Ok(answer);
             }
             match self.environment.store.commit(unit).await {
-                Ok(_) => return Ok(answer),
+                Ok(_) => {
+                    self.environment.metrics.commits.inc();
+                    return Ok(answer);
+                }
                 Err(StoreError::Conflict { stream, expected, actual }) => {
+                    self.environment.metrics.conflicts.inc();
                     drop(guards);
                     let limit = if expected == 0 { ATTEMPTS_TO_CREATE } else { ATTEMPTS };
                     if attempt >= limit {

@@ -4,17 +4,24 @@ use super::{
     dispatch::{self, CORRELATION, Ids, Refused},
     health, problem,
     problem::Answer,
-    route::{Found, HEALTH, READY, Routes},
+    route::{Found, HEALTH, METRICS, READY, Routes},
 };
 use crate::{
     config::HttpConfig,
     error::{Error, ErrorKind},
     handler::{PathSource, Runner},
     health::Health,
+    metrics::{HttpLabels, RouteLabels},
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// What is measured of requests that no handler is for.
+const NO_ROUTE: (&str, &str) = ("", "");
 
 /// Answers the HTTP requests of one service. Cheap to clone.
 #[derive(Clone)]
@@ -51,7 +58,12 @@ impl App {
         let (parts, body) = request.into_parts();
         let ids = Ids::of(&parts.headers);
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
-        let result = match tokio::time::timeout(self.limits().request_timeout, self.handle(ids, parts, body)).await {
+        let found = self.0.routes.find(&method, uri.path());
+        let route = match &found {
+            Found::Handler(target, _) => target.route,
+            Found::OtherMethods(_) | Found::Nothing => NO_ROUTE,
+        };
+        let result = match tokio::time::timeout(self.limits().request_timeout, self.handle(ids, found, parts, body)).await {
             Ok(result) => result,
             Err(_) => Err(Refused::Error(Error::new(ErrorKind::Timeout, "the request took longer than `http.request_timeout`"))),
         };
@@ -60,21 +72,28 @@ impl App {
         if let Ok(value) = HeaderValue::from_str(ids.correlation.hyphenated().encode_lower(&mut text)) {
             answer.headers_mut().insert(CORRELATION, value);
         }
-        let micros = started.elapsed().as_micros() as u64;
+        let took = started.elapsed();
+        self.measure(route, answer.status(), took);
+        let micros = took.as_micros() as u64;
         tracing::info!(method = %method, path = uri.path(), status = answer.status().as_u16(), micros, correlation = %ids.correlation, "http");
         answer
     }
 
-    async fn handle<B>(&self, ids: Ids, parts: http::request::Parts, body: B) -> Result<Answer, Refused>
+    fn measure(&self, (method, route): (&'static str, &'static str), status: StatusCode, took: Duration) {
+        let metrics = &self.0.runner.environment().metrics;
+        metrics.http_requests.get_or_create(&HttpLabels { method, route, status: status.as_u16() }).inc();
+        metrics.http_seconds.get_or_create(&RouteLabels { method, route }).observe(took.as_secs_f64());
+    }
+
+    async fn handle<B>(&self, ids: Ids, found: Found<'_, '_>, parts: http::request::Parts, body: B) -> Result<Answer, Refused>
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let uri = parts.uri.clone();
-        let (target, params) = match self.0.routes.find(&parts.method, uri.path()) {
+        let (target, params) = match found {
             Found::Handler(target, params) => (target, target.parameters(&params)?),
             Found::OtherMethods(methods) => return Ok(other_methods(&parts.method, &methods, ids)),
-            Found::Nothing => return Ok(self.own(&parts.method, uri.path(), ids)),
+            Found::Nothing => return Ok(self.own(&parts.method, parts.uri.path(), ids)),
         };
         dispatch::run(self, ids, target, PathSource::Parameters(params), parts, body).await
     }
@@ -85,7 +104,8 @@ impl App {
         match path {
             HEALTH if reads => health::live(),
             READY if reads => health::ready(&self.0.health),
-            HEALTH | READY => other_methods(method, &["GET"], ids),
+            METRICS if reads => health::metrics(&self.0.runner.environment().metrics),
+            HEALTH | READY | METRICS => other_methods(method, &["GET"], ids),
             _ => problem::with_status(StatusCode::NOT_FOUND, "not found", Some(&format!("there is nothing at `{path}`")), ids.correlation),
         }
     }

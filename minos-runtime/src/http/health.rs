@@ -1,7 +1,7 @@
 //! Whether the service lives, and whether it is ready.
 
 use super::problem::Answer;
-use crate::health::Health;
+use crate::{health::Health, metrics::Metrics};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::Full;
@@ -22,6 +22,14 @@ pub(super) fn ready(health: &Health) -> Answer {
         .collect();
     let (status, word) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     json_answer(status, &json!({ "status": word, "parts": parts }))
+}
+
+/// What the service measures of itself.
+pub(super) fn metrics(metrics: &Metrics) -> Answer {
+    let mut answer = http::Response::new(Full::new(Bytes::from(metrics.text())));
+    let content_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    answer
 }
 
 fn json_answer(status: StatusCode, value: &serde_json::Value) -> Answer {

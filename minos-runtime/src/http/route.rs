@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 pub(super) const HEALTH: &str = "/health";
 /// Whether it is ready.
 pub(super) const READY: &str = "/health/ready";
+/// What it measures of itself.
+pub(super) const METRICS: &str = "/metrics";
 
 /// The routes of a service.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ type Methods = Vec<(Method, Target)>;
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) def: &'static HandlerDef,
+    /// The route as its macro says it.
+    pub(super) route: (&'static str, &'static str),
     names: Vec<String>,
 }
 
@@ -101,8 +105,8 @@ impl Target {
     }
 }
 
-fn add(by_path: &mut BTreeMap<String, Methods>, def: &'static HandlerDef, method: &str, path: &str) -> Result<(), String> {
-    if matches!(path, HEALTH | READY) {
+fn add(by_path: &mut BTreeMap<String, Methods>, def: &'static HandlerDef, method: &'static str, path: &'static str) -> Result<(), String> {
+    if matches!(path, HEALTH | READY | METRICS) {
         return Err(format!("`{path}` of {} is answered by Minos itself: take another path", at(def)));
     }
     let parsed = Method::from_bytes(method.as_bytes()).map_err(|_| format!("`{method}` of {} is no HTTP method", at(def)))?;
@@ -111,7 +115,7 @@ fn add(by_path: &mut BTreeMap<String, Methods>, def: &'static HandlerDef, method
     if let Some((_, other)) = methods.iter().find(|(known, _)| *known == parsed) {
         return Err(format!("two handlers for `{method} {path}`: {} and {}", at(other.def), at(def)));
     }
-    methods.push((parsed, Target { def, names }));
+    methods.push((parsed, Target { def, route: (method, path), names }));
     Ok(())
 }
 

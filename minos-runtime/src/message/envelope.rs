@@ -154,19 +154,28 @@ impl Envelope {
     }
 
     /// The message of an outbox row.
-    pub fn of_row(row: OutboxRow) -> Result<Self> {
-        let NewMessage { topic, key, headers, content, .. } = row.message;
-        Envelope::of_parts(&headers, topic, key, content.into())
+    ///
+    /// # Errors
+    /// If its headers cannot be read; the row comes back with the error.
+    pub fn of_row(row: OutboxRow) -> Result<Self, (Error, Box<OutboxRow>)> {
+        match Envelope::of_headers(&row.message.headers, &row.message.topic) {
+            Ok(envelope) => {
+                let NewMessage { topic, key, content, .. } = row.message;
+                Ok(Envelope { topic, key, content: content.into(), ..envelope })
+            }
+            Err(error) => Err((error, Box::new(row))),
+        }
     }
 
     /// A message put together again from its headers and content.
     pub fn of_parts(headers: &str, topic: String, key: Option<String>, content: Bytes) -> Result<Self> {
-        let mut envelope: Envelope = serde_json::from_str(headers)
-            .map_err(|error| Error::invalid(format!("the headers of a message on `{topic}` cannot be read: {error}")))?;
-        envelope.topic = topic;
-        envelope.key = key;
-        envelope.content = content;
-        Ok(envelope)
+        let envelope = Envelope::of_headers(headers, &topic)?;
+        Ok(Envelope { topic, key, content, ..envelope })
+    }
+
+    fn of_headers(headers: &str, topic: &str) -> Result<Self> {
+        serde_json::from_str(headers)
+            .map_err(|error| Error::invalid(format!("the headers of a message on `{topic}` cannot be read: {error}")))
     }
 
     /// Why what follows from this message happens.

@@ -15,6 +15,7 @@ use crate::{
     handler::{HandlerDef, Runner},
     health::Health,
     http::{App, Routes, Server},
+    metrics::Metrics,
     schedule::Periodic,
     stop::Stop,
     store::{self, SharedStore},
@@ -117,12 +118,13 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
     let Plan { defs, routes, topics, periodic } = plan;
     let (clock, name) = (clock::system(), config.service.name.clone());
     let health = Health::new(clock.clone());
-    let store = store::open(&config.store.url).await.map_err(|error| Error::unavailable(error.to_string()).caused_by(error))?;
+    let metrics = Metrics::new(&name);
+    let store = store::open(&config.store.url, &metrics).await.map_err(|error| Error::unavailable(error.to_string()).caused_by(error))?;
     health.expect(STORE, true);
     health.succeeded(STORE);
     let broker = broker::open(&config, local, &health)?;
     let questions = Questions::new(&name, broker.clone());
-    let environment = Arc::new(Environment::new(name.clone(), store, clock, resources));
+    let environment = Arc::new(Environment::new(name.clone(), store, clock, resources, metrics));
     environment.set_courier(Arc::new(questions.clone()));
     let runner = Runner::new(environment);
     let sources = topics.sources().into_iter().chain([questions.source()]).collect();
@@ -154,7 +156,7 @@ fn begin(ready: Ready) -> Running {
     ways_in.spawn(|stop| server.serve(stop.said()));
     let inside = runner.clone();
     ways_in.spawn(|stop| periodic.run(runner, stop));
-    let messages = Relay::new(store.clone(), broker.clone(), clock.clone(), health.clone(), retry(&config));
+    let messages = Relay::new(store.clone(), broker.clone(), clock.clone(), health.clone(), environment.metrics.clone(), retry(&config));
     relay.spawn(|stop| messages.run(stop));
     housekeeping.spawn(|stop| ping(store.clone(), health.clone(), stop));
     housekeeping.spawn(|stop| forget(store.clone(), clock, config.http.keep_answers, stop));

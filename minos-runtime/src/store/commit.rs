@@ -3,6 +3,7 @@
 //! There is no timer: an idle service commits at once, and a busy one commits many units with one flush.
 
 use super::{Committed, Lease, StoreError, StoreResult, Unit};
+use crate::metrics::Metrics;
 use std::{future::Future, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -46,20 +47,29 @@ enum Job {
 
 /// The queue before the writer.
 #[derive(Clone)]
-pub(super) struct Queue(mpsc::Sender<Job>);
+pub(super) struct Queue {
+    jobs: mpsc::Sender<Job>,
+    metrics: Metrics,
+}
 
 /// The other end of the queue.
-pub(super) struct Line(mpsc::Receiver<Job>);
+pub(super) struct Line {
+    jobs: mpsc::Receiver<Job>,
+    metrics: Metrics,
+}
 
 /// A queue and its other end.
-pub(super) fn queue() -> (Queue, Line) {
+pub(super) fn queue(metrics: &Metrics) -> (Queue, Line) {
     let (send, receive) = mpsc::channel(QUEUE);
-    (Queue(send), Line(receive))
+    (Queue { jobs: send, metrics: metrics.clone() }, Line { jobs: receive, metrics: metrics.clone() })
 }
 
 impl Queue {
     pub(super) async fn commit(&self, unit: Unit) -> StoreResult<Committed> {
-        self.ask(|answer| Job::Commit(unit, answer)).await?
+        self.metrics.queue.inc();
+        let result = self.ask(|answer| Job::Commit(unit, answer)).await;
+        self.metrics.queue.dec();
+        result?
     }
 
     pub(super) async fn ping(&self) -> StoreResult<()> {
@@ -82,12 +92,12 @@ impl Queue {
     pub(super) async fn close(&self) {
         // If the writer is gone already, there is nothing to wait for.
         let _ = self.ask(Job::Close).await;
-        self.0.closed().await;
+        self.jobs.closed().await;
     }
 
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> StoreResult<T> {
         let (answer, wait) = oneshot::channel();
-        self.0.send(job(answer)).await.map_err(|_| StoreError::Closed)?;
+        self.jobs.send(job(answer)).await.map_err(|_| StoreError::Closed)?;
         wait.await.map_err(|_| StoreError::Closed)
     }
 }
@@ -96,7 +106,7 @@ impl Line {
     /// Serves the queue until it is closed.
     pub(super) async fn serve(mut self, mut writer: impl Writer) {
         let (mut jobs, mut units, mut answers) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        while self.0.recv_many(&mut jobs, BATCH).await > 0 {
+        while self.jobs.recv_many(&mut jobs, BATCH).await > 0 {
             let mut closing = Vec::new();
             for job in jobs.drain(..) {
                 match job {
@@ -113,11 +123,12 @@ impl Line {
                 }
             }
             if !units.is_empty() {
+                self.metrics.batch.observe(units.len() as f64);
                 commit(&mut writer, &mut units, &mut answers).await;
             }
             if !closing.is_empty() {
                 // What is queued already is served; nothing more is taken.
-                self.0.close();
+                self.jobs.close();
                 for done in closing {
                     let _ = done.send(());
                 }

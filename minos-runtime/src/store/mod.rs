@@ -17,13 +17,14 @@ pub mod suite;
 mod unit;
 
 pub use error::{StoreError, StoreResult};
-pub use lease::Lease;
+pub use lease::{Lease, Tenure};
 pub use memory::MemoryStore;
 pub use rows::{DeadLetter, InboxRow, LogPage, OutboxRow, StoredEvent};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use unit::{Append, Cause, Handled, Mark, NewDeadLetter, NewEvent, NewMessage, Statement, Unit};
 
+use crate::metrics::Metrics;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use std::{borrow::Cow, sync::Arc, time::Duration};
@@ -121,12 +122,12 @@ pub type SharedStore = Arc<dyn Store>;
 ///
 /// # Errors
 /// If this build knows no such store, or it cannot be opened: the error says what to do.
-pub async fn open(url: &str) -> StoreResult<SharedStore> {
+pub async fn open(url: &str, metrics: &Metrics) -> StoreResult<SharedStore> {
     if url == "memory:" {
         return Ok(Arc::new(MemoryStore::new()));
     }
     if let Some(path) = url.strip_prefix("sqlite://") {
-        return open_sqlite(path).await;
+        return open_sqlite(path, metrics).await;
     }
     let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
     let known = if cfg!(feature = "sqlite") { "`memory:` and `sqlite://file.db`" } else { "`memory:`" };
@@ -135,13 +136,13 @@ pub async fn open(url: &str) -> StoreResult<SharedStore> {
 }
 
 #[cfg(feature = "sqlite")]
-async fn open_sqlite(path: &str) -> StoreResult<SharedStore> {
-    let path = std::path::PathBuf::from(path);
-    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(path)).await;
+async fn open_sqlite(path: &str, metrics: &Metrics) -> StoreResult<SharedStore> {
+    let (path, metrics) = (std::path::PathBuf::from(path), metrics.clone());
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(path, &metrics)).await;
     opened.map_err(|error| StoreError::Unavailable(error.to_string()))?.map(|store| Arc::new(store) as SharedStore)
 }
 
 #[cfg(not(feature = "sqlite"))]
-async fn open_sqlite(_: &str) -> StoreResult<SharedStore> {
+async fn open_sqlite(_: &str, _: &Metrics) -> StoreResult<SharedStore> {
     Err(StoreError::Unsupported("this build has no SQLite store: switch on the feature `sqlite` of `minos`".to_owned()))
 }

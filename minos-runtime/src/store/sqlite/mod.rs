@@ -10,6 +10,7 @@ use super::{
     Committed, DeadLetter, InboxRow, Lease, LogPage, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
     commit::{self, Queue},
 };
+use crate::metrics::Metrics;
 use append::Appender;
 use errors::Place;
 use futures_util::future::BoxFuture;
@@ -47,19 +48,19 @@ impl SqliteStore {
     ///
     /// # Errors
     /// If the file is in use by another process, no database of Minos, damaged, or written by a newer version.
-    pub fn open(path: PathBuf) -> StoreResult<Self> {
-        SqliteStore::open_with(path, |_| Ok(()))
+    pub fn open(path: PathBuf, metrics: &Metrics) -> StoreResult<Self> {
+        SqliteStore::open_with(path, metrics, |_| Ok(()))
     }
 
     /// As [`open`](SqliteStore::open), with settings of the writer's connection.
-    fn open_with(path: PathBuf, set: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> StoreResult<Self> {
+    fn open_with(path: PathBuf, metrics: &Metrics, set: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> StoreResult<Self> {
         let place = Place::new(path);
         let lock = lock(&place)?;
         let mut connection = connect(&place, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         schema::prepare(&mut connection).map_err(|error| error.at(&place))?;
         set(&connection).map_err(|error| place.error(error))?;
         let changes = watch::Sender::new(0);
-        let (queue, line) = commit::queue();
+        let (queue, line) = commit::queue(metrics);
         let appender = Appender::new(connection, place.clone(), changes.clone())?;
         let (ends, ended) = watch::channel(());
         let serve = move || {

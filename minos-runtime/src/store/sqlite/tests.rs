@@ -7,10 +7,18 @@ use tempfile::TempDir;
 
 async fn in_new_directory() -> SharedStore {
     let directory = tempfile::tempdir().unwrap().keep();
-    Arc::new(SqliteStore::open(directory.join("suite.db")).unwrap())
+    Arc::new(open(directory.join("suite.db")).unwrap())
 }
 
 crate::store_suite!(suite, in_new_directory);
+
+fn metrics() -> Metrics {
+    Metrics::new("test")
+}
+
+fn open(path: PathBuf) -> StoreResult<SqliteStore> {
+    SqliteStore::open(path, &metrics())
+}
 
 fn directory() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -19,7 +27,7 @@ fn directory() -> (TempDir, PathBuf) {
 }
 
 fn refused(path: &Path) -> String {
-    SqliteStore::open(path.to_owned()).err().expect("it does not open").to_string()
+    open(path.to_owned()).err().expect("it does not open").to_string()
 }
 
 fn unit() -> Unit {
@@ -39,7 +47,7 @@ fn executing(sql: &str, parameters: Vec<serde_json::Value>) -> Unit {
 #[tokio::test]
 async fn what_was_committed_is_there_after_a_restart_and_readable() {
     let (_directory, path) = directory();
-    let store = SqliteStore::open(path.clone()).unwrap();
+    let store = open(path.clone()).unwrap();
     let (stream, unit) = creating(r#"{"bar":"x"}"#);
     store.commit(unit.clone()).await.unwrap();
     store.close().await;
@@ -50,17 +58,17 @@ async fn what_was_committed_is_there_after_a_restart_and_readable() {
         })
         .unwrap();
     assert_eq!(row, (stream.uuid.to_string(), r#"{"bar":"x"}"#.to_owned(), time(unit.at)));
-    let again = SqliteStore::open(path).unwrap();
+    let again = open(path).unwrap();
     assert_eq!(again.stream(stream, 0).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_file_belongs_to_one_process_at_a_time() {
     let (_directory, path) = directory();
-    let store = SqliteStore::open(path.clone()).unwrap();
+    let store = open(path.clone()).unwrap();
     assert!(refused(&path).contains("in use by another process"), "{}", refused(&path));
     store.close().await;
-    assert!(SqliteStore::open(path).is_ok());
+    assert!(open(path).is_ok());
 }
 
 #[test]
@@ -80,7 +88,7 @@ fn what_is_no_database_of_minos_is_refused_and_left_alone() {
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let (_directory, path) = directory();
-    SqliteStore::open(path.clone()).unwrap().close().await;
+    open(path.clone()).unwrap().close().await;
     Connection::open(&path).unwrap().execute("INSERT INTO minos_schema VALUES (99, 'from the future', 'then')", []).unwrap();
     assert!(refused(&path).contains("written by a newer version"), "{}", refused(&path));
 }
@@ -88,7 +96,7 @@ async fn a_newer_schema_is_refused() {
 #[tokio::test]
 async fn a_damaged_file_is_told() {
     let (_directory, path) = directory();
-    let store = SqliteStore::open(path.clone()).unwrap();
+    let store = open(path.clone()).unwrap();
     for _ in 0..50 {
         store.commit(creating(&format!("\"{}\"", "x".repeat(4000))).1).await.unwrap();
     }
@@ -98,7 +106,7 @@ async fn a_damaged_file_is_told() {
         *byte = 0xa5;
     }
     std::fs::write(&path, bytes).unwrap();
-    let error = match SqliteStore::open(path) {
+    let error = match open(path) {
         Err(error) => error,
         Ok(store) => store.log(0, 1000, None).await.expect_err("it cannot be read"),
     };
@@ -108,7 +116,7 @@ async fn a_damaged_file_is_told() {
 #[tokio::test]
 async fn a_lock_of_another_program_only_delays() {
     let (_directory, path) = directory();
-    let store = SqliteStore::open(path.clone()).unwrap();
+    let store = open(path.clone()).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (stream, unit) = creating("{}");
@@ -122,7 +130,7 @@ async fn a_lock_of_another_program_only_delays() {
 #[tokio::test]
 async fn a_full_disk_fails_and_recovers() {
     let (_directory, path) = directory();
-    let store = SqliteStore::open_with(path, |connection| connection.pragma_update(None, "max_page_count", 40)).unwrap();
+    let store = SqliteStore::open_with(path, &metrics(), |connection| connection.pragma_update(None, "max_page_count", 40)).unwrap();
     let mut acknowledged = Vec::new();
     let error = loop {
         let (stream, unit) = creating(&format!("\"{}\"", "x".repeat(10_000)));
@@ -144,7 +152,7 @@ async fn a_full_disk_fails_and_recovers() {
 #[tokio::test]
 async fn statements_run_in_the_transaction_of_their_unit() {
     let (_directory, path) = directory();
-    let store = SqliteStore::open(path).unwrap();
+    let store = open(path).unwrap();
     store.commit(executing("CREATE TABLE foos (uuid TEXT PRIMARY KEY, n INTEGER)", vec![])).await.unwrap();
     store.commit(executing("INSERT INTO foos VALUES (?1, ?2)", vec![json!("a"), json!(1)])).await.unwrap();
     let (stream, mut unit) = creating("{}");
@@ -161,7 +169,7 @@ async fn statements_run_in_the_transaction_of_their_unit() {
 #[tokio::test]
 async fn statements_stay_away_from_what_is_minos_own() {
     let (_directory, path) = directory();
-    let store = SqliteStore::open(path).unwrap();
+    let store = open(path).unwrap();
     let (stream, unit) = creating("{}");
     store.commit(unit).await.unwrap();
     for sql in [

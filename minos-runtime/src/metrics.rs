@@ -1,0 +1,143 @@
+//! What a service measures of itself, as `GET /metrics` tells it in the text format of OpenMetrics, which Prometheus reads.
+//!
+//! All names begin with `minos_`. Counters end in `_total`, times are in seconds.
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use std::sync::{Arc, atomic::AtomicU64};
+
+/// The measurements of one service. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    /// HTTP requests answered, by route and status.
+    pub(crate) http_requests: Family<HttpLabels, Counter>,
+    /// How long HTTP requests took, by route.
+    pub(crate) http_seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    /// Runs of handlers that were committed, by handler.
+    pub(crate) handled: Family<HandlerLabels, Counter>,
+    /// Runs of handlers that failed, by handler.
+    pub(crate) failed: Family<HandlerLabels, Counter>,
+    /// Runs of handlers that were done again because somebody else had written what they had read.
+    pub(crate) conflicts: Counter,
+    /// Messages that are tried again later, because their handler failed.
+    pub(crate) retries: Counter,
+    /// Messages put among the dead letters.
+    pub(crate) dead_letters: Counter,
+    /// Keys whose messages wait behind a dead letter.
+    pub(crate) parked_keys: Gauge,
+    /// Units of work committed.
+    pub(crate) commits: Counter,
+    /// Units of work in one transaction of the store.
+    pub(crate) batch: Histogram,
+    /// Units of work that wait for the store.
+    pub(crate) queue: Gauge,
+    /// Events and messages that the broker has answered for.
+    pub(crate) relayed: Counter,
+    /// Events and messages that were handed to the broker, and that it has not answered for.
+    pub(crate) relay_open: Gauge,
+    /// The age of the oldest event or message that the broker has not answered for; 0 if there is none.
+    pub(crate) relay_age: Gauge<f64, AtomicU64>,
+    /// Whether this process is the one that relays.
+    pub(crate) relay_leads: Gauge,
+    /// Messages that were delivered and not yet handled.
+    pub(crate) deliveries: Gauge,
+    registry: Arc<Registry>,
+}
+
+/// Labels of an HTTP request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct HttpLabels {
+    pub(crate) method: &'static str,
+    pub(crate) route: &'static str,
+    pub(crate) status: u16,
+}
+
+/// Labels of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RouteLabels {
+    pub(crate) method: &'static str,
+    pub(crate) route: &'static str,
+}
+
+/// Labels of a handler.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct HandlerLabels {
+    pub(crate) kind: &'static str,
+    pub(crate) handler: &'static str,
+}
+
+fn seconds() -> Histogram {
+    Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
+}
+
+impl Metrics {
+    /// Nothing measured yet.
+    pub fn new(service: &str) -> Self {
+        let labels = [("service".into(), service.to_owned().into())];
+        let mut registry = Registry::with_prefix_and_labels("minos", labels.into_iter());
+        let registry = &mut registry;
+        let mut metrics = Metrics {
+            http_requests: put(registry, "http_requests", "HTTP requests answered", Family::default()),
+            http_seconds: Family::new_with_constructor(seconds),
+            handled: put(registry, "handled", "Runs of handlers that were committed", Family::default()),
+            failed: put(registry, "handler_failures", "Runs of handlers that failed", Family::default()),
+            conflicts: put(registry, "conflicts", "Runs of handlers that were done again because of a conflict", Counter::default()),
+            retries: put(registry, "retries", "Attempts to handle a message that failed and are made again", Counter::default()),
+            dead_letters: put(registry, "dead_letters", "Messages put among the dead letters", Counter::default()),
+            parked_keys: put(registry, "parked_keys", "Keys whose messages wait behind a dead letter", Gauge::default()),
+            commits: put(registry, "store_commits", "Units of work committed", Counter::default()),
+            batch: put(
+                registry,
+                "store_batch_units",
+                "Units of work in one transaction",
+                Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
+            ),
+            queue: put(registry, "store_queue", "Units of work that wait for the store", Gauge::default()),
+            relayed: put(registry, "relay_sent", "Events and messages that the broker has answered for", Counter::default()),
+            relay_open: put(registry, "relay_open", "Events and messages handed to the broker and not answered for", Gauge::default()),
+            relay_age: Gauge::default(),
+            relay_leads: put(registry, "relay_leads", "Whether this process is the one that relays", Gauge::default()),
+            deliveries: put(registry, "deliveries", "Messages delivered and not yet handled", Gauge::default()),
+            registry: Arc::default(),
+        };
+        let help = "The age of the oldest event or message that the broker has not answered for";
+        registry.register_with_unit("relay_oldest_unsent", help, Unit::Seconds, metrics.relay_age.clone());
+        registry.register_with_unit("http_request", "How long HTTP requests took", Unit::Seconds, metrics.http_seconds.clone());
+        metrics.registry = Arc::new(std::mem::take(registry));
+        metrics
+    }
+
+    /// All of them as text.
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(4096);
+        // Writing to a string cannot fail.
+        let _ = text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+fn put<M: prometheus_client::registry::Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_told() {
+        let metrics = Metrics::new("foo");
+        metrics.http_requests.get_or_create(&HttpLabels { method: "GET", route: "/foos/{uuid}", status: 200 }).inc();
+        metrics.batch.observe(3.0);
+        metrics.relay_age.set(1.5);
+        let text = metrics.text();
+        assert!(text.contains(r#"minos_http_requests_total{service="foo",method="GET",route="/foos/{uuid}",status="200"} 1"#), "{text}");
+        assert!(text.contains(r#"minos_store_batch_units_bucket{service="foo",le="4.0"} 1"#), "{text}");
+        assert!(text.contains(r#"minos_relay_oldest_unsent_seconds{service="foo"} 1.5"#), "{text}");
+        assert!(text.ends_with("# EOF\n"));
+    }
+}
