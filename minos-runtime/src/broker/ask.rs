@@ -81,6 +81,10 @@ impl Drop for Waiting<'_> {
 }
 
 impl Courier for Questions {
+    fn max_message(&self) -> Option<usize> {
+        self.0.broker.max_message()
+    }
+
     fn ask(&self, mut request: Envelope) -> BoxFuture<'_, Result<Bytes>> {
         Box::pin(async move {
             let name = request.name.clone();

@@ -6,7 +6,7 @@ use crate::{
     context::store_error,
     error::{Error, Result},
     handler::{Content, HandlerDef, Job, Kind, Once, Parts, PathSource, Request, Response, Runner, User},
-    message::{Envelope, MessageKind},
+    message::{Envelope, MessageKind, dead_letter_topic},
     metrics::Metrics,
     stop::Stopper,
     store::{Cause, Handled, Mark, NewDeadLetter, StoreError, Unit},
@@ -272,6 +272,10 @@ impl State {
             let mut unit = Unit::new(environment.clock.now(), cause.clone());
             unit.mark = Some(mark.clone());
             unit.dead_letters.push(letter.clone());
+            if letter.attempts > 0 && self.tells() {
+                let notice = park::notice(environment, letter, &cause, unit.at);
+                unit.messages.extend(notice.into_row().ok());
+            }
             match environment.store.commit(unit).await {
                 Ok(_) => {
                     self.metrics().dead_letters.inc();
@@ -286,6 +290,12 @@ impl State {
                 return Err(stopping());
             }
         }
+    }
+
+    /// Whether anybody may listen to what is told of dead letters.
+    fn tells(&self) -> bool {
+        let topic = dead_letter_topic(&self.runner.environment().service);
+        self.broker.carried().is_none_or(|carried| carried.contains(&topic))
     }
 
     /// Puts what cannot be read among the dead letters. No key waits behind it: it does not say whose it is.

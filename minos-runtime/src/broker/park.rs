@@ -2,19 +2,24 @@
 
 use super::{Dispatcher, consume};
 use crate::{
-    context::store_error,
+    context::{Environment, store_error},
     error::{Error, Result},
     handler::{HandlerDef, Job, Kind, Response},
-    message::Envelope,
-    store::{DeadLetter, NewDeadLetter, SharedStore, StoreError, StoreResult, Unit},
+    message::{Envelope, MessageKind, dead_letter_topic},
+    store::{Cause, DeadLetter, NewDeadLetter, SharedStore, StoreError, StoreResult, Unit},
 };
 use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use std::{
     collections::HashSet,
     sync::{Mutex, MutexGuard},
 };
+use uuid::Uuid;
 
 const PAGE: usize = 500;
+/// The name of what is told of a dead letter.
+const NOTICE: &str = "DeadLetter";
 
 /// The keys that are parked, each with its subscriber: what is known of the store's dead letters. The store refuses what is done on knowledge
 /// that another replica, or another task, has made old.
@@ -64,6 +69,24 @@ pub(super) fn letter(subscriber: &str, key: &str, message: &Envelope, cause: &st
         cause: cause.to_owned(),
         attempts,
     }
+}
+
+/// What others are told of a dead letter, on the topic that a service has for it: the letter as JSON. The table keeps it all; a content that is no
+/// text, or too large for the broker, is only in the table.
+pub(super) fn notice(environment: &Environment, letter: &NewDeadLetter, cause: &Cause, at: Timestamp) -> Envelope {
+    let NewDeadLetter { subscriber, key, topic, headers, content, cause: why, attempts } = letter;
+    let headers: Value = serde_json::from_str(headers).unwrap_or(Value::Null);
+    let tell = |content: Option<&str>| {
+        json!({ "subscriber": subscriber, "key": key, "topic": topic, "headers": headers, "content": content, "cause": why, "attempts": attempts })
+            .to_string()
+    };
+    let mut told = tell(std::str::from_utf8(content).ok());
+    if environment.fits(NOTICE, told.len()).is_err() {
+        told = tell(None);
+    }
+    let id = Uuid::new_v5(&cause.causation, format!("{NOTICE} {subscriber}").as_bytes());
+    let topic = dead_letter_topic(&environment.service);
+    Envelope { kind: MessageKind::Event, topic, ..Envelope::request(id, NOTICE, Some(key.clone()), told, at, cause.clone()) }
 }
 
 /// What a repetition of a dead letter is answered: nothing, by nobody.
@@ -162,7 +185,7 @@ impl DeadLetters {
     pub async fn discard(&self, id: u64) -> Result<()> {
         let (subscriber, key) = self.place(id).await?;
         let environment = self.dispatcher.state().runner.environment();
-        let cause = crate::store::Cause { correlation: uuid::Uuid::nil(), causation: uuid::Uuid::nil(), user: None };
+        let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None };
         let mut unit = Unit::new(environment.clock.now(), cause);
         unit.resolved.push(id);
         self.store().commit(unit).await.map_err(|error| match error {

@@ -3,7 +3,7 @@
 use super::HotStreams;
 use crate::{
     clock::Clock,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     message::Envelope,
     metrics::Metrics,
     store::SharedStore,
@@ -20,7 +20,13 @@ use std::{
 pub trait Courier: Send + Sync + 'static {
     /// Sends the request, and waits for the content of its answer.
     fn ask(&self, request: Envelope) -> BoxFuture<'_, Result<Bytes>>;
+
+    /// The largest message that can be sent, with its headers, in bytes. None if there is no limit.
+    fn max_message(&self) -> Option<usize>;
 }
+
+/// What the headers of a message take at most, as long as nobody's name is a book.
+const HEADERS: usize = 2048;
 
 /// Values that a service was given for its handlers, one of each type.
 #[derive(Default)]
@@ -66,10 +72,54 @@ impl Environment {
         let _ = self.courier.set(courier);
     }
 
+    /// Refuses what could be stored and never be sent.
+    pub(crate) fn fits(&self, name: &str, content: usize) -> Result<()> {
+        match self.courier.get().and_then(|courier| courier.max_message()) {
+            Some(limit) if content.saturating_add(HEADERS) > limit => {
+                let message =
+                    format!("`{name}` would be {content} bytes long, and the broker takes messages of {limit} bytes with their headers");
+                Err(Error::new(ErrorKind::TooLarge, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) async fn ask(&self, request: Envelope) -> Result<Bytes> {
         match self.courier.get() {
             Some(courier) => courier.ask(request).await,
             None => Err(Error::unavailable("this service has no broker to ask others")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock, store::MemoryStore};
+
+    struct Narrow;
+
+    impl Courier for Narrow {
+        fn ask(&self, _: Envelope) -> BoxFuture<'_, Result<Bytes>> {
+            Box::pin(async { Ok(Bytes::new()) })
+        }
+
+        fn max_message(&self) -> Option<usize> {
+            Some(10_000)
+        }
+    }
+
+    #[test]
+    fn what_could_never_be_sent_is_refused() {
+        let environment = Environment::new("foo", Arc::new(MemoryStore::new()), clock::system(), Resources::default(), Metrics::new("foo"));
+        assert!(environment.fits("FooCreated", usize::MAX).is_ok(), "without a broker there is no limit");
+        environment.set_courier(Arc::new(Narrow));
+        assert!(environment.fits("FooCreated", 7_000).is_ok());
+        let error = environment.fits("FooCreated", 9_000).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert_eq!(
+            error.to_string(),
+            "`FooCreated` would be 9000 bytes long, and the broker takes messages of 10000 bytes with their headers"
+        );
     }
 }

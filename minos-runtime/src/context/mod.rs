@@ -93,13 +93,14 @@ impl Context {
     /// exactly once.
     ///
     /// # Errors
-    /// If the message cannot be written as JSON.
+    /// If the message cannot be written as JSON, or is larger than the broker takes.
     pub fn send<M: Message>(&mut self, message: M) -> Result<()> {
         let content = serde_json::to_vec(&message)?;
         self.send_envelope(M::NAME, message.key(), content)
     }
 
     fn send_envelope(&mut self, name: &str, key: Option<String>, content: Vec<u8>) -> Result<()> {
+        self.environment.fits(name, content.len())?;
         let id = self.next_id(name);
         let row = Envelope::request(id, name, key, content, self.unit.at, self.unit.cause.clone()).into_row()?;
         self.unit.messages.push(row);
@@ -199,6 +200,9 @@ impl Context {
     pub(crate) fn append(&mut self, stream: StreamId, expected: u64, events: Vec<NewEvent>) -> Result<()> {
         if events.is_empty() {
             return Ok(());
+        }
+        for event in &events {
+            self.environment.fits(&event.name, event.data.len())?;
         }
         match self.unit.appends.iter_mut().find(|append| append.stream == stream) {
             None => self.unit.appends.push(Append { stream, expected, events }),

@@ -99,7 +99,7 @@ impl Runner {
         loop {
             attempt += 1;
             let (answer, unit, guards) = self.attempt(&job, std::mem::take(&mut held)).await?;
-            let unit = complete(unit, &job, subscriber.clone(), &answer)?;
+            let unit = self.complete(unit, &job, subscriber.clone(), &answer)?;
             if unit.is_empty() {
                 return Ok(answer);
             }
@@ -146,6 +146,23 @@ impl Runner {
         Ok((answer, unit, guards))
     }
 
+    /// Adds to the unit what is not the handler's business: the inbox mark, and the answer to who waits for it.
+    fn complete(&self, mut unit: Unit, job: &Job<'_>, subscriber: Option<String>, answer: &Response) -> Result<Unit> {
+        if let Some(reply) = job.reply_to.and_then(|request| request.reply(answer.status.as_u16(), answer.body.clone(), unit.at)) {
+            self.environment.fits(&reply.name, reply.content.len())?;
+            unit.messages.push(reply.into_row()?);
+        }
+        unit.resolved.extend(job.resolves);
+        if let (Some(once), Some(subscriber)) = (&job.once, subscriber) {
+            let handled = match once {
+                Once::Version { key, version } => Handled::Version { key: key.clone(), version: *version },
+                Once::Key { key, fingerprint } => Handled::Message { key: key.clone(), answer: answer.store(*fingerprint)? },
+            };
+            unit.mark = Some(Mark { subscriber: subscriber.into(), handled, lane: job.lane.clone() });
+        }
+        Ok(unit)
+    }
+
     /// The answer that was given when this was handled before.
     async fn repeated(&self, job: &Job<'_>, subscriber: &str) -> Result<Option<Response>> {
         let Some(once) = &job.once else { return Ok(None) };
@@ -163,22 +180,6 @@ impl Runner {
             }
         }
     }
-}
-
-/// Adds to the unit what is not the handler's business: the inbox mark, and the answer to who waits for it.
-fn complete(mut unit: Unit, job: &Job<'_>, subscriber: Option<String>, answer: &Response) -> Result<Unit> {
-    if let Some(reply) = job.reply_to.and_then(|request| request.reply(answer.status.as_u16(), answer.body.clone(), unit.at)) {
-        unit.messages.push(reply.into_row()?);
-    }
-    unit.resolved.extend(job.resolves);
-    if let (Some(once), Some(subscriber)) = (&job.once, subscriber) {
-        let handled = match once {
-            Once::Version { key, version } => Handled::Version { key: key.clone(), version: *version },
-            Once::Key { key, fingerprint } => Handled::Message { key: key.clone(), answer: answer.store(*fingerprint)? },
-        };
-        unit.mark = Some(Mark { subscriber: subscriber.into(), handled, lane: job.lane.clone() });
-    }
-    Ok(unit)
 }
 
 fn jitter(attempt: u32) -> Duration {

@@ -5,6 +5,11 @@ pub fn reply_topic(service: &str) -> String {
     format!("{service}.replies")
 }
 
+/// The topic on which a service tells what it could not handle.
+pub fn dead_letter_topic(service: &str) -> String {
+    format!("{service}.dead-letters")
+}
+
 /// What an `#[event("…")]` handler listens to, read from its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventName<'a> {

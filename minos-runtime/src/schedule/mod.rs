@@ -75,9 +75,12 @@ async fn run_one(schedule: Schedule, def: &'static HandlerDef, runner: Runner, s
 /// Runs a handler for one point of its schedule. That it ran is marked by the point, so another process of the service does not run it
 /// again.
 async fn fire(schedule: &Schedule, def: &'static HandlerDef, runner: &Runner, at: Timestamp) {
-    let id = Uuid::now_v7();
     let version = u64::try_from(at.as_second()).unwrap_or_default();
-    let once = Some(Once::Version { key: format!("schedule {}", schedule.text()), version });
+    let key = format!("schedule {}", schedule.text());
+    // The same in all processes of the service, and so are the keys of effects.
+    let name = format!("{} {} {key} {version}", runner.environment().service, def.subscriber());
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+    let once = Some(Once::Version { key, version });
     let request = Request::new(Parts::new(id, id));
     match runner.run(Job { def, request, once, reply_to: None, resolves: None, lane: None }).await {
         Ok(_) => tracing::debug!(handler = def.function, schedule = schedule.text(), "ran"),
