@@ -226,9 +226,10 @@ impl Store for SqliteStore {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            self.queue.close().await;
             self.closed.store(true, Ordering::Relaxed);
-            self.readers.close();
+            // Before the writer, for only who writes can put the write-ahead log back into the file, and only the last one to go does.
+            self.readers.close().await;
+            self.queue.close().await;
             // Nothing is ever sent: the error says that the writer is gone.
             let _ = self.ended.clone().changed().await;
         })

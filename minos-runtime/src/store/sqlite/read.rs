@@ -62,7 +62,10 @@ impl Readers {
         tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Unavailable(error.to_string()))?
     }
 
-    pub(super) fn close(&self) {
+    /// Waits for the reads that run, and lets go of all connections.
+    pub(super) async fn close(&self) {
+        // An error says that it is closed already.
+        let _all = self.permits.acquire_many(READERS as u32).await;
         self.permits.close();
         lock(&self.idle).clear();
     }
