@@ -8,6 +8,7 @@ mod common;
 mod aggregates;
 mod app;
 mod connections;
+mod full;
 mod health;
 mod http2;
 mod messages;
