@@ -13,6 +13,7 @@ mod health;
 mod http2;
 mod messages;
 mod requests;
+mod restarting;
 mod setup;
 mod starting;
 mod stopping;

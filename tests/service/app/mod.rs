@@ -1,6 +1,7 @@
 //! Small services that the tests run, each a module of handlers.
 
 pub mod account;
+pub mod desk;
 pub mod talk;
 pub mod trouble;
 pub mod twice;
