@@ -8,6 +8,7 @@ pub mod __private;
 pub mod aggregate;
 pub mod broker;
 pub mod clock;
+mod codec;
 pub mod config;
 pub mod context;
 mod error;

@@ -19,6 +19,7 @@ const ROOMS: &[&str] = &[
     "metrics",
     "stop",
     "clock",
+    "codec",
     "error",
 ];
 

@@ -128,6 +128,22 @@ impl DeadLetters {
         self.all(None).await
     }
 
+    /// At most `limit` dead letters with a number above `after`, oldest first.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn page(&self, after: u64, limit: usize) -> Result<Vec<DeadLetter>> {
+        self.store().dead_letters(None, after, limit).await.map_err(store_error)
+    }
+
+    /// The dead letter of this number.
+    ///
+    /// # Errors
+    /// If there is none, or the store does not answer.
+    pub async fn get(&self, id: u64) -> Result<DeadLetter> {
+        self.page(id.saturating_sub(1), 1).await?.into_iter().find(|letter| letter.id == id).ok_or_else(|| missing(id))
+    }
+
     async fn all(&self, of: Option<(&str, &str)>) -> Result<Vec<DeadLetter>> {
         let mut all: Vec<DeadLetter> = Vec::new();
         loop {
@@ -144,7 +160,7 @@ impl DeadLetters {
     /// # Errors
     /// The error of the first that fails again. It and the rest stay where they are.
     pub async fn replay(&self, id: u64) -> Result<usize> {
-        let (subscriber, key) = self.place(id).await?;
+        let NewDeadLetter { subscriber, key, .. } = self.get(id).await?.letter;
         let state = self.dispatcher.state();
         let _turn = state.parked.replaying.lock().await;
         let def = self.handler(&subscriber)?;
@@ -183,7 +199,7 @@ impl DeadLetters {
     /// # Errors
     /// If there is none of this number, or the store does not answer.
     pub async fn discard(&self, id: u64) -> Result<()> {
-        let (subscriber, key) = self.place(id).await?;
+        let NewDeadLetter { subscriber, key, .. } = self.get(id).await?.letter;
         let environment = self.dispatcher.state().runner.environment();
         let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None };
         let mut unit = Unit::new(environment.clock.now(), cause);
@@ -196,14 +212,6 @@ impl DeadLetters {
             self.release(&subscriber, &key);
         }
         Ok(())
-    }
-
-    async fn place(&self, id: u64) -> Result<(String, String)> {
-        let found = self.store().dead_letters(None, id.saturating_sub(1), 1).await.map_err(store_error)?;
-        match found.into_iter().find(|letter| letter.id == id) {
-            Some(letter) => Ok((letter.letter.subscriber, letter.letter.key)),
-            None => Err(missing(id)),
-        }
     }
 
     fn handler(&self, subscriber: &str) -> Result<&'static HandlerDef> {

@@ -14,6 +14,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("store", &["url"]),
     ("broker", &["url", "attempts", "first_pause", "longest_pause", "partitions", "replication", "max_message", "options"]),
     ("log", &["format", "level"]),
+    ("admin", &["addr"]),
 ];
 
 /// The prefix of variables that are settings of the broker's own: what follows has dots where they have underscores.

@@ -26,6 +26,8 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// `[log]`
     pub log: LogConfig,
+    /// `[admin]`
+    pub admin: AdminConfig,
 }
 
 /// `[service]`: who this is.
@@ -138,6 +140,16 @@ impl Default for BrokerConfig {
             options: BTreeMap::new(),
         }
     }
+}
+
+/// `[admin]`: the way in for the operator and their tools.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct AdminConfig {
+    /// Where the operator's API listens, such as `127.0.0.1:9090`. Absent: there is none. Who reaches it may replay and discard dead letters, so it
+    /// is no address for the public.
+    pub addr: Option<SocketAddr>,
 }
 
 /// `[log]`: what is told on standard error.

@@ -1,6 +1,9 @@
 //! What handlers answer.
 
-use crate::error::{Error, Result};
+use crate::{
+    codec::{hex, unhex},
+    error::{Error, Result},
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -79,7 +82,7 @@ impl Response {
             self.headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
         let (body, hex) = match std::str::from_utf8(&self.body) {
             Ok(text) => (text.to_owned(), false),
-            Err(_) => (self.body.iter().map(|byte| format!("{byte:02x}")).collect(), true),
+            Err(_) => (hex(&self.body), true),
         };
         Ok(serde_json::to_string(&Stored { status: self.status.as_u16(), headers, body, hex, fingerprint })?)
     }
@@ -91,12 +94,9 @@ impl Response {
         for (name, value) in &stored.headers {
             headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
         }
-        let body = if stored.hex {
-            (0..stored.body.len() / 2)
-                .map(|n| u8::from_str_radix(stored.body.get(2 * n..2 * n + 2).unwrap_or("0"), 16))
-                .collect::<Result<Vec<u8>, _>>()?
-        } else {
-            stored.body.into_bytes()
+        let body = match stored.hex {
+            true => unhex(&stored.body).ok_or_else(|| Error::internal("a stored answer cannot be read"))?,
+            false => stored.body.into_bytes(),
         };
         Ok((Response { status: StatusCode::from_u16(stored.status)?, headers, body: body.into() }, stored.fingerprint))
     }

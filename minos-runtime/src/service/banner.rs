@@ -13,6 +13,7 @@ pub(super) struct Banner<'b> {
     pub(super) store: String,
     pub(super) broker: String,
     pub(super) http: SocketAddr,
+    pub(super) admin: Option<SocketAddr>,
     pub(super) defs: &'b [&'static HandlerDef],
     pub(super) topics: &'b Topics,
     pub(super) periodic: &'b Periodic,
@@ -30,6 +31,12 @@ impl Banner<'_> {
             tracing::warn!("{name}: no handlers. If they are in a library crate, name it once in the program: `use my_handlers as _;`");
         }
         tracing::info!("{name}: listening on http://{http}");
+        if let Some(admin) = self.admin {
+            tracing::info!("{name}: the operator's API is on http://{admin}");
+            if !admin.ip().is_loopback() {
+                tracing::warn!("{name}: who reaches {admin} may replay and discard dead letters: keep it from the public");
+            }
+        }
     }
 
     fn lines(&self) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The composition root: from a configuration to a running service, and back to silence.
 
+mod admin;
 mod banner;
 mod check;
 mod running;

@@ -21,6 +21,7 @@ pub struct Running {
     pub(super) name: String,
     pub(super) runner: Runner,
     pub(super) addr: SocketAddr,
+    pub(super) admin_addr: Option<SocketAddr>,
     pub(super) store: SharedStore,
     pub(super) health: Health,
     pub(super) dispatcher: Dispatcher,
@@ -60,6 +61,11 @@ impl Running {
     /// The address on which it answers by HTTP.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The address of the operator's API, if there is one.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
     }
 
     /// Whether its parts work.

@@ -1,13 +1,13 @@
 //! The order of the start: check everything, open what is needed, listen to others, then speak.
 
 use super::{
-    Ownership, Service,
+    Ownership, Service, admin,
     banner::Banner,
     check,
     running::{Running, Tasks},
 };
 use crate::{
-    broker::{self, Broker, Dispatcher, LocalBroker, Questions, Relay, RetryPolicy, Topics},
+    broker::{self, Broker, DeadLetters, Dispatcher, LocalBroker, Questions, Relay, RetryPolicy, Topics},
     clock::{self, Clock},
     config::Config,
     context::Environment,
@@ -47,6 +47,7 @@ struct Ready {
     broker: Arc<dyn Broker>,
     health: Health,
     server: Server,
+    admin: Option<Server>,
 }
 
 pub(super) async fn start_all(services: Vec<Service>) -> Result<Vec<Running>> {
@@ -132,35 +133,56 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
     broker.subscribe(&name, sources, Arc::new(dispatcher.clone())).await?;
     let app = App::new(routes, runner.clone(), health.clone(), config.http.clone());
     let server = Server::bind(&config.http, app, layers).await?;
+    let admin = match config.admin.addr {
+        Some(addr) => Some(admin::server(addr, &config.http, &runner, &health, DeadLetters::new(dispatcher.clone())).await?),
+        None => None,
+    };
     let store = runner.environment().store.describe();
     Banner {
         name: &name,
         store,
         broker: broker.describe(),
         http: server.local_addr(),
+        admin: admin.as_ref().map(Server::local_addr),
         defs: &defs,
         topics: dispatcher.topics(),
         periodic: &periodic,
     }
     .tell();
-    Ok(Ready { config, periodic, runner, dispatcher, broker, health, server })
+    Ok(Ready { config, periodic, runner, dispatcher, broker, health, server, admin })
 }
 
 /// Sets everything going.
 fn begin(ready: Ready) -> Running {
-    let Ready { config, periodic, runner, dispatcher, broker, health, server } = ready;
+    let Ready { config, periodic, runner, dispatcher, broker, health, server, admin } = ready;
     let environment = runner.environment().clone();
     let (store, clock) = (environment.store.clone(), environment.clock.clone());
     let (mut ways_in, mut relay, mut housekeeping) = (Tasks::new(), Tasks::new(), Tasks::new());
-    let addr = server.local_addr();
+    let (addr, admin_addr) = (server.local_addr(), admin.as_ref().map(Server::local_addr));
     ways_in.spawn(|stop| server.serve(stop.said()));
+    if let Some(admin) = admin {
+        // Told to stop with the housekeeping: the operator may look as long as anything runs.
+        housekeeping.spawn(|stop| admin.serve(stop.said()));
+    }
     let inside = runner.clone();
     ways_in.spawn(|stop| periodic.run(runner, stop));
     let messages = Relay::new(store.clone(), broker.clone(), clock.clone(), health.clone(), environment.metrics.clone(), retry(&config));
     relay.spawn(|stop| messages.run(stop));
     housekeeping.spawn(|stop| ping(store.clone(), health.clone(), stop));
     housekeeping.spawn(|stop| forget(store.clone(), clock, config.http.keep_answers, stop));
-    Running { name: environment.service.clone(), runner: inside, addr, store, health, dispatcher, broker, ways_in, relay, housekeeping }
+    Running {
+        name: environment.service.clone(),
+        runner: inside,
+        addr,
+        admin_addr,
+        store,
+        health,
+        dispatcher,
+        broker,
+        ways_in,
+        relay,
+        housekeeping,
+    }
 }
 
 /// Asks the store again and again whether it works, so that readiness says so before the next command finds out.

@@ -1,7 +1,10 @@
 //! Statements of the user's own. They stay inside their transaction, and away from the tables of Minos.
 
 use super::schema::TABLES;
-use crate::store::{Statement, StoreError};
+use crate::{
+    codec::hex,
+    store::{Statement, StoreError},
+};
 use rusqlite::{
     Connection,
     hooks::{AuthAction, AuthContext, Authorization},
@@ -99,6 +102,6 @@ fn json(value: ValueRef<'_>) -> Json {
         ValueRef::Integer(number) => number.into(),
         ValueRef::Real(number) => number.into(),
         ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
-        ValueRef::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+        ValueRef::Blob(bytes) => hex(bytes).into(),
     }
 }
