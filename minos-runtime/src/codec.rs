@@ -14,7 +14,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// The bytes of hexadecimal digits; `None` if they are none.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
