@@ -9,6 +9,8 @@ mod commit;
 mod error;
 mod lease;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -19,6 +21,8 @@ mod unit;
 pub use error::{StoreError, StoreResult};
 pub use lease::{Lease, Tenure};
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub use rows::{DeadLetter, InboxRow, LogPage, OutboxRow, StoredEvent};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
@@ -118,7 +122,7 @@ pub trait Store: Send + Sync + 'static {
 /// A store, shared.
 pub type SharedStore = Arc<dyn Store>;
 
-/// Opens the store of this URL: `memory:`, or `sqlite://foo.db`.
+/// Opens the store of this URL: `memory:`, `sqlite://foo.db`, or `postgres://user:password@host/database`.
 ///
 /// # Errors
 /// If this build knows no such store, or it cannot be opened: the error says what to do.
@@ -129,10 +133,14 @@ pub async fn open(url: &str, metrics: &Metrics) -> StoreResult<SharedStore> {
     if let Some(path) = url.strip_prefix("sqlite://") {
         return open_sqlite(path, metrics).await;
     }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return open_postgres(url).await;
+    }
     let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
-    let known = if cfg!(feature = "sqlite") { "`memory:` and `sqlite://file.db`" } else { "`memory:`" };
     // The URL itself is not told: it may hold a password.
-    Err(StoreError::Unsupported(format!("this build has no store for `{scheme}:` URLs; it has {known}")))
+    Err(StoreError::Unsupported(format!(
+        "there is no store for `{scheme}:` URLs: write `sqlite://file.db`, `postgres://user:password@host/database` or `memory:`"
+    )))
 }
 
 #[cfg(feature = "sqlite")]
@@ -145,4 +153,14 @@ async fn open_sqlite(path: &str, metrics: &Metrics) -> StoreResult<SharedStore> 
 #[cfg(not(feature = "sqlite"))]
 async fn open_sqlite(_: &str, _: &Metrics) -> StoreResult<SharedStore> {
     Err(StoreError::Unsupported("this build has no SQLite store: switch on the feature `sqlite` of `minos`".to_owned()))
+}
+
+#[cfg(feature = "postgres")]
+async fn open_postgres(url: &str) -> StoreResult<SharedStore> {
+    Ok(Arc::new(PostgresStore::open(url).await?))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn open_postgres(_: &str) -> StoreResult<SharedStore> {
+    Err(StoreError::Unsupported("this build has no PostgreSQL store: switch on the feature `postgres` of `minos`".to_owned()))
 }

@@ -1,0 +1,95 @@
+//! What PostgreSQL's errors mean to the operator.
+
+use crate::store::StoreError;
+use std::{error::Error as _, sync::Arc};
+use tokio_postgres::{Error, error::SqlState};
+
+/// Where a database is: errors name it.
+#[derive(Clone)]
+pub(super) struct Place(Arc<str>);
+
+impl Place {
+    pub(super) fn new(place: &str) -> Self {
+        Place(place.into())
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// What an error of the database or of the way to it means.
+    pub(super) fn error(&self, error: &Error) -> StoreError {
+        let place = self.name();
+        let Some(database) = error.as_db_error() else {
+            let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            return StoreError::Unavailable(format!("{place}: {reason}: is the server there, and is MINOS_STORE_URL right?"));
+        };
+        let said = database.message();
+        match database.code() {
+            &SqlState::DISK_FULL => StoreError::Full(format!("{place}: free some space on the server's disk; it goes on by itself then")),
+            &SqlState::TOO_MANY_CONNECTIONS => StoreError::Unavailable(format!(
+                "{place} has too many clients ({said}): raise its `max_connections`, or give each replica fewer with `connections=` in MINOS_STORE_URL"
+            )),
+            &SqlState::OUT_OF_MEMORY => {
+                StoreError::Unavailable(format!("{place} is out of memory ({said}): raise its `max_locks_per_transaction`"))
+            }
+            &SqlState::READ_ONLY_SQL_TRANSACTION => {
+                StoreError::Unavailable(format!("{place} can only be read: it may be a standby; let MINOS_STORE_URL name the primary"))
+            }
+            &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+                StoreError::Unavailable(format!("{place} refuses this user or password ({said}): check MINOS_STORE_URL"))
+            }
+            &SqlState::INVALID_CATALOG_NAME => {
+                StoreError::Unavailable(format!("{place} cannot be used ({said}): create it with `createdb`, or check MINOS_STORE_URL"))
+            }
+            &SqlState::INSUFFICIENT_PRIVILEGE => StoreError::Unavailable(format!(
+                "{place}: {said}: give the user the right to it, or an existing schema of its own with `schema=` in MINOS_STORE_URL"
+            )),
+            &SqlState::LOCK_NOT_AVAILABLE => {
+                StoreError::Locked(format!("{place}: another transaction holds a lock for too long: see `pg_locks`"))
+            }
+            &SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED => {
+                StoreError::Corrupt(format!("{place} is damaged ({said}): restore a backup"))
+            }
+            &SqlState::CHARACTER_NOT_IN_REPERTOIRE | &SqlState::UNTRANSLATABLE_CHARACTER => {
+                StoreError::Unsupported(format!("PostgreSQL cannot store this text, which may have a NUL character in it: {said}"))
+            }
+            &SqlState::INVALID_TEXT_REPRESENTATION => StoreError::Unsupported(format!("PostgreSQL cannot store this as JSON: {said}")),
+            code => StoreError::Unavailable(format!("{place}: {said} ({})", code.code())),
+        }
+    }
+}
+
+/// Whether the connection is gone, so that nobody can say what became of what was under way.
+pub(super) fn is_loss(error: &Error) -> bool {
+    match error.code() {
+        None => true,
+        Some(code) => {
+            [&SqlState::ADMIN_SHUTDOWN, &SqlState::CRASH_SHUTDOWN, &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(&code)
+        }
+    }
+}
+
+/// Whether it may go well in a while, with nobody doing anything.
+pub(super) fn may_pass(error: &Error) -> bool {
+    match error.code() {
+        // A wrong certificate does not become right.
+        None => !error.source().is_some_and(|cause| cause.to_string().contains("certificate")),
+        Some(code) => {
+            [&SqlState::TOO_MANY_CONNECTIONS, &SqlState::CANNOT_CONNECT_NOW, &SqlState::ADMIN_SHUTDOWN, &SqlState::CRASH_SHUTDOWN]
+                .contains(&code)
+        }
+    }
+}
+
+/// Whether the same would go well if it were done again at once.
+pub(super) fn is_collision(error: &Error) -> bool {
+    error.code().is_some_and(|code| [&SqlState::T_R_DEADLOCK_DETECTED, &SqlState::T_R_SERIALIZATION_FAILURE].contains(&code))
+}
+
+/// Whether it concerns the whole server, and not what was asked of it.
+pub(super) fn is_of_the_server(error: &Error) -> bool {
+    let all =
+        [&SqlState::DISK_FULL, &SqlState::READ_ONLY_SQL_TRANSACTION, &SqlState::INSUFFICIENT_PRIVILEGE, &SqlState::UNDEFINED_FUNCTION];
+    error.code().is_some_and(|code| all.contains(&code))
+}

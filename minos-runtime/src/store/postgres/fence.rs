@@ -1,0 +1,288 @@
+//! The order of the log without holes: how far readers may read.
+//!
+//! Numbers are drawn from a sequence before their transactions commit, so a low one may appear behind a high one. Every writer holds a shared lock
+//! from before it draws until its commit can be seen. A look notes how far the sequence has come, and then who holds the lock: once these have
+//! ended, nothing at or below that number can appear any more. Other transactions, however long, do not matter.
+
+use super::{
+    connection::{Backend, Link},
+    errors,
+};
+use crate::store::{StoreError, StoreResult};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, oneshot, watch},
+    time::Instant,
+};
+
+const LOOK: &str = "SELECT drawn, written, flushed, holders, pids FROM {s}.fence_v1()";
+/// How often it is looked for commits of other replicas.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How soon it is looked again when somebody's end is waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// Whoever keeps readers waiting for so long is told to the operator.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How many notes are kept. When there are more, the newest takes the place of the one before it.
+const NOTES: usize = 64;
+
+/// What was seen at once: how far numbers had been drawn, then who might still commit some.
+#[derive(Debug, Clone, Default)]
+struct Look {
+    drawn: u64,
+    /// How far the log of the server was written when `drawn` was read. A crash loses what was not flushed, and then the sequence goes back to
+    /// numbers that were drawn already.
+    written: u64,
+    flushed: u64,
+    holders: BTreeMap<String, i32>,
+}
+
+/// Nothing new can appear at or below `drawn` once the holders have ended, and the sequence cannot go back behind it once it is flushed.
+struct Note {
+    drawn: u64,
+    written: u64,
+    holders: BTreeSet<String>,
+}
+
+/// The pure core: looks become the highest number up to which all has ended.
+#[derive(Default)]
+struct Core {
+    reached: u64,
+    /// Oldest first.
+    notes: Vec<Note>,
+}
+
+impl Core {
+    /// Takes a look into account. `durable` is a number whose commit is known to be flushed. Returns how far readers may read.
+    fn look(&mut self, look: &Look, durable: u64) -> u64 {
+        for note in &mut self.notes {
+            note.holders.retain(|holder| look.holders.contains_key(holder));
+        }
+        if look.drawn > self.notes.last().map_or(self.reached, |note| note.drawn) {
+            if self.notes.len() == NOTES {
+                self.notes.pop();
+            }
+            self.notes.push(Note { drawn: look.drawn, written: look.written, holders: look.holders.keys().cloned().collect() });
+        }
+        let has_ended = |note: &Note| note.holders.is_empty() && (note.written <= look.flushed || note.drawn <= durable);
+        if let Some(newest) = self.notes.iter().rposition(has_ended) {
+            self.reached = self.notes[newest].drawn;
+            self.notes.drain(..=newest);
+        }
+        self.reached
+    }
+
+    /// The connection was lost, and the server may have crashed: what was not flushed is gone, and the names of holders are given again.
+    fn forget(&mut self) {
+        self.notes.clear();
+    }
+
+    /// Who keeps readers waiting.
+    fn waits_for(&self) -> Option<&BTreeSet<String>> {
+        self.notes.first().map(|note| &note.holders)
+    }
+}
+
+/// How far readers may read, for all tasks of a store.
+pub(super) struct Fence {
+    reached: AtomicU64,
+    /// The highest number that this store has committed.
+    committed: AtomicU64,
+    changes: watch::Sender<u64>,
+    kick: Notify,
+    requests: Mutex<Vec<oneshot::Sender<()>>>,
+    succeeded: Mutex<Instant>,
+}
+
+impl Fence {
+    pub(super) fn new(changes: watch::Sender<u64>) -> Self {
+        Fence {
+            reached: AtomicU64::new(0),
+            committed: AtomicU64::new(0),
+            changes,
+            kick: Notify::new(),
+            requests: Mutex::default(),
+            succeeded: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Numbers up to this one were committed here.
+    pub(super) fn committed(&self, drawn: u64) {
+        if drawn > 0 {
+            self.committed.fetch_max(drawn, Ordering::AcqRel);
+            self.kick.notify_one();
+        }
+    }
+
+    /// How far may be read. Who has just committed here may read that, unless somebody else is not done below it.
+    pub(super) async fn reached(&self) -> u64 {
+        if self.committed.load(Ordering::Acquire) > self.reached.load(Ordering::Acquire) {
+            let (answer, wait) = oneshot::channel();
+            guard(&self.requests).push(answer);
+            self.kick.notify_one();
+            // If the look fails, what is asked for next does, too, and says why.
+            let _ = wait.await;
+        }
+        self.reached.load(Ordering::Acquire)
+    }
+
+    /// Whether readers are kept up to date.
+    pub(super) fn check(&self) -> StoreResult<()> {
+        let ago = guard(&self.succeeded).elapsed();
+        if ago <= PATIENCE {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(format!("the end of the log was not found for {} s", ago.as_secs())))
+    }
+
+    /// Looks until this task is ended.
+    pub(super) async fn run(self: Arc<Self>, link: Arc<Link>) {
+        let mut watch = Watch::default();
+        loop {
+            // Who asks from here on gets a look that begins later.
+            let requests = std::mem::take(&mut *guard(&self.requests));
+            let pause = match look(&link).await {
+                Ok((look, backend)) => {
+                    *guard(&self.succeeded) = Instant::now();
+                    let reached = watch.see(&look, backend, self.committed.load(Ordering::Acquire));
+                    if reached > self.reached.swap(reached, Ordering::AcqRel) {
+                        self.changes.send_modify(|count| *count += 1);
+                    }
+                    if watch.core.notes.is_empty() { LOOK_EVERY } else { LOOK_AGAIN }
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "the end of the log could not be found");
+                    LOOK_EVERY
+                }
+            };
+            for request in requests {
+                let _ = request.send(());
+            }
+            tokio::select! {
+                () = self.kick.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+}
+
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+async fn look(link: &Link) -> StoreResult<(Look, Backend)> {
+    let session = link.session().await?;
+    let look = async {
+        let statement = session.own(LOOK).await?;
+        let row = session.client().query_one(&statement, &[]).await?;
+        let (holders, pids): (Vec<String>, Vec<i32>) = (row.try_get(3)?, row.try_get(4)?);
+        Ok(Look {
+            drawn: row.try_get::<_, i64>(0)? as u64,
+            written: row.try_get::<_, i64>(1)? as u64,
+            flushed: row.try_get::<_, i64>(2)? as u64,
+            holders: holders.into_iter().zip(pids).collect(),
+        })
+    };
+    let look = look.await.map_err(|error| {
+        if errors::is_loss(&error) {
+            link.discard(&session);
+        }
+        link.error(&error)
+    })?;
+    Ok((look, session.backend.clone()))
+}
+
+/// The core, and what is known of the connection and of those that keep it waiting.
+#[derive(Default)]
+struct Watch {
+    core: Core,
+    backend: Option<Backend>,
+    waits: Option<(BTreeSet<String>, Instant)>,
+}
+
+impl Watch {
+    fn see(&mut self, look: &Look, backend: Backend, durable: u64) -> u64 {
+        if self.backend.replace(backend.clone()).is_some_and(|before| before != backend) {
+            self.core.forget();
+        }
+        let reached = self.core.look(look, durable);
+        match (self.core.waits_for(), &mut self.waits) {
+            (None, waits) => *waits = None,
+            (Some(holders), Some((before, since))) if holders == before => {
+                if !holders.is_empty() && since.elapsed() >= PATIENCE {
+                    let pids: BTreeSet<_> = holders.iter().filter_map(|holder| look.holders.get(holder)).collect();
+                    tracing::warn!(
+                        ?pids,
+                        reached,
+                        "readers of the log wait for writers that do not end: see these processes in `pg_stat_activity`, and end them with `pg_terminate_backend` if they are stuck"
+                    );
+                    *since = Instant::now();
+                }
+            }
+            (Some(holders), waits) => *waits = Some((holders.clone(), Instant::now())),
+        }
+        reached
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(drawn: u64, holders: &[&str]) -> Look {
+        Look { drawn, written: drawn, flushed: u64::MAX, holders: holders.iter().map(|holder| ((*holder).to_owned(), 1)).collect() }
+    }
+
+    #[test]
+    fn without_holders_all_that_was_drawn_has_ended() {
+        let mut core = Core::default();
+        assert_eq!(core.look(&look(0, &[]), 0), 0);
+        assert_eq!(core.look(&look(7, &[]), 0), 7);
+        assert!(core.notes.is_empty());
+    }
+
+    #[test]
+    fn a_holder_keeps_what_was_drawn_before_and_nothing_later() {
+        let mut core = Core::default();
+        core.look(&look(5, &[]), 0);
+        assert_eq!(core.look(&look(8, &["a"]), 0), 5);
+        assert_eq!(core.look(&look(9, &["a", "b"]), 0), 5);
+        assert_eq!(core.look(&look(10, &["b", "c"]), 0), 8, "`a` has ended, and `b` may hold 9");
+        assert_eq!(core.look(&look(10, &["c"]), 0), 9);
+        assert_eq!(core.look(&look(12, &["d"]), 0), 10, "who came later holds nothing back");
+    }
+
+    #[test]
+    fn what_is_not_flushed_may_be_drawn_again_after_a_crash() {
+        let mut core = Core::default();
+        let unflushed = Look { written: 100, flushed: 99, ..look(5, &[]) };
+        assert_eq!(core.look(&unflushed, 0), 0);
+        assert_eq!(core.look(&unflushed, 5), 5, "who has committed 5 has flushed it");
+        let unflushed = Look { written: 200, flushed: 199, ..look(6, &[]) };
+        assert_eq!(core.look(&unflushed, 5), 5);
+        core.forget();
+        assert_eq!(core.look(&Look { written: 150, flushed: 250, ..look(5, &[]) }, 5), 5, "after the crash, 6 is not known any more");
+    }
+
+    #[test]
+    fn it_is_bounded_and_still_advances() {
+        let mut core = Core::default();
+        for n in 1..1000 {
+            core.look(&look(n, &["stuck"]), 0);
+        }
+        assert_eq!((core.notes.len(), core.reached), (NOTES, 0));
+        assert_eq!(core.look(&look(1000, &[]), 0), 1000);
+        // Writers without a pause, each ended two looks later.
+        for n in 1..1000 {
+            let holders = [n, n + 1].map(|n| n.to_string());
+            let reached = core.look(&look(1000 + n, &[&holders[0], &holders[1]]), 0);
+            assert!(reached + 3 >= 1000 + n, "{n}: {reached}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The store that many replicas share: PostgreSQL 14 and later.
+//!
+//! Writers commit batches of units, each in one round trip and with one flush (`append`, `writer`); readers of the log stop where somebody might
+//! still commit (`fence`). The tables are in a schema of their own.
+
+mod append;
+mod connection;
+mod errors;
+mod fence;
+mod keys;
+mod queue;
+mod read;
+mod schema;
+mod statement;
+mod tls;
+mod url;
+mod writer;
+
+use super::{
+    Committed, DeadLetter, InboxRow, Lease, LogPage, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
+};
+use append::number;
+use connection::{Link, Role};
+use errors::Place;
+use fence::Fence;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use queue::Queue;
+use read::Readers;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_postgres::{Error, Row};
+use url::Settings;
+use uuid::Uuid;
+use writer::Writer;
+
+/// How long a server that does not answer is waited for at the start: it may be starting, too.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Outcomes of batches that a writer which crashed has left behind.
+const TIDY: &str = "DELETE FROM {s}.batches WHERE at < now() - interval '1 day'";
+
+/// The store on PostgreSQL.
+pub struct PostgresStore {
+    place: Place,
+    schema: String,
+    queue: Arc<Queue>,
+    fence: Arc<Fence>,
+    /// The connection of the recovery loops: whatever else happens, they have it.
+    reserved: Arc<Link>,
+    readers: Readers,
+    changes: watch::Sender<u64>,
+    closed: AtomicBool,
+    writers: Mutex<Vec<JoinHandle<()>>>,
+    looks: JoinHandle<()>,
+}
+
+impl PostgresStore {
+    /// Opens the store of a `postgres://` URL, and brings its schema up to date.
+    ///
+    /// Besides what PostgreSQL's own clients know, the URL may have `schema=` (`minos` if it is missing) and `connections=` (8).
+    ///
+    /// # Errors
+    /// If the URL is wrong, the server refuses it or does not answer for half a minute, or the schema was written by a newer version.
+    pub async fn open(url: &str) -> StoreResult<Self> {
+        PostgresStore::open_within(url, PATIENCE).await
+    }
+
+    async fn open_within(url: &str, patience: Duration) -> StoreResult<Self> {
+        let settings = Arc::new(Settings::parse(url)?);
+        let place = Place::new(&settings.place);
+        let link = |role| Link::new(settings.clone(), place.clone(), role);
+        let reserved = Arc::new(link(Role::Internal));
+        let session = reserved.first_session(patience).await?;
+        schema::prepare(&session, &settings.schema, &place).await?;
+        session.query(TIDY, &[]).await.map_err(|error| place.error(&error))?;
+        let changes = watch::Sender::new(0);
+        let (queue, fence) = (Arc::new(Queue::new()), Arc::new(Fence::new(changes.clone())));
+        let (writers, users) = if settings.connections >= 6 { (2, 2) } else { (1, 1) };
+        let readers = Readers::new(&settings, &place, settings.connections - writers - users - 1, users);
+        let writers = (0..writers).map(|_| tokio::spawn(Writer::new(link(Role::Writer), queue.clone(), fence.clone()).run())).collect();
+        let looks = tokio::spawn(fence.clone().run(reserved.clone()));
+        let (schema, closed) = (settings.schema.clone(), AtomicBool::new(false));
+        Ok(PostgresStore { place, schema, queue, fence, reserved, readers, changes, closed, writers: Mutex::new(writers), looks })
+    }
+
+    fn check_open(&self) -> StoreResult<()> {
+        if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
+    }
+
+    fn rows<T>(&self, rows: &[Row], read: fn(&Row) -> Result<T, Error>) -> StoreResult<Vec<T>> {
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.place.error(&error))
+    }
+
+    fn first<T>(&self, rows: &[Row], read: fn(&Row) -> Result<T, Error>) -> StoreResult<Option<T>> {
+        rows.first().map(read).transpose().map_err(|error| self.place.error(&error))
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        self.looks.abort();
+        self.queue.close();
+    }
+}
+
+impl Store for PostgresStore {
+    fn describe(&self) -> String {
+        format!("postgres {}", self.place.name())
+    }
+
+    fn commit(&self, unit: Unit) -> BoxFuture<'_, StoreResult<Committed>> {
+        Box::pin(async move {
+            unit.statements.iter().try_for_each(statement::check)?;
+            let resolved = if unit.resolved.is_empty() {
+                Vec::new()
+            } else {
+                // What key a dead letter has never changes: it is needed for the locks.
+                let ids: Vec<i64> = unit.resolved.iter().map(|id| number(*id)).collect();
+                self.rows(&self.readers.query(read::KEYS_OF, &[&ids]).await?, read::pair)?
+            };
+            let keys = keys::of_unit(&self.schema, &unit, &resolved);
+            self.queue.commit(unit, keys).await
+        })
+    }
+
+    fn stream(&self, stream: StreamId, after: u64) -> BoxFuture<'_, StoreResult<Vec<StoredEvent>>> {
+        Box::pin(async move {
+            self.check_open()?;
+            let rows = self.readers.query(read::STREAM, &[&stream.uuid, &&*stream.aggregate, &number(after)]).await?;
+            self.rows(&rows, read::event)
+        })
+    }
+
+    fn log(&self, after: u64, limit: usize, aggregates: Option<&[String]>) -> BoxFuture<'_, StoreResult<LogPage>> {
+        let aggregates = aggregates.map(<[_]>::to_vec);
+        Box::pin(async move {
+            self.check_open()?;
+            // First how far may be read, then, later, what is there.
+            let end = after.max(self.fence.reached().await);
+            let (from, to, limit) = (number(after), number(end), read::limit(limit));
+            let rows = match &aggregates {
+                _ if end == after => Vec::new(),
+                Some(names) if names.is_empty() => Vec::new(),
+                Some(names) => self.reserved.query(read::LOG_OF, &[&from, &to, &limit, names]).await?,
+                None => self.reserved.query(read::LOG, &[&from, &to, &limit]).await?,
+            };
+            let events = self.rows(&rows, read::event)?;
+            let full = events.last().filter(|_| number(events.len() as u64) == limit);
+            let read = full.map_or(end, |last| last.position);
+            Ok(LogPage { events, read })
+        })
+    }
+
+    fn outbox(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<OutboxRow>>> {
+        Box::pin(async move {
+            self.check_open()?;
+            let end = self.fence.reached().await;
+            let rows = self.reserved.query(read::OUTBOX, &[&number(after), &number(end), &read::limit(limit)]).await?;
+            self.rows(&rows, read::outbox_row)
+        })
+    }
+
+    fn handled(&self, subscriber: &str, key: &str) -> BoxFuture<'_, StoreResult<Option<InboxRow>>> {
+        let (subscriber, key) = (subscriber.to_owned(), key.to_owned());
+        Box::pin(async move {
+            self.check_open()?;
+            self.first(&self.readers.query(read::HANDLED, &[&subscriber, &key]).await?, read::inbox_row)
+        })
+    }
+
+    fn checkpoint(&self, name: &str) -> BoxFuture<'_, StoreResult<u64>> {
+        let name = name.to_owned();
+        Box::pin(async move {
+            self.check_open()?;
+            let position = self.first(&self.reserved.query(read::CHECKPOINT, &[&name]).await?, |row| row.try_get::<_, i64>(0))?;
+            Ok(position.unwrap_or_default() as u64)
+        })
+    }
+
+    fn dead_letters(&self, of: Option<(&str, &str)>, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<DeadLetter>>> {
+        let of = of.map(|(subscriber, key)| (subscriber.to_owned(), key.to_owned()));
+        Box::pin(async move {
+            self.check_open()?;
+            let (after, limit) = (number(after), read::limit(limit));
+            let rows = match &of {
+                None => self.readers.query(read::DEAD_LETTERS, &[&after, &limit]).await?,
+                Some((subscriber, key)) => self.readers.query(read::DEAD_LETTERS_OF_KEY, &[&after, &limit, subscriber, key]).await?,
+            };
+            self.rows(&rows, read::dead_letter)
+        })
+    }
+
+    fn parked(&self) -> BoxFuture<'_, StoreResult<Vec<(String, String)>>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.rows(&self.readers.query(read::PARKED, &[]).await?, read::pair)
+        })
+    }
+
+    fn acquire(&self, name: &str, owner: Uuid, ttl: Duration) -> BoxFuture<'_, StoreResult<Option<Lease>>> {
+        let name = name.to_owned();
+        Box::pin(async move {
+            self.check_open()?;
+            let rows = self.reserved.query(read::ACQUIRE, &[&keys::lease(&self.schema, &name), &name, &owner, &ttl.as_secs_f64()]).await?;
+            let epoch = self.first(&rows, |row| row.try_get::<_, Option<i64>>(0))?.flatten();
+            Ok(epoch.map(|epoch| Lease { name, epoch: epoch as u64 }))
+        })
+    }
+
+    fn release(&self, lease: Lease) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.reserved.query(read::RELEASE, &[&lease.name, &number(lease.epoch)]).await.map(|_| ())
+        })
+    }
+
+    fn forget_answers(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>> {
+        Box::pin(async move {
+            let mut all = 0;
+            loop {
+                self.check_open()?;
+                let rows = self.readers.query(read::FORGET, &[&before]).await?;
+                match self.first(&rows, |row| row.try_get::<_, i64>(0))? {
+                    Some(count) if count > 0 => all += count as u64,
+                    _ => return Ok(all),
+                }
+            }
+        })
+    }
+
+    fn select(&self, statement: Statement) -> BoxFuture<'_, StoreResult<Vec<serde_json::Value>>> {
+        Box::pin(async move {
+            self.check_open()?;
+            statement::check(&statement)?;
+            self.readers.select(&statement).await
+        })
+    }
+
+    fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(self.queue.ping())
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.queue.close();
+            let writers = std::mem::take(&mut *self.writers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+            for writer in writers {
+                // A writer that panicked is gone, too.
+                let _ = writer.await;
+            }
+            self.closed.store(true, Ordering::Release);
+            self.looks.abort();
+            self.readers.close();
+            self.reserved.close();
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

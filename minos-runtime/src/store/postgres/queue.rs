@@ -1,0 +1,177 @@
+//! The queue in front of the writers: what waited while the previous batches were under way goes next, as one transaction.
+//!
+//! There is no timer: an idle service commits at once, and a busy one commits many units with one flush. Units that collide never share a batch, and
+//! none is under way while another one that collides with it is: it would only wait in the database, and let its neighbours wait, too.
+
+use crate::store::{Committed, StoreError, StoreResult, Unit};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Mutex, MutexGuard},
+};
+use tokio::sync::{Notify, Semaphore, oneshot};
+
+/// How many units may queue. Who comes later waits.
+const ROOM: usize = 4096;
+/// How many units go into one transaction at most.
+const BATCH: usize = 256;
+/// How many locks a transaction takes at most. All transactions of a server share some thousands.
+const LOCKS: usize = 512;
+
+/// The queue.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Something has changed for a writer that waits.
+    wake: Notify,
+    room: Semaphore,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Job>,
+    /// The locks of the batches under way.
+    busy: HashSet<i64>,
+    closed: bool,
+}
+
+struct Job {
+    work: Work,
+    keys: Vec<i64>,
+}
+
+/// What a writer does.
+pub(super) enum Work {
+    /// Commits a unit.
+    Commit(Box<Unit>, oneshot::Sender<StoreResult<Committed>>),
+    /// Proves that a transaction is possible now.
+    Ping(oneshot::Sender<StoreResult<()>>),
+}
+
+/// What a writer does next.
+pub(super) enum Next {
+    Batch(Batch),
+    Ping(oneshot::Sender<StoreResult<()>>),
+}
+
+/// Units for one transaction, none of which collides with another.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) units: Vec<Unit>,
+    pub(super) answers: Vec<oneshot::Sender<StoreResult<Committed>>>,
+    /// The locks, unit by unit.
+    pub(super) keys: Vec<Vec<i64>>,
+}
+
+impl Queue {
+    pub(super) fn new() -> Self {
+        Queue { state: Mutex::default(), wake: Notify::new(), room: Semaphore::new(ROOM) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(super) async fn commit(&self, unit: Unit, keys: Vec<i64>) -> StoreResult<Committed> {
+        self.ask(keys, |answer| Work::Commit(Box::new(unit), answer)).await?
+    }
+
+    pub(super) async fn ping(&self) -> StoreResult<()> {
+        self.ask(Vec::new(), Work::Ping).await?
+    }
+
+    async fn ask<T>(&self, keys: Vec<i64>, work: impl FnOnce(oneshot::Sender<T>) -> Work) -> StoreResult<T> {
+        self.room.acquire().await.map_err(|_| StoreError::Closed)?.forget();
+        let (answer, wait) = oneshot::channel();
+        {
+            let mut state = self.state();
+            if state.closed {
+                return Err(StoreError::Closed);
+            }
+            state.waiting.push_back(Job { work: work(answer), keys });
+        }
+        self.wake.notify_one();
+        wait.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Takes nothing more. What is queued is still served.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.room.close();
+        self.wake.notify_one();
+    }
+
+    /// What to do next; `None` when the queue is closed and all is done.
+    pub(super) async fn next(&self) -> Option<Next> {
+        loop {
+            let (next, last) = {
+                let mut state = self.state();
+                let next = state.pick();
+                (next, state.closed && state.waiting.is_empty())
+            };
+            match next {
+                Some(next) => {
+                    let taken = if let Next::Batch(batch) = &next { batch.units.len() } else { 1 };
+                    self.room.add_permits(taken);
+                    return Some(next);
+                }
+                None if last => {
+                    // The other writer is to see it, too.
+                    self.wake.notify_one();
+                    return None;
+                }
+                None => self.wake.notified().await,
+            }
+        }
+    }
+
+    /// A batch is done: what collides with it may go.
+    pub(super) fn done(&self, keys: &[Vec<i64>]) {
+        let mut state = self.state();
+        for key in keys.iter().flatten() {
+            state.busy.remove(key);
+        }
+        let more = !state.waiting.is_empty();
+        drop(state);
+        if more {
+            self.wake.notify_one();
+        }
+    }
+}
+
+impl State {
+    /// Takes what may go together, in the order in which it came. What collides stays, and what collides with that stays behind it.
+    fn pick(&mut self) -> Option<Next> {
+        if let Some(Job { work: Work::Ping(_), .. }) = self.waiting.front()
+            && let Some(Job { work: Work::Ping(answer), .. }) = self.waiting.pop_front()
+        {
+            return Some(Next::Ping(answer));
+        }
+        let (mut batch, mut stay, mut held) = (Batch::default(), VecDeque::new(), HashSet::new());
+        let mut locks = 0;
+        while let Some(job) = self.waiting.pop_front() {
+            let Job { work: Work::Commit(unit, answer), keys } = job else {
+                stay.push_back(job);
+                continue;
+            };
+            // Statements of the user run one by one: those units have batches of their own.
+            let fits = batch.units.first().is_none_or(|first| first.statements.is_empty() == unit.statements.is_empty())
+                && (locks + keys.len() <= LOCKS || batch.units.is_empty());
+            if !fits || keys.iter().any(|key| self.busy.contains(key) || held.contains(key)) {
+                held.extend(keys.iter().copied());
+                stay.push_back(Job { work: Work::Commit(unit, answer), keys });
+                continue;
+            }
+            locks += keys.len();
+            held.extend(keys.iter().copied());
+            batch.units.push(*unit);
+            batch.answers.push(answer);
+            batch.keys.push(keys);
+            if batch.units.len() == BATCH {
+                break;
+            }
+        }
+        stay.append(&mut self.waiting);
+        self.waiting = stay;
+        self.busy.extend(batch.keys.iter().flatten());
+        (!batch.units.is_empty()).then_some(Next::Batch(batch))
+    }
+}

@@ -1,0 +1,162 @@
+//! What is read, on connections of its own.
+
+use super::{
+    append::number,
+    connection::{Link, Role, Session},
+    errors::Place,
+    statement,
+    url::Settings,
+};
+use crate::store::{
+    Cause, DeadLetter, InboxRow, NewDeadLetter, NewMessage, OutboxRow, Statement, StoreError, StoreResult, StoredEvent, StreamId,
+};
+use serde_json::Value as Json;
+use std::sync::{Arc, atomic::Ordering};
+use tokio::sync::Semaphore;
+use tokio_postgres::{Error, Row, types::ToSql};
+
+/// Casts of what has a type of its own in the database, but not here.
+macro_rules! events {
+    ($rest:literal) => {
+        concat!(
+            r#"SELECT position, aggregate, uuid, version, name, data::text, at, correlation, causation, "user" FROM {s}.events "#,
+            $rest
+        )
+    };
+}
+macro_rules! dead_letters {
+    ($rest:literal) => {
+        concat!("SELECT id, at, subscriber, key, topic, headers, content, cause, attempts FROM {s}.dead_letters ", $rest)
+    };
+}
+
+pub(super) const STREAM: &str = events!("WHERE uuid = $1 AND aggregate = $2 AND version > $3 ORDER BY version");
+pub(super) const LOG: &str = events!("WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3");
+pub(super) const LOG_OF: &str = events!("WHERE position > $1 AND position <= $2 AND aggregate = ANY ($4) ORDER BY position LIMIT $3");
+pub(super) const OUTBOX: &str =
+    "SELECT id, message, topic, key, headers, content FROM {s}.outbox WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3";
+pub(super) const HANDLED: &str = "SELECT version, answer FROM {s}.inbox WHERE subscriber = $1 AND key = $2";
+pub(super) const CHECKPOINT: &str = "SELECT position FROM {s}.checkpoints WHERE name = $1";
+pub(super) const DEAD_LETTERS: &str = dead_letters!("WHERE id > $1 ORDER BY id LIMIT $2");
+pub(super) const DEAD_LETTERS_OF_KEY: &str = dead_letters!("WHERE id > $1 AND subscriber = $3 AND key = $4 ORDER BY id LIMIT $2");
+pub(super) const PARKED: &str = "SELECT DISTINCT subscriber, key FROM {s}.dead_letters ORDER BY subscriber, key";
+pub(super) const KEYS_OF: &str = "SELECT subscriber, key FROM {s}.dead_letters WHERE id = ANY ($1)";
+pub(super) const ACQUIRE: &str = "SELECT of_epoch FROM {s}.acquire_v1($1, $2, $3, $4)";
+pub(super) const RELEASE: &str = "UPDATE {s}.leases SET owner = NULL WHERE name = $1 AND epoch = $2";
+/// Some at once, so that none of it takes long.
+pub(super) const FORGET: &str = "WITH gone AS (
+        DELETE FROM {s}.inbox WHERE (subscriber, key) IN (SELECT subscriber, key FROM {s}.inbox WHERE answer IS NOT NULL AND at < $1 LIMIT 1000) RETURNING 1
+    ) SELECT count(*) FROM gone";
+
+/// The connections that read.
+pub(super) struct Readers {
+    /// For what Minos reads, which is quick: several at once on one.
+    own: Vec<Link>,
+    /// For queries of the user, which may be slow: one at once on one.
+    users: Vec<Link>,
+    turns: Semaphore,
+}
+
+impl Readers {
+    pub(super) fn new(settings: &Arc<Settings>, place: &Place, own: usize, users: usize) -> Self {
+        let links = |count, role| (0..count).map(|_| Link::new(settings.clone(), place.clone(), role)).collect();
+        Readers { own: links(own, Role::Internal), users: links(users, Role::Reader), turns: Semaphore::new(users) }
+    }
+
+    /// The rows of a statement of Minos.
+    pub(super) async fn query(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> StoreResult<Vec<Row>> {
+        let Some(link) = self.own.iter().min_by_key(|link| (link.users.load(Ordering::Relaxed), link.connected().is_none())) else {
+            return Err(StoreError::Closed);
+        };
+        let _using = link.using();
+        match link.query(sql, parameters).await {
+            // The server may have no room for one more: another one may be connected already.
+            Err(StoreError::Unavailable(reason)) => match self.own.iter().find(|link| link.connected().is_some()) {
+                Some(other) => other.query(sql, parameters).await,
+                None => Err(StoreError::Unavailable(reason)),
+            },
+            result => result,
+        }
+    }
+
+    /// The rows of a query of the user's own.
+    pub(super) async fn select(&self, statement: &Statement) -> StoreResult<Vec<Json>> {
+        let _turn = self.turns.acquire().await.map_err(|_| StoreError::Closed)?;
+        let Some(link) = self.users.iter().min_by_key(|link| (link.users.load(Ordering::Relaxed), link.connected().is_none())) else {
+            return Err(StoreError::Closed);
+        };
+        let _using = link.using();
+        let session = link.session().await?;
+        match statement::select(&session, statement).await {
+            Ok(rows) => Ok(rows),
+            Err(statement::Failure::Refused(error)) => {
+                session.forget_prepared();
+                Err(error)
+            }
+            Err(statement::Failure::Lost(_)) => {
+                link.discard(&session);
+                let session: Arc<Session> = link.session().await?;
+                statement::select(&session, statement).await.map_err(|failure| match failure {
+                    statement::Failure::Refused(error) => error,
+                    statement::Failure::Lost(error) => link.error(&error),
+                })
+            }
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.turns.close();
+        for link in self.own.iter().chain(&self.users) {
+            link.close();
+        }
+    }
+}
+
+pub(super) fn event(row: &Row) -> Result<StoredEvent, Error> {
+    Ok(StoredEvent {
+        position: row.try_get::<_, i64>(0)? as u64,
+        stream: StreamId { aggregate: row.try_get::<_, String>(1)?.into(), uuid: row.try_get(2)? },
+        version: row.try_get::<_, i64>(3)? as u64,
+        name: row.try_get(4)?,
+        data: row.try_get(5)?,
+        at: row.try_get(6)?,
+        cause: Cause { correlation: row.try_get(7)?, causation: row.try_get(8)?, user: row.try_get(9)? },
+    })
+}
+
+pub(super) fn outbox_row(row: &Row) -> Result<OutboxRow, Error> {
+    let message = NewMessage {
+        id: row.try_get(1)?,
+        topic: row.try_get(2)?,
+        key: row.try_get(3)?,
+        headers: row.try_get(4)?,
+        content: row.try_get(5)?,
+    };
+    Ok(OutboxRow { id: row.try_get::<_, i64>(0)? as u64, message })
+}
+
+pub(super) fn inbox_row(row: &Row) -> Result<InboxRow, Error> {
+    Ok(InboxRow { version: row.try_get::<_, i64>(0)? as u64, answer: row.try_get(1)? })
+}
+
+pub(super) fn dead_letter(row: &Row) -> Result<DeadLetter, Error> {
+    let letter = NewDeadLetter {
+        subscriber: row.try_get(2)?,
+        key: row.try_get(3)?,
+        topic: row.try_get(4)?,
+        headers: row.try_get(5)?,
+        content: row.try_get(6)?,
+        cause: row.try_get(7)?,
+        attempts: row.try_get::<_, i32>(8)?.unsigned_abs(),
+    };
+    Ok(DeadLetter { id: row.try_get::<_, i64>(0)? as u64, at: row.try_get(1)?, letter })
+}
+
+pub(super) fn pair(row: &Row) -> Result<(String, String), Error> {
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+/// How many rows, as the database counts.
+pub(super) fn limit(limit: usize) -> i64 {
+    number(limit as u64)
+}

@@ -1,0 +1,249 @@
+//! The writers: each owns a connection, takes batches from the queue, and knows what became of every one of them.
+
+use super::{
+    append::{APPEND, Arguments, OUTCOME, Outcome},
+    connection::{Backend, Link, Session, pause},
+    errors,
+    fence::Fence,
+    queue::{Batch, Next, Queue},
+    statement,
+};
+use crate::store::{Committed, StoreError, StoreResult, Unit};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+use tokio_postgres::{Error, Row};
+use uuid::Uuid;
+
+/// How long a writer tries to find out what became of a batch whose connection was lost.
+const FIND_OUT_WITHIN: Duration = Duration::from_secs(10);
+/// How often a batch is tried that is not committed for certain, and may be now.
+const ATTEMPTS: u32 = 4;
+/// How many outcomes are kept at least, and how many are removed at once.
+const KEPT: i64 = 512;
+
+const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND extract(epoch FROM backend_start)::text = $2";
+const REMOVE: &str = "DELETE FROM {s}.batches WHERE writer = $1 AND batch >= $2 AND batch < $3";
+const CAN_WRITE: &str = "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'";
+const PROVE: &str =
+    "INSERT INTO {s}.checkpoints AS c (name, position) VALUES ('ping', 1) ON CONFLICT (name) DO UPDATE SET position = c.position + 1";
+
+/// A writer.
+pub(super) struct Writer {
+    id: Uuid,
+    link: Link,
+    queue: Arc<Queue>,
+    fence: Arc<Fence>,
+    /// The number of the last batch.
+    batch: i64,
+    /// Outcomes below this one are removed.
+    removed: i64,
+    /// Whether the last batch failed as a whole: then a ping has to prove that writing works again.
+    failed: bool,
+}
+
+/// Why nothing of a batch was committed.
+enum Failure {
+    /// Something that one of its units brought along.
+    OfUnit(StoreError),
+    /// Something that concerns all.
+    OfAll(StoreError),
+}
+
+/// Why an attempt did not end well.
+enum Attempt {
+    Failed(Failure),
+    /// The same may go well now.
+    Again,
+    /// The connection was lost: it may be committed or not.
+    Lost,
+}
+
+impl From<statement::Failure> for Attempt {
+    fn from(failure: statement::Failure) -> Self {
+        match failure {
+            statement::Failure::Refused(error) => Attempt::Failed(Failure::OfUnit(error)),
+            statement::Failure::Lost(_) => Attempt::Lost,
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(link: Link, queue: Arc<Queue>, fence: Arc<Fence>) -> Self {
+        Writer { id: Uuid::now_v7(), link, queue, fence, batch: 0, removed: 0, failed: false }
+    }
+
+    /// Serves the queue until it is closed.
+    pub(super) async fn run(mut self) {
+        while let Some(next) = self.queue.next().await {
+            match next {
+                // Nobody may wait for the answer any more, here and below.
+                Next::Ping(answer) => drop(answer.send(self.ping().await)),
+                Next::Batch(Batch { units, answers, keys }) => {
+                    let results = self.commit(&units, &keys).await;
+                    self.queue.done(&keys);
+                    for (answer, result) in answers.into_iter().zip(results) {
+                        let _ = answer.send(result);
+                    }
+                    self.remove(self.batch - KEPT, KEPT).await;
+                }
+            }
+        }
+        self.remove(self.batch + 1, 1).await;
+        self.link.close();
+    }
+
+    async fn commit(&mut self, units: &[Unit], keys: &[Vec<i64>]) -> Vec<StoreResult<Committed>> {
+        match self.transaction(units, keys).await {
+            Ok(outcome) => {
+                self.failed = false;
+                self.fence.committed(outcome.drawn);
+                outcome.results(units)
+            }
+            Err(Failure::OfUnit(error)) if units.len() == 1 => vec![Err(error)],
+            // Only the one that brought it along is refused.
+            Err(Failure::OfUnit(_)) => {
+                let mut results = Vec::with_capacity(units.len());
+                for (unit, keys) in units.iter().zip(keys) {
+                    results.extend(Box::pin(self.commit(std::slice::from_ref(unit), std::slice::from_ref(keys))).await);
+                }
+                results
+            }
+            Err(Failure::OfAll(error)) => {
+                self.failed = true;
+                vec![Err(error); units.len()]
+            }
+        }
+    }
+
+    /// Commits a batch, again if it is certain that it was not committed and the reason has gone.
+    async fn transaction(&mut self, units: &[Unit], keys: &[Vec<i64>]) -> Result<Outcome, Failure> {
+        self.batch += 1;
+        let mut session = self.link.session().await.map_err(Failure::OfAll)?;
+        for attempt in 1..=ATTEMPTS {
+            match self.attempt(&session, units, keys).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(Attempt::Failed(failure)) => return Err(failure),
+                Err(Attempt::Again) => tokio::time::sleep(pause(attempt)).await,
+                Err(Attempt::Lost) => {
+                    self.link.discard(&session);
+                    let (found, next) = self.find_out(&session.backend).await.map_err(Failure::OfAll)?;
+                    if let Some(outcome) = found {
+                        tracing::info!(units = units.len(), "a commit whose answer was lost is found to have succeeded");
+                        return Ok(outcome);
+                    }
+                    session = next;
+                }
+            }
+        }
+        Err(Failure::OfAll(StoreError::Unavailable("it failed again and again; nothing was committed".to_owned())))
+    }
+
+    async fn attempt(&self, session: &Session, units: &[Unit], keys: &[Vec<i64>]) -> Result<Outcome, Attempt> {
+        let arguments = Arguments::new(self.id, self.batch, units, keys);
+        let append = async {
+            let statement = session.own(APPEND).await?;
+            session.client().query_one(&statement, &arguments.parameters()).await
+        };
+        if units.iter().all(|unit| unit.statements.is_empty()) {
+            return self.outcome(append.await);
+        }
+        // Behind the answer of the one that begins, the other one is answered already.
+        let (begun, appended) = tokio::join!(session.client().batch_execute("BEGIN"), append);
+        let done = async {
+            self.checked(begun)?;
+            let outcome = self.outcome(appended)?;
+            let refused: Vec<_> = outcome.refused().collect();
+            let written = units.iter().enumerate().filter(|(n, _)| !refused.contains(n));
+            statement::execute(session, written.flat_map(|(_, unit)| &unit.statements)).await?;
+            self.checked(session.client().batch_execute("COMMIT").await)?;
+            Ok(outcome)
+        };
+        let result = done.await;
+        if let Err(Attempt::Failed(_) | Attempt::Again) = &result {
+            session.forget_prepared();
+            if session.client().batch_execute("ROLLBACK").await.is_err() {
+                return Err(Attempt::Lost);
+            }
+        }
+        result
+    }
+
+    fn outcome(&self, row: Result<Row, Error>) -> Result<Outcome, Attempt> {
+        let row = self.checked(row)?;
+        self.checked(Outcome::read(&row))
+    }
+
+    fn checked<T>(&self, result: Result<T, Error>) -> Result<T, Attempt> {
+        result.map_err(|error| {
+            if errors::is_loss(&error) {
+                Attempt::Lost
+            } else if errors::is_collision(&error) {
+                Attempt::Again
+            } else if errors::is_of_the_server(&error) {
+                Attempt::Failed(Failure::OfAll(self.link.error(&error)))
+            } else {
+                Attempt::Failed(Failure::OfUnit(self.link.error(&error)))
+            }
+        })
+    }
+
+    /// What became of the last batch, whose connection was lost, and a new connection. `None`: it is not committed, and never will be.
+    async fn find_out(&self, lost: &Backend) -> StoreResult<(Option<Outcome>, Arc<Session>)> {
+        let started = Instant::now();
+        let mut failed = 0;
+        loop {
+            let error = match self.link.session().await {
+                Ok(session) => match self.look_for_batch(&session, lost).await {
+                    Ok(found) => return Ok((found, session)),
+                    Err(error) => {
+                        self.link.discard(&session);
+                        self.link.error(&error)
+                    }
+                },
+                Err(error) => error,
+            };
+            if started.elapsed() >= FIND_OUT_WITHIN {
+                return Err(StoreError::Unavailable(format!(
+                    "the connection was lost, and it is not known whether this was committed: {error}"
+                )));
+            }
+            failed += 1;
+            tokio::time::sleep(pause(failed)).await;
+        }
+    }
+
+    async fn look_for_batch(&self, session: &Session, lost: &Backend) -> Result<Option<Outcome>, Error> {
+        // The other end may not know that the connection is lost: as long as it is there, it may still commit.
+        while !session.query(END, &[&lost.pid, &lost.started]).await?.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        session.query(OUTCOME, &[&self.id, &self.batch]).await?.first().map(Outcome::read).transpose()
+    }
+
+    /// Removes outcomes that nobody can ask for any more, many at once.
+    async fn remove(&mut self, below: i64, at_least: i64) {
+        if below - self.removed < at_least {
+            return;
+        }
+        if let Some(session) = self.link.connected()
+            && let Err(error) = session.query(REMOVE, &[&self.id, &self.removed, &below]).await
+        {
+            tracing::debug!(%error, "old outcomes could not be removed");
+        }
+        self.removed = below;
+    }
+
+    async fn ping(&mut self) -> StoreResult<()> {
+        let rows = self.link.query(CAN_WRITE, &[]).await?;
+        let can_write = rows.first().is_some_and(|row| row.try_get(0).unwrap_or(false));
+        if !can_write {
+            let reason = "the database can only be read: it may be a standby; let MINOS_STORE_URL name the primary";
+            return Err(StoreError::Unavailable(reason.to_owned()));
+        }
+        if self.failed {
+            self.link.query(PROVE, &[]).await?;
+            self.failed = false;
+        }
+        self.fence.check()
+    }
+}
