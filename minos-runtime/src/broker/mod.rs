@@ -5,6 +5,8 @@
 
 mod ask;
 mod consume;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod lanes;
 mod local;
 mod park;
@@ -16,6 +18,8 @@ mod topics;
 pub use ask::Questions;
 pub(crate) use consume::request;
 pub use consume::{Dispatcher, RetryPolicy};
+#[cfg(feature = "kafka")]
+pub use kafka::KafkaBroker;
 pub use local::LocalBroker;
 pub use park::DeadLetters;
 pub use relay::Relay;
@@ -156,6 +160,12 @@ pub fn open(config: &Config, local: &LocalBroker, health: &Health) -> Result<Arc
     Err(Error::invalid(format!("there is no broker for `{scheme}:` URLs in `broker.url`: write `local:` or `kafka://host:9092`")))
 }
 
+#[cfg(feature = "kafka")]
+fn open_kafka(config: &Config, health: &Health) -> Result<Arc<dyn Broker>> {
+    Ok(Arc::new(KafkaBroker::new(config, health)?))
+}
+
+#[cfg(not(feature = "kafka"))]
 fn open_kafka(_: &Config, _: &Health) -> Result<Arc<dyn Broker>> {
     Err(Error::invalid("this build has no broker for `kafka:` URLs: switch on the feature `kafka` of `minos`"))
 }
