@@ -47,6 +47,84 @@ mod shadowed {
     }
 }
 
+/// Methods of every visibility, with all that Rust lets stand on them.
+pub mod bank {
+    use minos::prelude::*;
+
+    /// An account.
+    #[aggregate]
+    #[derive(Default)]
+    pub struct Account {
+        /// What is on it.
+        pub balance: u64,
+        /// What it was called.
+        pub names: Vec<String>,
+    }
+
+    #[aggregate]
+    impl Account {
+        /// Money came.
+        #[event("MoneyCame")]
+        fn came(
+            &mut self,
+            /// How much.
+            mut amount: u64,
+            #[cfg(any())] from: ThisTypeDoesNotExist,
+        ) {
+            amount *= 2;
+            self.balance += amount / 2;
+        }
+
+        /// It got a name.
+        #[event("AccountNamed")]
+        pub(crate) fn named(&mut self, name: String) {
+            self.names.push(name);
+        }
+
+        /// It got two names.
+        #[event("AccountNamedTwice")]
+        pub(in crate::bank) fn named_twice(&mut self, r#type: String) {
+            self.names.extend([r#type.clone(), r#type]);
+        }
+
+        /// Not in this build.
+        #[cfg(any())]
+        #[event("NeverHappened")]
+        pub fn never(&mut self, what: ThisTypeDoesNotExist) {
+            self.balance = what;
+        }
+
+        /// Not in this build, either.
+        #[cfg(any())]
+        pub fn never_calls(&mut self, what: ThisTypeDoesNotExist) {
+            self.never(what);
+        }
+
+        /// Deposits.
+        pub fn deposit(&mut self, amount: u64) -> Result<()> {
+            ensure!(amount > 0, "nothing");
+            self.came(amount);
+            Ok(())
+        }
+
+        /// Deposits what will be known later.
+        pub async fn deposit_later(&mut self, amount: impl Future<Output = u64> + Send) -> Result<()> {
+            self.deposit(amount.await)
+        }
+
+        /// An account that has nothing.
+        pub const EMPTY: u64 = 0;
+    }
+
+    /// What may be done in this module.
+    pub fn everything(account: &mut Root<Account>) -> Result<()> {
+        account.came(1);
+        account.named("a".to_owned());
+        account.named_twice("b".to_owned());
+        account.deposit(1)
+    }
+}
+
 /// What macros of the user make.
 mod made {
     use minos::prelude::*;
@@ -76,6 +154,17 @@ mod made {
         /// What it takes.
         input: u32,
     ) -> u32 {
+        input
+    }
+
+    #[command("InSomeBuilds")]
+    async fn in_some_builds(
+        #[cfg(any())] cx: &mut Context,
+        #[cfg(not(any()))] cx: &mut Context,
+        #[cfg(any())] input: ThisTypeDoesNotExist,
+        #[cfg(all())] input: u32,
+    ) -> u32 {
+        let _ = cx;
         input
     }
 
@@ -136,11 +225,38 @@ fn what_is_stored_is_known() {
     assert_eq!(shadowed::TypeSet { r#type: 1 }.clone().r#type, 1);
 }
 
+/// What another module may do: `deposit` is in `AccountEvents`, `named` in `AccountCrateEvents`; the others are in traits that are not visible here.
+mod elsewhere {
+    use super::bank::{Account, AccountCrateEvents as _, AccountEvents as _, MoneyCame, everything};
+    use minos::prelude::*;
+
+    #[command("UseAccount")]
+    async fn use_account(cx: &mut Context) -> Result<(u64, Vec<String>)> {
+        let mut account = Account::create(cx, Account::default()).await?;
+        everything(&mut account)?;
+        account.deposit(1)?;
+        account.deposit_later(std::future::ready(1)).await?;
+        account.named("c".to_owned());
+        account.save(cx).await?;
+        let account = Account::get(cx, account.uuid()).await?;
+        Ok((account.balance + Account::EMPTY + MoneyCame { amount: 0 }.amount, account.names.clone()))
+    }
+}
+
+#[tokio::test]
+async fn event_methods_have_the_visibility_that_they_are_given() {
+    let text = "[service]\nname = \"visibility\"\n[http]\naddr = \"127.0.0.1:0\"\n[store]\nurl = \"memory:\"\n[log]\nlevel = \"error\"";
+    let running = Service::from_toml(text).unwrap().module("macros::elsewhere").start().await.unwrap();
+    let answer = running.call("UseAccount", &()).await.unwrap();
+    assert_eq!(answer.body(), br#"[4,["a","b","b","c"]]"#.as_slice());
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn handlers_are_registered_where_they_stand() {
     let text = "[service]\nname = \"macros\"\n[http]\naddr = \"127.0.0.1:0\"\n[store]\nurl = \"memory:\"\n[log]\nlevel = \"error\"";
     let running = Service::from_toml(text).unwrap().module("macros").start().await.unwrap();
     let topics: std::vec::Vec<_> = running.topics().collect();
-    assert_eq!(topics, ["Cx", "Documented", "Handle", "One", "Request", "Shadowed", "Two"]);
+    assert_eq!(topics, ["Cx", "Documented", "Handle", "InSomeBuilds", "One", "Request", "Shadowed", "Two", "UseAccount"]);
     running.stop().await;
 }

@@ -15,3 +15,6 @@ pub(crate) const OWN_EVENTS: &[&str] = &["Created", "Updated", "Deleted"];
 /// Functions whose answer is another one each time: replay would get another state.
 pub(crate) const IMPURE: &[&str] =
     &["now", "now_utc", "now_local", "now_v1", "now_v6", "now_v7", "new_v4", "elapsed", "random", "thread_rng", "rng"];
+
+/// Crates of which every function's answer is another one each time.
+pub(crate) const DICE: &[&str] = &["rand", "fastrand", "getrandom", "nanorand", "oorandom"];

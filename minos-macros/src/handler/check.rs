@@ -6,11 +6,11 @@ use super::{
 };
 use crate::{
     diag::Errors,
-    item::{Function, last_segment, type_arguments},
+    item::{Function, cfgs, last_segment, type_arguments},
     lit,
     word::EXTRACTORS,
 };
-use proc_macro2::{Delimiter, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::{FnArg, LitStr, ReturnType, Type, TypeReference};
 
 /// A handler that can be expanded.
@@ -21,10 +21,11 @@ pub(crate) struct Handler<'f> {
 }
 
 /// A parameter.
-pub(crate) enum Param<'f> {
-    Context,
-    /// Read from the request.
-    Extract(&'f Type),
+pub(crate) struct Param<'f> {
+    /// Its `#[cfg]`s.
+    pub(crate) cfgs: TokenStream,
+    /// What is read from the request; nothing for the context.
+    pub(crate) extract: Option<&'f Type>,
 }
 
 /// What it answers. `Result` and plain answers are told apart by name, since one impl for both would overlap.
@@ -137,22 +138,25 @@ fn params<'f>(kind: Kind, errors: &Errors, function: &'f Function, captures: &Ca
             }
             FnArg::Typed(typed) => typed,
         };
+        let cfgs = cfgs(&typed.attrs);
+        // Of those that are compiled in some builds only, another one may be the same.
+        let always = cfgs.is_empty();
         match &*typed.ty {
             Type::Reference(reference) if is_context(&reference.elem) => {
                 borrowed_context(kind, errors, reference);
-                if context {
+                if always && std::mem::replace(&mut context, true) {
                     errors.at(&typed.ty, "`Context` is already there\nhelp: one is enough");
                 }
-                context = true;
-                params.push(Param::Context);
+                params.push(Param { cfgs, extract: None });
             }
             Type::Reference(reference) => {
                 errors.at(&reference.and_token, format!("{} takes its parameters by value; only `Context` is borrowed", kind.noun()));
             }
             ty if is_context(ty) => errors.at(ty, format!("`Context` is borrowed\nhelp: `{}`", context_of(kind))),
             ty => {
-                extracted(kind, errors, ty, captures, &mut input);
-                params.push(Param::Extract(ty));
+                let input = if always { Some(&mut input) } else { None };
+                extracted(kind, errors, ty, captures, input);
+                params.push(Param { cfgs, extract: Some(ty) });
             }
         }
     }
@@ -175,7 +179,7 @@ fn borrowed_context(kind: Kind, errors: &Errors, reference: &TypeReference) {
     }
 }
 
-fn extracted<'f>(kind: Kind, errors: &Errors, ty: &'f Type, captures: &Captures, input: &mut Option<&'f Type>) {
+fn extracted<'f>(kind: Kind, errors: &Errors, ty: &'f Type, captures: &Captures, input: Option<&mut Option<&'f Type>>) {
     let name = last_segment(ty).map(|segment| segment.ident.to_string()).unwrap_or_default();
     if name == "Path" {
         path(errors, ty, captures);
@@ -185,7 +189,7 @@ fn extracted<'f>(kind: Kind, errors: &Errors, ty: &'f Type, captures: &Captures,
     }
     if kind == Kind::Periodic {
         errors.at(ty, "a periodic handler is called by the clock, so it has no input\nhelp: `&mut Context` is what it can take");
-    } else if let Some(first) = input.replace(ty) {
+    } else if let Some(first) = input.and_then(|input| input.replace(ty)) {
         let first = quote::quote!(#first).to_string().replace(' ', "");
         errors.at(
             ty,

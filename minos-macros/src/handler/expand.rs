@@ -2,7 +2,7 @@
 
 use super::{
     Kind,
-    check::{Answer, Handler, Param},
+    check::{Answer, Handler},
     parse::Attribute,
 };
 use crate::{
@@ -19,20 +19,21 @@ pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handl
     let ident = &function.sig.ident;
     let (mut reads, mut arguments) = (Vec::new(), Vec::new());
     for (n, param) in handler.params.iter().enumerate() {
-        match param {
-            Param::Context => arguments.push(quote_spanned!(here=> cx)),
-            Param::Extract(ty) => {
-                let value = format_ident!("p{n}", span = here);
-                let extract = quote_spanned!(at(ty.span())=> #door::extract::<#ty>);
-                reads.push(quote_spanned! {here=>
-                    let #value = match #extract(&request) {
-                        ::core::result::Result::Ok(value) => value,
-                        ::core::result::Result::Err(error) => return #door::fail(error),
-                    };
-                });
-                arguments.push(quote_spanned!(here=> #value));
-            }
-        }
+        let cfgs = &param.cfgs;
+        let Some(ty) = param.extract else {
+            arguments.push(quote_spanned!(here=> #cfgs cx));
+            continue;
+        };
+        let value = format_ident!("p{n}", span = here);
+        let extract = quote_spanned!(at(ty.span())=> #door::extract::<#ty>);
+        reads.push(quote_spanned! {here=>
+            #cfgs
+            let #value = match #extract(&request) {
+                ::core::result::Result::Ok(value) => value,
+                ::core::result::Result::Err(error) => return #door::fail(error),
+            };
+        });
+        arguments.push(quote_spanned!(here=> #cfgs #value));
     }
     let answer = answer(door, &handler.answer, here);
     let place = at(ident.span());

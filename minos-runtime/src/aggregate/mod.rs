@@ -93,7 +93,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Field for T {}
 #[diagnostic::on_unimplemented(
     message = "an event method is called on `Root<{Self}>`, not on `{Self}`",
     label = "this change would not be recorded",
-    note = "`create` and `get` return `Root<{Self}>`"
+    note = "`create` and `get` return `Root<{Self}>`",
+    note = "if it is called on one already, import the trait that the method is in: `use {Self}Events`, from where `{Self}` is"
 )]
 pub trait Recorded {}
 

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 use toml::Table;
-use units::{duration, number, size, texts};
+use units::{duration, level, number, size, texts};
 
 /// The configuration of a service. Every key of the file can be overridden by the environment variable `MINOS_<SECTION>_<KEY>`, such as
 /// `MINOS_HTTP_ADDR`.
@@ -159,7 +159,8 @@ pub struct AdminConfig {
 pub struct LogConfig {
     /// `"text"` for people (the default), `"json"` for machines.
     pub format: LogFormat,
-    /// `error`, `warn`, `info` (the default), `debug` or `trace`, for all or by module: `"info,shop::orders=debug"`.
+    /// `off`, `error`, `warn`, `info` (the default), `debug` or `trace`, for all or by module: `"info,shop::orders=debug"`.
+    #[serde(deserialize_with = "level")]
     pub level: String,
 }
 
@@ -288,6 +289,13 @@ mod tests {
             wrong(text),
             "the configuration:4: `30` is no duration: write \"30s\", \"5m\", \"500ms\", \"2h\" or \"7d\" in `request_timeout = \"30\"`"
         );
+        let log = |level: &str| format!("[service]\nname = \"foo\"\n[log]\nlevel = \"{level}\"");
+        for level in ["infoo", "info,shop=debgu", "shop", ""] {
+            assert!(wrong(&log(level)).contains("is no log level: write one of off, error"), "{level}: {}", wrong(&log(level)));
+        }
+        for level in ["info", "WARN", "off", "info,shop::orders=debug", "error, shop=trace"] {
+            assert_eq!(Config::parse(&log(level)).unwrap().log.level, level);
+        }
         assert!(wrong("[http]\nmax_body = \"1MiB\"").contains("does not say who this is"));
         assert!(wrong("[service]\nname = \"foo\"\n[auth]\nsecret = \"x\"").contains("unknown field `auth`"));
         assert!(wrong("[service]\nname = \"a/b\"").contains("letters, digits"));

@@ -1,4 +1,4 @@
-//! Durations and sizes, with their units.
+//! Durations and sizes with their units, and other values that are more than text.
 
 use serde::{
     Deserialize, Deserializer,
@@ -58,6 +58,21 @@ pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, 
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)];
     let bytes = with_unit(&text, &units).and_then(|bytes| usize::try_from(bytes).ok());
     bytes.ok_or_else(|| D::Error::custom(format!("`{text}` is no size: write \"64KiB\", \"1MiB\" or a number of bytes")))
+}
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// `"info,shop::orders=debug"`. A word that is no level would be taken for a module whose every line is wanted.
+pub(super) fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let level = |part: &str| part.rsplit('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match text.split(',').map(level).find(|level| !LEVELS.contains(&level.as_str())) {
+        None => Ok(text),
+        Some(wrong) => Err(D::Error::custom(format!(
+            "`{wrong}` is no log level: write one of {}, or `module=level`, with `,` between",
+            LEVELS.join(", ")
+        ))),
+    }
 }
 
 /// A number with one of these units; the unit is what follows the digits.
