@@ -137,9 +137,9 @@ impl Broker for KafkaBroker {
         format!("kafka {}", self.settings.servers())
     }
 
-    fn carries(&self, _topic: &str) -> bool {
+    fn carried(&self) -> Option<Vec<String>> {
         // Who listens may come later, and gets what was sent before.
-        true
+        None
     }
 
     fn max_message(&self) -> Option<usize> {
