@@ -81,10 +81,9 @@ impl Producer {
         let fields = message.fields();
         let headers = OwnedHeaders::new_with_capacity(fields.len());
         let headers = fields.iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value.as_bytes()) }));
-        let mut record = BaseRecord::<str, [u8], _>::with_opaque_to(&message.topic, Box::new(answer))
-            .payload(&message.content)
-            .timestamp(message.occurred_at.as_millisecond())
-            .headers(headers);
+        // The record's time is that of sending: with that of the event, what was sent late would be over its retention at once.
+        let mut record =
+            BaseRecord::<str, [u8], _>::with_opaque_to(&message.topic, Box::new(answer)).payload(&message.content).headers(headers);
         record.key = message.key.as_deref();
         match self.inner.send(record) {
             Ok(()) => Ok(()),

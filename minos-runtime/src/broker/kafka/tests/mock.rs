@@ -1,12 +1,6 @@
 //! On the mock cluster of librdkafka: a socket away, and gone with the test.
 
-use super::super::KafkaBroker;
-use crate::{
-    broker::{Broker, suite::Cluster},
-    clock,
-    config::Config,
-    health::Health,
-};
+use crate::broker::{Broker, suite::Cluster};
 use futures_util::future::{self, BoxFuture, FutureExt};
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 use std::sync::Arc;
@@ -18,16 +12,14 @@ impl Mock {
         Mock(MockCluster::new(3).unwrap())
     }
 
-    fn broker(&self, service: &str) -> (Arc<KafkaBroker>, Health) {
-        let text = format!("[service]\nname = \"{service}\"\n[broker]\nurl = \"kafka://{}\"", self.0.bootstrap_servers());
-        let health = Health::new(clock::system());
-        (Arc::new(KafkaBroker::new(&Config::parse(&text).unwrap(), &health).unwrap()), health)
+    fn url(&self) -> String {
+        format!("kafka://{}", self.0.bootstrap_servers())
     }
 }
 
 impl Cluster for Mock {
     fn join(&self, service: &str) -> BoxFuture<'_, Arc<dyn Broker>> {
-        future::ready(self.broker(service).0 as Arc<dyn Broker>).boxed()
+        future::ready(super::broker(&self.url(), service, "").0 as Arc<dyn Broker>).boxed()
     }
 
     fn prepare(&self, topic: &str) {
