@@ -207,8 +207,8 @@ impl Feeder {
             // Until the broker is there again, messages wait: the order is kept, and nothing is given up.
             Err(Unusable::Unreachable(_)) => return self.look(topic, LOOK_AGAIN),
             Err(Unusable::Refused(why)) => Some(format!("topic `{topic}`: {why}")),
-            Ok(Known { limit: Some(limit), .. }) if limit < self.settings.max_message => {
-                let wanted = self.settings.max_message;
+            Ok(Known { limit: Some(limit), .. }) if limit < self.settings.max_batch => {
+                let wanted = self.settings.max_batch;
                 let why = format!(
                     "it takes at most {limit} bytes, and `broker.max_message` is {wanted}: set that to {limit}, or raise the topic's `max.message.bytes`"
                 );

@@ -8,8 +8,10 @@ use rdkafka::ClientConfig;
 use std::collections::BTreeMap;
 
 const SCHEME: &str = "kafka://";
-/// What a record has around its key, content and headers, generously.
-const FRAMING: usize = 1024;
+/// What a record and its batch have around key, content and headers, generously.
+const FRAMING: usize = 512;
+/// The smallest limit of messages that librdkafka knows.
+const SMALLEST: usize = 1000;
 
 /// Settings that the service keeps to itself, each with the reason.
 const KEPT: &[(&str, &str)] = &[
@@ -46,6 +48,9 @@ pub(super) struct Settings {
     pub(super) partitions: i32,
     /// -1: as the broker has it.
     pub(super) replication: i32,
+    /// The largest batch.
+    pub(super) max_batch: usize,
+    /// The largest message without its framing.
     pub(super) max_message: usize,
     options: BTreeMap<String, String>,
 }
@@ -62,14 +67,18 @@ impl Settings {
             i32::try_from(number).map_err(|_| Error::invalid(format!("`broker.{what}` is {number}, which is more than Kafka knows")))
         };
         let replication = fits("replication", broker.replication)?;
-        fits("max_message", broker.max_message.saturating_add(FRAMING))?;
+        fits("max_message", broker.max_message)?;
+        if broker.max_message < SMALLEST {
+            return Err(Error::invalid(format!("`broker.max_message` is {}: it is at least {SMALLEST} bytes", broker.max_message)));
+        }
         Ok(Settings {
             servers: servers(&broker.url)?,
             group: config.service.name.clone(),
             instance: config.service.instance.clone(),
             partitions: fits("partitions", broker.partitions)?,
             replication: if replication == 0 { -1 } else { replication },
-            max_message: broker.max_message,
+            max_batch: broker.max_message,
+            max_message: broker.max_message - FRAMING,
             options: broker.options.clone(),
         })
     }
@@ -114,7 +123,9 @@ impl Settings {
             .set("message.timeout.ms", "0")
             // That of the Java clients.
             .set("partitioner", "murmur2_random")
-            .set("message.max.bytes", (self.max_message + FRAMING).to_string())
+            .set("message.max.bytes", self.max_batch.to_string())
+            // One batch is refused as a whole; its own header comes on top.
+            .set("batch.size", (self.max_batch - FRAMING).to_string())
             .set("queue.buffering.max.kbytes", "65536")
             // Several messages of one moment go together, and an idle service waits no longer than this.
             .set("linger.ms", "1");
@@ -128,7 +139,7 @@ impl Settings {
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("fetch.wait.max.ms", "100")
-            .set("fetch.message.max.bytes", (self.max_message + FRAMING).to_string())
+            .set("fetch.message.max.bytes", self.max_batch.to_string())
             .set("queued.min.messages", "10000")
             .set("queued.max.messages.kbytes", "16384");
         config

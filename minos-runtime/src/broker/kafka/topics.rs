@@ -21,6 +21,8 @@ use tokio::runtime::Handle;
 
 /// How long the broker may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
+/// How long it may take to tell the limits of a topic, which are good to know and no more.
+const LIMIT: Duration = Duration::from_secs(2);
 /// How long a topic may take to be known after it was created.
 const APPEARS: Duration = Duration::from_secs(20);
 /// The subject of trouble when nothing goes at all.
@@ -144,7 +146,7 @@ impl Topics {
 
     /// The largest batch of the topic. Who may not ask does not know.
     fn limit(&self, topic: &str) -> Option<usize> {
-        let options = AdminOptions::new().request_timeout(Some(ANSWER));
+        let options = AdminOptions::new().request_timeout(Some(LIMIT));
         let resource = ResourceSpecifier::Topic(topic);
         let asked = self.0.admin.describe_configs([&resource], &options);
         match self.0.runtime.block_on(asked).map(|mut found| found.pop()) {

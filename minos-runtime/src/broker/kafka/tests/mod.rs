@@ -1,5 +1,7 @@
 //! The broker on the mock cluster of librdkafka, and on a real Kafka.
 
+mod faults;
+mod kit;
 mod mock;
 mod real;
 
