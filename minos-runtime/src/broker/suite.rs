@@ -9,7 +9,10 @@ use crate::{
     message::{Envelope, MessageKind},
     store::Cause,
 };
-use futures_util::future::{self, BoxFuture, FutureExt};
+use futures_util::{
+    future::{self, BoxFuture, FutureExt},
+    stream::{FuturesUnordered, StreamExt},
+};
 use jiff::Timestamp;
 use std::{
     collections::{HashMap, HashSet},
@@ -151,18 +154,33 @@ pub fn event(topic: &str, uuid: Uuid, version: u64) -> Envelope {
     }
 }
 
-/// Publishes as the relay does: all at once, and from the first on that was refused again, until nothing is refused.
+/// How many messages are under way at once.
+const WINDOW: usize = 500;
+
+/// Publishes as the relay does: many are under way, and when one is refused, all is let go of, and handed over again from there on.
 pub async fn publish_all(broker: &dyn Broker, messages: &[Envelope]) {
-    let mut first = 0;
+    let mut answered = vec![false; messages.len()];
     let all = async {
         loop {
-            let sending: Vec<_> = messages[first..].iter().map(|message| broker.publish(message.clone())).collect();
-            let results = future::join_all(sending).await;
-            match results.iter().position(Result::is_err) {
-                None => return,
-                Some(refused) => first += refused,
+            let Some(first) = answered.iter().position(|answered| !answered) else { return };
+            let (mut next, mut sending, mut refused) = (first, FuturesUnordered::new(), false);
+            while !refused && (next < messages.len() || !sending.is_empty()) {
+                while next < messages.len() && sending.len() < WINDOW {
+                    sending.push(broker.publish(messages[next].clone()).map(move |result| (next, result)));
+                    next += 1;
+                }
+                match sending.next().await {
+                    Some((n, Ok(()))) => answered[n] = true,
+                    _ => refused = true,
+                }
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // From the first that has no answer on: what came behind it is sent again as well.
+            let again = answered.iter().position(|answered| !answered).unwrap_or(messages.len());
+            answered[again..].fill(false);
+            drop(sending);
+            if refused {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         }
     };
     tokio::time::timeout(PATIENCE, all).await.expect("the broker takes messages within a minute");

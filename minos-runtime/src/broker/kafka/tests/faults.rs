@@ -1,6 +1,11 @@
 //! Faults of the broker, of the network of processes, and of other people's programs, on a real Kafka.
 
-use super::{broker, failing, kit::Worker, real::Real, until_health};
+use super::{
+    broker, failing,
+    kit::{Own, Worker},
+    real::Real,
+    until_health,
+};
 use crate::{
     broker::{
         Audience, Broker, BrokerError, Source,
@@ -354,4 +359,59 @@ real! {
         future::join_all(members.iter().map(|member| member.close())).await;
         publisher.close().await;
     }
+}
+
+/// F26: the broker is not there at first, is killed while messages are under way, and is restarted. What was published comes, in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f26_broker_killed_and_restarted() {
+    let Some(own) = Own::start("f26") else { return };
+    own.run(&["stop", "kafka", "kill"]);
+    let (topic, service) = (unique("Foo"), unique("foo"));
+    let (broker, health) = broker(&own.kafka.url, &service, "");
+    let inbox = Inbox::new();
+    broker.subscribe(&service, events(&topic), inbox.clone()).await.unwrap();
+    let uuids: Vec<_> = (0..10).map(|_| Uuid::now_v7()).collect();
+    let sent: Vec<_> = (1..=2000).flat_map(|version| uuids.iter().map(move |uuid| (*uuid, version))).collect();
+    let sent: Vec<_> = sent.into_iter().map(|(uuid, version)| event(&topic, uuid, version)).collect();
+    let waiting = broker.publish(sent[0].clone());
+    until_health(&health, "it says that nobody is there", |failing| failing.is_some_and(|why| why.contains("cannot be reached"))).await;
+    own.run(&["start", "kafka"]);
+    waiting.await.unwrap();
+    until_health(&health, "it works", |failing| failing.is_none()).await;
+    let publishing = tokio::spawn({
+        let broker = broker.clone();
+        async move {
+            for part in sent.chunks(2500) {
+                publish_all(&*broker, part).await;
+            }
+        }
+    });
+    for (n, how) in ["kill", "fast"].into_iter().enumerate() {
+        inbox.count(1000 + 5000 * n).await;
+        own.run(&["stop", "kafka", how]);
+        until_health(&health, "it says that nobody is there", |failing| failing.is_some()).await;
+        own.run(&["start", "kafka"]);
+        until_health(&health, "it works again", |failing| failing.is_none()).await;
+    }
+    publishing.await.unwrap();
+    let taken = inbox.until("all came", |taken| firsts(taken).values().map(Vec::len).sum::<usize>() == 20_000).await;
+    assert_complete(&taken, 10, 2000);
+    broker.close().await;
+}
+
+/// An answer that nobody hears yet must not be asked for: it could come before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_asked_before_answers_are_heard() {
+    // Nobody listens at port 1.
+    let (broker, health) = broker("kafka://127.0.0.1:1", "foo", "");
+    let source = Source { topic: "foo.replies".to_owned(), kind: MessageKind::Reply, audience: Audience::EveryProcess };
+    broker.subscribe("foo", vec![source], Inbox::new()).await.unwrap();
+    let question = Envelope { reply_to: Some("foo.replies".to_owned()), ..event("Foo", Uuid::now_v7(), 1) };
+    let result = broker.publish(question).await;
+    assert_eq!(result, Err(BrokerError::Unavailable("its answer could not be heard yet".to_owned())));
+    until_health(&health, "it says that nobody is there", |failing| {
+        failing.is_some_and(|why| why.contains("127.0.0.1:1 cannot be reached"))
+    })
+    .await;
+    broker.close().await;
 }

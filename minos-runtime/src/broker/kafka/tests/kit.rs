@@ -12,6 +12,7 @@ use rdkafka::{
 };
 use std::{
     io::{BufRead, BufReader},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -100,6 +101,41 @@ impl Real {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(before)).unwrap();
         self.admin().delete_records(&list, &AdminOptions::new()).await.unwrap();
+    }
+}
+
+/// A Kafka of a test's own, which it may stop and kill.
+pub(super) struct Own {
+    dir: PathBuf,
+    pub(super) kafka: Real,
+}
+
+impl Own {
+    /// Starts one, where there is one for the other tests.
+    pub(super) fn start(test: &str) -> Option<Self> {
+        Real::find(test)?;
+        let dir = std::env::temp_dir().join(format!("minos-{test}-{}", std::process::id()));
+        let mut own = Own { dir, kafka: Real { url: String::new() } };
+        own.run(&["start", "kafka"]);
+        let env = own.run(&["env"]);
+        let url = env.lines().find_map(|line| line.split_once("MINOS_TEST_KAFKA_URL=")).expect("a Kafka runs").1;
+        own.kafka.url = url.trim_matches(['"', '\'']).to_owned();
+        Some(own)
+    }
+
+    /// `scripts/services` for this one.
+    pub(super) fn run(&self, command: &[&str]) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services");
+        let (verb, rest) = command.split_first().unwrap();
+        let output = Command::new(script).arg(verb).arg("--dir").arg(&self.dir).args(rest).output().unwrap();
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.run(&["clean"]);
     }
 }
 
