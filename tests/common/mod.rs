@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod disk;
+pub mod pair;
 pub mod process;
 
 use serde_json::Value;
