@@ -3,9 +3,9 @@
 //! There is no timer: an idle service commits at once, and a busy one commits many units with one flush. Units that collide never share a batch, and
 //! none is under way while another one that collides with it is: it would only wait in the database, and let its neighbours wait, too.
 
-use crate::store::{Committed, StoreError, StoreResult, Unit};
+use crate::store::{Append, Committed, StoreError, StoreResult, StreamId, Unit};
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Mutex, MutexGuard},
 };
 use tokio::sync::{Notify, Semaphore, oneshot};
@@ -123,17 +123,37 @@ impl Queue {
         }
     }
 
-    /// A batch is done: what collides with it may go.
-    pub(super) fn done(&self, keys: &[Vec<i64>]) {
+    /// A batch is done: what collides with it may go. `heads` are the versions that streams are known to have by now: what waits for an earlier
+    /// one has lost, and needs no round trip to be told.
+    pub(super) fn done(&self, keys: &[Vec<i64>], heads: &HashMap<&StreamId, u64>) {
         let mut state = self.state();
         for key in keys.iter().flatten() {
             state.busy.remove(key);
         }
-        let more = !state.waiting.is_empty();
-        drop(state);
-        if more {
-            self.wake.notify_one();
+        if state.waiting.is_empty() {
+            return;
         }
+        let (lost, stay): (VecDeque<_>, VecDeque<_>) = state.waiting.drain(..).partition(|job| job.conflict(heads).is_some());
+        state.waiting = stay;
+        drop(state);
+        self.room.add_permits(lost.len());
+        for job in lost {
+            if let (Some(error), Work::Commit(_, answer)) = (job.conflict(heads), job.work) {
+                // Nobody may wait for the answer any more.
+                let _ = answer.send(Err(error));
+            }
+        }
+        self.wake.notify_one();
+    }
+}
+
+impl Job {
+    fn conflict(&self, heads: &HashMap<&StreamId, u64>) -> Option<StoreError> {
+        let Work::Commit(unit, _) = &self.work else { return None };
+        unit.appends.iter().find_map(|Append { stream, expected, .. }| {
+            let actual = *heads.get(stream)?;
+            (actual > *expected).then(|| StoreError::Conflict { stream: stream.clone(), expected: *expected, actual })
+        })
     }
 }
 

@@ -8,8 +8,8 @@ use super::{
     queue::{Batch, Next, Queue},
     statement,
 };
-use crate::store::{Committed, StoreError, StoreResult, Unit};
-use std::{sync::Arc, time::Duration};
+use crate::store::{Committed, StoreError, StoreResult, StreamId, Unit};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
@@ -67,6 +67,19 @@ impl From<statement::Failure> for Attempt {
     }
 }
 
+/// The versions that streams are known to have now.
+fn heads<'u>(units: &'u [Unit], results: &'u [StoreResult<Committed>]) -> HashMap<&'u StreamId, u64> {
+    let mut heads = HashMap::new();
+    for (unit, result) in units.iter().zip(results) {
+        match result {
+            Ok(_) => heads.extend(unit.appends.iter().map(|append| (&append.stream, append.expected + append.events.len() as u64))),
+            Err(StoreError::Conflict { stream, actual, .. }) => drop(heads.insert(stream, *actual)),
+            Err(_) => {}
+        }
+    }
+    heads
+}
+
 impl Writer {
     pub(super) fn new(link: Link, queue: Arc<Queue>, fence: Arc<Fence>) -> Self {
         Writer { id: Uuid::now_v7(), link, queue, fence, batch: 0, removed: 0, failed: false }
@@ -80,7 +93,7 @@ impl Writer {
                 Next::Ping(answer) => drop(answer.send(self.ping().await)),
                 Next::Batch(Batch { units, answers, keys }) => {
                     let results = self.commit(&units, &keys).await;
-                    self.queue.done(&keys);
+                    self.queue.done(&keys, &heads(&units, &results));
                     for (answer, result) in answers.into_iter().zip(results) {
                         let _ = answer.send(result);
                     }

@@ -3,6 +3,7 @@
 use super::*;
 use std::{
     fs,
+    io::Write,
     net::TcpListener,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -14,7 +15,9 @@ use tokio_postgres::{Client, NoTls};
 /// Tells that something cannot be run here. Where everything has to be run, that is a failure.
 fn missing(what: &str) {
     assert!(std::env::var_os("CI").is_none(), "{what}, and CI is set");
-    eprintln!("\n!!! NOT RUN: {what} !!!\n");
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    // Not by `eprintln`, whose text the harness keeps for itself while the test passes.
+    let _ = writeln!(std::io::stderr(), "NOT RUN: {test}: {what}");
 }
 
 /// The URL of the server, with a schema that no other test has.
