@@ -1,9 +1,15 @@
 //! What only the store on PostgreSQL does, on a real server.
 
+mod faults;
+mod fence;
+mod proxy;
 mod server;
 
 use super::*;
 use crate::store::{Append, Cause, NewEvent, SharedStore};
+use serde_json::json;
+use std::time::Instant;
+use tokio::task::JoinSet;
 
 async fn in_new_schema() -> Option<SharedStore> {
     server::open().await.map(|store| Arc::new(store) as SharedStore)
@@ -15,8 +21,262 @@ fn unit() -> Unit {
     Unit::new(Timestamp::now(), Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: None })
 }
 
-fn creating(data: &str) -> (StreamId, Unit) {
-    let stream = StreamId::new("Foo", Uuid::now_v7());
-    let events = vec![NewEvent { name: "FooCreated".into(), data: data.to_owned() }];
-    (stream.clone(), Unit { appends: vec![Append { stream, expected: 0, events }], ..unit() })
+fn stream() -> StreamId {
+    StreamId::new("Foo", Uuid::now_v7())
+}
+
+/// Appends one event.
+fn appending(stream: &StreamId, expected: u64, data: &str) -> Unit {
+    let events = vec![NewEvent { name: "E".into(), data: data.to_owned() }];
+    Unit { appends: vec![Append { stream: stream.clone(), expected, events }], ..unit() }
+}
+
+fn executing(sql: &str, parameters: Vec<serde_json::Value>) -> Unit {
+    Unit { statements: vec![Statement { sql: sql.to_owned(), parameters }], ..unit() }
+}
+
+async fn refused(url: &str) -> String {
+    PostgresStore::open_within(url, Duration::from_millis(200)).await.err().expect("it does not open").to_string()
+}
+
+/// Waits until this is so.
+async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let started = Instant::now();
+    while !condition().await {
+        assert!(started.elapsed() < Duration::from_secs(20), "{what}: it never came");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_start_at_once_migrate_once() {
+    let Some(url) = server::url() else { return };
+    let mut nodes = JoinSet::new();
+    for _ in 0..8 {
+        let url = url.clone();
+        nodes.spawn(async move { PostgresStore::open(&url).await });
+    }
+    let nodes = nodes.join_all().await;
+    assert!(nodes.iter().all(Result::is_ok));
+    let (client, schema) = (server::client(&url).await, server::schema_of(&url));
+    let versions = client.query(&format!("SELECT version FROM {schema}.minos_schema"), &[]).await.unwrap();
+    assert_eq!(versions.len(), 1);
+    client.batch_execute(&format!("INSERT INTO {schema}.minos_schema VALUES (99, 'from the future')")).await.unwrap();
+    assert!(refused(&url).await.contains("written by a newer version"));
+}
+
+#[tokio::test]
+async fn a_schema_of_something_else_is_refused_and_left_alone() {
+    let Some(url) = server::url() else { return };
+    let (client, schema) = (server::client(&url).await, server::schema_of(&url));
+    client.batch_execute(&format!("CREATE SCHEMA {schema}; CREATE TABLE {schema}.their_own (x int)")).await.unwrap();
+    assert!(refused(&url).await.contains("has tables of something else"));
+    let tables = client.query("SELECT FROM pg_tables WHERE schemaname = $1", &[&schema]).await.unwrap();
+    assert_eq!(tables.len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_committed_can_be_read_with_psql() {
+    let Some(url) = server::url() else { return };
+    let store = PostgresStore::open(&url).await.unwrap();
+    let stream = stream();
+    let unit = appending(&stream, 0, r#"{"bar": "x"}"#);
+    store.commit(unit.clone()).await.unwrap();
+    store.close().await;
+    let sql = format!("SELECT uuid, data::text, data->>'bar', at FROM {}.events", server::schema_of(&url));
+    let row = server::client(&url).await.query_one(&sql, &[]).await.unwrap();
+    let found: (Uuid, String, String, Timestamp) = (row.get(0), row.get(1), row.get(2), row.get(3));
+    assert_eq!((found.0, found.1.as_str(), found.2.as_str()), (stream.uuid, r#"{"bar": "x"}"#, "x"), "as it was written, to the space");
+    assert_eq!(found.3.as_microsecond(), unit.at.as_microsecond());
+    let again = PostgresStore::open(&url).await.unwrap();
+    assert_eq!(again.stream(stream, 0).await.unwrap().len(), 1);
+}
+
+/// Units that the database cannot take, beside others in one batch.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_stored_is_refused_alone() {
+    let Some(store) = server::open().await else { return };
+    let store = Arc::new(store);
+    let mut tasks = JoinSet::new();
+    for n in 0..60 {
+        let store = store.clone();
+        tasks.spawn(async move {
+            let mut unit = appending(&stream(), 0, if n % 20 == 7 { "{no JSON" } else { "{}" });
+            if n % 20 == 3 {
+                unit.cause.user = Some("a\0b".to_owned());
+            }
+            (n, store.commit(unit).await)
+        });
+    }
+    for (n, result) in tasks.join_all().await {
+        match n % 20 {
+            3 => assert!(matches!(&result, Err(StoreError::Unsupported(why)) if why.contains("NUL")), "{result:?}"),
+            7 => assert!(matches!(&result, Err(StoreError::Unsupported(why)) if why.contains("JSON")), "{result:?}"),
+            _ => assert!(result.is_ok(), "{result:?}"),
+        }
+    }
+    assert_eq!(store.log(0, 100, None).await.unwrap().events.len(), 54);
+}
+
+#[tokio::test]
+async fn statements_run_in_the_transaction_of_their_unit() {
+    let Some(url) = server::url() else { return };
+    let (store, schema) = (PostgresStore::open(&url).await.unwrap(), server::schema_of(&url));
+    let table = format!("{schema}.foos");
+    let columns = "uuid uuid PRIMARY KEY, n int, price numeric, tags text[], extra jsonb, at timestamptz, done boolean";
+    store.commit(executing(&format!("CREATE TABLE {table} ({columns})"), vec![])).await.unwrap();
+    let id = Uuid::now_v7();
+    let row = json!({ "uuid": id, "n": 1, "price": 9.95, "tags": ["a", "b, \"c\""], "extra": { "x": [1] }, "at": "2026-11-24T07:00:00+00:00", "done": true });
+    let insert = format!("INSERT INTO {table} VALUES ($1, $2, $3, $4, $5, $6, $7)");
+    let values = ["uuid", "n", "price", "tags", "extra", "at", "done"].map(|column| row[column].clone());
+    store.commit(executing(&insert, values.to_vec())).await.unwrap();
+    let select = Statement { sql: format!("SELECT * FROM {table} WHERE uuid = $1 -- all\n;"), parameters: vec![json!(id)] };
+    assert_eq!(store.select(select.clone()).await.unwrap(), std::slice::from_ref(&row));
+
+    let stream = stream();
+    let mut unit = appending(&stream, 0, "{}");
+    unit.statements = executing(&format!("UPDATE {table} SET n = 2"), vec![]).statements;
+    unit.statements.extend(executing(&insert, values.to_vec()).statements);
+    let error = store.commit(unit).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Statement { reason, sql } if reason.contains("duplicate key") && *sql == insert), "{error}");
+    assert!(store.stream(stream, 0).await.unwrap().is_empty());
+    assert_eq!(store.select(select.clone()).await.unwrap(), [row]);
+    let error = store.commit(executing(&insert, vec![])).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Statement { reason, .. } if reason.contains("parameters")), "{error}");
+    let write = Statement { sql: format!("WITH gone AS (DELETE FROM {table} RETURNING 1) SELECT * FROM gone"), parameters: vec![] };
+    assert!(store.select(write).await.is_err());
+    store.commit(executing(&format!("ALTER TABLE {table} DROP COLUMN extra"), vec![])).await.unwrap();
+    until("the changed table is read", async || store.select(select.clone()).await.is_ok_and(|rows| rows[0].get("extra").is_none())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_fails_refuses_its_unit_only() {
+    let Some(url) = server::url() else { return };
+    let (store, schema) = (Arc::new(PostgresStore::open(&url).await.unwrap()), server::schema_of(&url));
+    store.commit(executing(&format!("CREATE TABLE {schema}.counts (n int CHECK (n <> 13))"), vec![])).await.unwrap();
+    let mut tasks = JoinSet::new();
+    for n in 0..40 {
+        let (store, sql) = (store.clone(), format!("INSERT INTO {schema}.counts VALUES ($1)"));
+        tasks.spawn(async move {
+            let stream = stream();
+            let unit = Unit { statements: executing(&sql, vec![json!(n)]).statements, ..appending(&stream, 0, "{}") };
+            (n, store.commit(unit).await, store.stream(stream, 0).await.unwrap().len())
+        });
+    }
+    for (n, result, events) in tasks.join_all().await {
+        assert_eq!((result.is_ok(), events), (n != 13, usize::from(n != 13)), "{n}: {result:?}");
+    }
+    let count = Statement { sql: format!("SELECT count(*) AS n FROM {schema}.counts"), parameters: vec![] };
+    assert_eq!(store.select(count).await.unwrap(), [json!({ "n": 39 })]);
+    assert_eq!(store.log(0, 100, None).await.unwrap().events.len(), 39);
+}
+
+#[tokio::test]
+async fn statements_stay_inside_their_transaction() {
+    let Some(store) = server::open().await else { return };
+    for sql in
+        ["COMMIT", "-- x\n rollback", "/* /* */ */ BEGIN", "SAVEPOINT x", "SET search_path = x", "COPY x FROM STDIN", "LISTEN x", "END", ""]
+    {
+        let mut unit = appending(&stream(), 0, "{}");
+        unit.statements = executing(sql, vec![]).statements;
+        let error = store.commit(unit).await.unwrap_err();
+        assert!(matches!(error, StoreError::Statement { .. }), "{sql}: {error}");
+        assert!(store.select(Statement { sql: sql.to_owned(), parameters: vec![] }).await.is_err());
+    }
+    assert!(store.log(0, 10, None).await.unwrap().events.is_empty());
+}
+
+/// Two replicas that append to two streams in opposite orders, and never wait for each other in a circle.
+#[tokio::test(flavor = "multi_thread")]
+async fn f10_opposite_orders_never_deadlock() {
+    let Some(server) = server::Private::start("") else { return };
+    let replicas = [PostgresStore::open(&server.url()).await.unwrap(), PostgresStore::open(&server.url()).await.unwrap()].map(Arc::new);
+    let streams: Vec<_> = (0..6).map(|_| stream()).collect();
+    let mut tasks = JoinSet::new();
+    for n in 0..16 {
+        let (store, streams) = (replicas[n % 2].clone(), streams.clone());
+        tasks.spawn(async move {
+            let mut done = 0;
+            while done < 30 {
+                let (a, b) = (fastrand::usize(0..6), fastrand::usize(0..6));
+                let mut unit = unit();
+                for place in if a == b { vec![a] } else { vec![a, b] } {
+                    let version = store.stream(streams[place].clone(), 0).await.unwrap().len() as u64;
+                    unit.appends.extend(appending(&streams[place], version, "{}").appends);
+                }
+                match store.commit(unit).await {
+                    Ok(_) => done += 1,
+                    Err(StoreError::Conflict { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+    }
+    tasks.join_all().await;
+    for stream in &streams {
+        let events = replicas[0].stream(stream.clone(), 0).await.unwrap();
+        assert!(events.iter().zip(1..).all(|(event, version)| event.version == version));
+    }
+    for replica in &replicas {
+        replica.close().await;
+    }
+    let client = server::client(&server.url()).await;
+    let deadlocks: i64 =
+        client.query_one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", &[]).await.unwrap().get(0);
+    assert_eq!(deadlocks, 0);
+}
+
+/// Writers of two replicas on one stream: all succeed in the end, and the versions have no gap.
+#[tokio::test(flavor = "multi_thread")]
+async fn f6_a_storm_of_conflicts() {
+    let Some(url) = server::url() else { return };
+    let replicas = [PostgresStore::open(&url).await.unwrap(), PostgresStore::open(&url).await.unwrap()].map(Arc::new);
+    let stream = stream();
+    let mut tasks = JoinSet::new();
+    for n in 0..60 {
+        let (store, stream) = (replicas[n % 2].clone(), stream.clone());
+        tasks.spawn(async move {
+            let mut version = 0;
+            loop {
+                match store.commit(appending(&stream, version, "{}")).await {
+                    Ok(_) => return,
+                    Err(StoreError::Conflict { actual, .. }) => version = actual,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+    }
+    tasks.join_all().await;
+    let events = replicas[1].stream(stream, 0).await.unwrap();
+    assert_eq!(events.iter().map(|event| event.version).collect::<Vec<_>>(), (1..=60).collect::<Vec<_>>());
+    let page = replicas[0].log(0, 100, None).await.unwrap();
+    assert_eq!(page.read, page.events[59].position);
+    assert_eq!(page.read - page.events[0].position, 59, "losers draw no position");
+}
+
+/// A lease that passes to another replica fences what its old owner still has under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_fences_across_replicas() {
+    let Some(url) = server::url() else { return };
+    let (old, new) = (Arc::new(PostgresStore::open(&url).await.unwrap()), PostgresStore::open(&url).await.unwrap());
+    let lease = old.acquire("relay", Uuid::now_v7(), Duration::ZERO).await.unwrap().unwrap();
+    let saved = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let saving = tokio::spawn({
+        let (old, lease, saved) = (old.clone(), lease.clone(), saved.clone());
+        async move {
+            for position in 1.. {
+                let checkpoint = vec![("relay".to_owned(), position)];
+                match old.commit(Unit { checkpoints: checkpoint, fence: Some(lease.clone()), ..unit() }).await {
+                    Ok(_) => saved.store(position, Ordering::SeqCst),
+                    Err(error) => return error,
+                }
+            }
+            unreachable!()
+        }
+    });
+    until("some are saved", async || saved.load(Ordering::SeqCst) > 20).await;
+    new.acquire("relay", Uuid::now_v7(), Duration::from_secs(60)).await.unwrap().unwrap();
+    let at_the_change = new.checkpoint("relay").await.unwrap();
+    assert_eq!(saving.await.unwrap(), StoreError::Fenced("relay".to_owned()));
+    assert_eq!((new.checkpoint("relay").await.unwrap(), saved.load(Ordering::SeqCst)), (at_the_change, at_the_change));
 }

@@ -1,0 +1,153 @@
+//! Readers of the log miss nothing, whoever writes beside them.
+
+use super::{super::append, server, *};
+use std::collections::HashMap;
+use tokio_postgres::Client;
+
+/// A writer of another replica that stops before it commits.
+struct Held(Arc<connection::Session>, String);
+
+impl Held {
+    async fn begin(url: &str) -> Self {
+        let settings = Arc::new(Settings::parse(url).unwrap());
+        let session = Link::new(settings, Place::new("held"), Role::Internal).session().await.unwrap();
+        session.client().batch_execute("BEGIN").await.unwrap();
+        Held(session, server::schema_of(url))
+    }
+
+    async fn append(&self, unit: &Unit) {
+        let keys = [keys::of_unit(&self.1, unit, &[])];
+        let arguments = append::Arguments::new(Uuid::now_v7(), 1, std::slice::from_ref(unit), &keys);
+        let statement = self.0.own(append::APPEND).await.unwrap();
+        let row = self.0.client().query_one(&statement, &arguments.parameters()).await.unwrap();
+        assert_eq!(append::Outcome::read(&row).unwrap().refused().count(), 0);
+    }
+
+    async fn end(self, how: &str) {
+        self.0.client().batch_execute(how).await.unwrap();
+    }
+}
+
+async fn data(store: &PostgresStore) -> Vec<String> {
+    store.log(0, 100, None).await.unwrap().events.into_iter().map(|event| event.data).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f7_a_writer_that_is_not_done_holds_readers_back() {
+    let Some(url) = server::url() else { return };
+    let (writer, reader) = (PostgresStore::open(&url).await.unwrap(), PostgresStore::open(&url).await.unwrap());
+    for how in ["COMMIT", "ROLLBACK"] {
+        let before = data(&writer).await;
+        let held = Held::begin(&url).await;
+        held.append(&appending(&stream(), 0, &format!("\"held {how}\""))).await;
+        writer.commit(appending(&stream(), 0, &format!("\"behind {how}\""))).await.unwrap();
+        let mut changes = reader.changes();
+        assert_eq!((data(&writer).await, data(&reader).await), (before.clone(), before.clone()), "what is behind the held one waits");
+        changes.mark_unchanged();
+        let started = Instant::now();
+        held.end(how).await;
+        changes.changed().await.unwrap();
+        let expected = if how == "COMMIT" { vec!["\"held COMMIT\"", "\"behind COMMIT\""] } else { vec!["\"behind ROLLBACK\""] };
+        assert_eq!(data(&reader).await[before.len()..], expected);
+        assert!(started.elapsed() < Duration::from_secs(2), "within a few looks, not {:?}", started.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f7_what_is_sent_waits_in_the_same_order() {
+    let Some(url) = server::url() else { return };
+    let store = PostgresStore::open(&url).await.unwrap();
+    let message = |topic: &str| crate::store::NewMessage {
+        id: Uuid::now_v7(),
+        topic: topic.to_owned(),
+        key: None,
+        headers: "{}".to_owned(),
+        content: String::new(),
+    };
+    let held = Held::begin(&url).await;
+    held.append(&Unit { messages: vec![message("first")], ..unit() }).await;
+    store.commit(Unit { messages: vec![message("second")], ..unit() }).await.unwrap();
+    assert!(store.outbox(0, 10).await.unwrap().is_empty());
+    held.end("COMMIT").await;
+    until("both are read", async || store.outbox(0, 10).await.unwrap().len() == 2).await;
+    let topics: Vec<_> = store.outbox(0, 10).await.unwrap().into_iter().map(|row| row.message.topic).collect();
+    assert_eq!(topics, ["first", "second"]);
+}
+
+/// The transaction with the lower id appends the later version, because it has done something else first.
+#[tokio::test(flavor = "multi_thread")]
+async fn f9_the_order_of_transaction_ids_does_not_matter() {
+    let Some(url) = server::url() else { return };
+    let store = PostgresStore::open(&url).await.unwrap();
+    let stream = stream();
+    let held = Held::begin(&url).await;
+    held.0.client().query_one("SELECT pg_current_xact_id()::text", &[]).await.unwrap();
+    store.commit(appending(&stream, 0, "\"1\"")).await.unwrap();
+    assert_eq!(data(&store).await, ["\"1\""], "it holds no number yet");
+    held.append(&appending(&stream, 1, "\"2\"")).await;
+    assert_eq!(data(&store).await, ["\"1\""]);
+    held.end("COMMIT").await;
+    until("both are read", async || data(&store).await.len() == 2).await;
+    assert_eq!(data(&store).await, ["\"1\"", "\"2\""]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f8_transactions_that_append_nothing_delay_nobody() {
+    let Some(server) = server::Private::start("") else { return };
+    let url = server.url();
+    let store = PostgresStore::open(&url).await.unwrap();
+    server::client(&url).await.batch_execute("CREATE TABLE public.other (n int)").await.unwrap();
+    let elsewhere = url.replace("/postgres", "/template1");
+    let (class, space) = keys::fence("minos");
+    let same_lock_elsewhere = format!("BEGIN; SELECT pg_advisory_xact_lock_shared({class}, {space})");
+    let variants = [
+        ("a write in the same database", &url, "BEGIN; INSERT INTO other VALUES (1)"),
+        ("the same lock in another database", &elsewhere, same_lock_elsewhere.as_str()),
+        ("advisory locks", &url, "BEGIN; SELECT pg_advisory_xact_lock(7), pg_advisory_xact_lock_shared(1, 2), pg_advisory_lock(8)"),
+        ("a read that keeps its snapshot", &url, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT count(*) FROM other"),
+        ("a prepared one", &url, "BEGIN; INSERT INTO other VALUES (2); PREPARE TRANSACTION 'forgotten'"),
+    ];
+    let mut held: Vec<Client> = Vec::new();
+    for (n, (what, url, sql)) in variants.into_iter().enumerate() {
+        let client = server::client(url).await;
+        client.batch_execute(sql).await.unwrap();
+        held.push(client);
+        store.commit(appending(&stream(), 0, "{}")).await.unwrap();
+        assert_eq!(data(&store).await.len(), n + 1, "{what}");
+    }
+}
+
+/// Three replicas: two write, one reads along.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_another_replica_misses_nothing() {
+    const WRITERS: usize = 12;
+    const EACH: u64 = 60;
+    let Some(url) = server::url() else { return };
+    let replicas = [PostgresStore::open(&url).await.unwrap(), PostgresStore::open(&url).await.unwrap()].map(Arc::new);
+    let reader = PostgresStore::open(&url).await.unwrap();
+    let mut writers = JoinSet::new();
+    for n in 0..WRITERS {
+        let store = replicas[n % 2].clone();
+        writers.spawn(async move {
+            let stream = stream();
+            for version in 0..EACH {
+                store.commit(appending(&stream, version, "{}")).await.unwrap();
+            }
+        });
+    }
+    let mut changes = reader.changes();
+    let (mut after, mut seen, mut last) = (0, 0, HashMap::new());
+    while seen < WRITERS as u64 * EACH {
+        changes.mark_unchanged();
+        let page = reader.log(after, 50, None).await.unwrap();
+        if page.read == after {
+            tokio::time::timeout(Duration::from_secs(10), changes.changed()).await.expect("something was missed").unwrap();
+        }
+        after = page.read;
+        for event in page.events {
+            seen += 1;
+            assert_eq!(event.version, last.insert(event.stream, event.version).unwrap_or_default() + 1, "no version is skipped");
+        }
+    }
+    writers.join_all().await;
+}
