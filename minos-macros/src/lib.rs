@@ -9,6 +9,8 @@
 mod aggregate;
 mod diag;
 mod door;
+#[cfg(test)]
+mod examples;
 mod handler;
 mod item;
 mod lit;

@@ -1,0 +1,34 @@
+#[derive(::minos::__private::serde::Serialize, ::minos::__private::serde::Deserialize)]
+#[serde(
+    crate = "::minos::__private::serde",
+    bound = "for < 'minos > String : :: minos :: __private :: Field"
+)]
+/// An event-sourced aggregate. Every change to it is stored as an event.
+pub struct Foo {
+    pub bar: String,
+}
+const _: () = {
+    ::minos::__private::field::<String>();
+    #[automatically_derived]
+    impl ::minos::__private::Aggregate for Foo
+    where
+        for<'minos> Self: ::minos::__private::serde::Serialize
+            + ::minos::__private::serde::de::DeserializeOwned,
+    {
+        const NAME: &'static str = "Foo";
+        const FIELDS: &'static [&'static str] = &["bar"];
+    }
+    ::minos::__private::inventory::submit! {
+        ::minos::__private::AggregateDef { name : "Foo", fields : & ["bar"], module :
+        ::core::module_path!(), file : ::core::file!(), line : ::core::line!(), }
+    }
+};
+/// A [`Foo`] was created: its first state, which reads as the aggregate itself.
+#[allow(dead_code)]
+pub type FooCreated = ::minos::__private::Created<Foo>;
+/// A [`Foo`] was changed: the fields with their new values.
+#[allow(dead_code)]
+pub type FooUpdated = ::minos::__private::Updated<Foo>;
+/// A [`Foo`] was deleted.
+#[allow(dead_code)]
+pub type FooDeleted = ::minos::__private::Deleted<Foo>;

@@ -1,0 +1,18 @@
+#[derive(::minos::__private::serde::Serialize, ::minos::__private::serde::Deserialize)]
+#[serde(crate = "::minos::__private::serde")]
+pub struct Reserve {
+    pub order: Uuid,
+    pub seats: u32,
+}
+#[automatically_derived]
+impl ::minos::__private::Message for Reserve {
+    const NAME: &'static str = "Reserve";
+    type Reply = Uuid;
+    fn key(&self) -> ::core::option::Option<::minos::__private::String> {
+        ::core::option::Option::Some(
+            ::minos::__private::ToString::to_string(&self.order),
+        )
+    }
+}
+#[automatically_derived]
+impl ::minos::__private::Replies<Uuid> for Reserve {}
