@@ -18,6 +18,7 @@ mod main_fn;
 mod message;
 mod problem;
 mod purity;
+mod serial;
 mod word;
 
 use handler::Kind;

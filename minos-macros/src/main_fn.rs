@@ -6,7 +6,7 @@ use crate::{
     item::Function,
 };
 use proc_macro2::TokenStream;
-use quote::quote_spanned;
+use quote::{quote, quote_spanned};
 use syn::{
     Ident, LitInt, ReturnType, Token,
     parse::{ParseStream, Parser},
@@ -31,7 +31,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
         }
     };
     check(&errors, &function);
-    if errors.is_empty() { generate(&attribute, &function) } else { errors.with_item(&item) }
+    if errors.is_empty() { generate(&attribute, &function) } else { errors.with_item(&inside_main(&function)) }
 }
 
 fn parse(input: ParseStream<'_>) -> syn::Result<Attribute> {
@@ -72,6 +72,15 @@ fn check(errors: &Errors, function: &Function) {
     }
     if matches!(sig.output, ReturnType::Default) {
         errors.at(&sig.ident, "`main` says whether it went well\nhelp: `async fn main() -> Result<()>`");
+    }
+}
+
+/// The user's function in a `main` that rustc does not complain about, too.
+fn inside_main(function: &Function) -> TokenStream {
+    let (vis, ident) = (&function.vis, &function.sig.ident);
+    quote! {
+        #[allow(dead_code)]
+        #vis fn #ident() { #function }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::{
     diag::{Errors, did_you_mean},
     door::Door,
     item::cfgs,
+    serial::{self, Fit},
 };
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -101,7 +102,7 @@ fn check(errors: &Errors, attribute: &Attribute, input: &DeriveInput) {
 
 fn generate(attribute: &Attribute, name: &LitStr, input: &DeriveInput) -> TokenStream {
     let Attribute { reply, key, door, .. } = attribute;
-    let (ident, cfgs, serde) = (&input.ident, cfgs(&input.attrs), door.serde());
+    let (ident, cfgs) = (&input.ident, cfgs(&input.attrs));
     let reply = reply.as_ref().map_or_else(|| quote!(()), |reply| quote!(#reply));
     let key = key.as_ref().map(|key| {
         quote! {
@@ -110,19 +111,29 @@ fn generate(attribute: &Attribute, name: &LitStr, input: &DeriveInput) -> TokenS
             }
         }
     });
+    let fields = match &input.data {
+        Data::Struct(data) => data.fields.iter().collect(),
+        _ => Vec::new(),
+    };
+    let types = serial::types(ident, fields);
+    let (derives, proofs) = (Fit::Send.derives(door, &types), Fit::Send.proofs(door, &types));
     quote! {
-        #[derive(#door::serde::Serialize, #door::serde::Deserialize)]
-        #[serde(crate = #serde)]
+        #derives
         #input
         #cfgs
-        #[automatically_derived]
-        impl #door::Message for #ident {
-            const NAME: &'static str = #name;
-            type Reply = #reply;
-            #key
-        }
-        #cfgs
-        #[automatically_derived]
-        impl #door::Replies<#reply> for #ident {}
+        const _: () = {
+            #proofs
+            #[automatically_derived]
+            impl #door::Message for #ident
+            where
+                for<'minos> Self: #door::serde::Serialize,
+            {
+                const NAME: &'static str = #name;
+                type Reply = #reply;
+                #key
+            }
+            #[automatically_derived]
+            impl #door::Replies<#reply> for #ident where for<'minos> Self: #door::serde::Serialize {}
+        };
     }
 }

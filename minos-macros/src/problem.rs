@@ -23,7 +23,7 @@ fn arms(errors: &Errors, input: &DeriveInput) -> Vec<TokenStream> {
             let arm = |variant: &syn::Variant| {
                 let status = status(errors, &variant.attrs).or_else(|| of_type.clone());
                 if status.is_none() {
-                    missing(errors, &variant.ident);
+                    missing(errors, &variant.ident, &variant.attrs);
                 }
                 let (ident, pattern) = (&variant.ident, pattern(&variant.fields));
                 quote!(Self::#ident #pattern => #status)
@@ -32,14 +32,18 @@ fn arms(errors: &Errors, input: &DeriveInput) -> Vec<TokenStream> {
         }
         _ => {
             if of_type.is_none() {
-                missing(errors, &input.ident);
+                missing(errors, &input.ident, &input.attrs);
             }
             vec![quote!(_ => #of_type)]
         }
     }
 }
 
-fn missing(errors: &Errors, ident: &Ident) {
+/// That there is no status, unless what is wrong with it is told already.
+fn missing(errors: &Errors, ident: &Ident, attrs: &[Attribute]) {
+    if attrs.iter().any(|attr| attr.path().is_ident("problem")) {
+        return;
+    }
     errors.at(ident, format!("`{ident}` has no status\nhelp: `#[problem(status = 422)]`, here or for all on the type"));
 }
 

@@ -4,11 +4,11 @@
 //! type of the user, so it calls what is not generic as soon as it can.
 
 pub use crate::{
-    aggregate::{Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, Recorded, Root, Updated},
+    aggregate::{Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, Recorded, Root, Stored, Updated},
     context::Context,
     error::{Error, Problem, ProblemDef, Result},
     handler::{Answer, FromRequest, HandlerDef, HandlerError, Kind, Request, Response},
-    message::{Message, Replies},
+    message::{Message, MessageField, Replies},
 };
 pub use futures_util::future::BoxFuture;
 pub use inventory;
@@ -48,6 +48,12 @@ pub fn fail<'a>(error: Error) -> BoxFuture<'a, Result<Response>> {
 
 /// Proves that a type can be the field of an aggregate.
 pub const fn field<T: Field>() {}
+
+/// Proves that a type can be the field of a message.
+pub const fn message_field<T: MessageField>() {}
+
+/// Proves that a type can be an aggregate.
+pub const fn stored<T: Stored>() {}
 
 /// Runs the user's `main` to its end. An error is one line on standard error.
 pub fn main<E: HandlerError>(threads: Option<usize>, main: impl Future<Output = Result<(), E>>) -> ExitCode {

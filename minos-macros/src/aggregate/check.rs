@@ -1,13 +1,12 @@
 //! What makes a struct an aggregate.
 
-use crate::{diag::Errors, item::plain, word::RESERVED_FIELDS};
-use quote::quote;
+use crate::{diag::Errors, item::plain, serial, word::RESERVED_FIELDS};
 use syn::{Attribute, Data, DeriveInput, Field, Fields, LitStr, Path, Token, Type, punctuated::Punctuated};
 
 /// An aggregate that can be expanded.
 pub(super) struct Aggregate<'i> {
     pub(super) input: &'i DeriveInput,
-    /// The types of fields that Minos vouches for, each once. Fields with attributes for serde are between serde and the user.
+    /// The types of fields that Minos vouches for.
     pub(super) types: Vec<&'i Type>,
     /// The names of the fields as stored; empty where attributes of serde make them unknown.
     pub(super) stored: Vec<String>,
@@ -15,14 +14,18 @@ pub(super) struct Aggregate<'i> {
 
 pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Option<Aggregate<'i>> {
     generics(errors, input);
-    let fields = fields(errors, input);
+    let fields = fields(errors, "aggregate", input);
     for name in fields.iter().filter_map(|field| field.ident.as_ref()) {
         let text = plain(name);
         if RESERVED_FIELDS.contains(&text.as_str()) {
             errors.at(name, format!("every aggregate already has `{text}`\nhelp: read it with `root.{text}()`"));
         }
     }
-    errors.is_empty().then(|| Aggregate { input, types: types(input, &fields), stored: stored(input, &fields) })
+    errors.is_empty().then(|| Aggregate {
+        input,
+        types: serial::types(&input.ident, fields.iter().copied()),
+        stored: stored(input, &fields),
+    })
 }
 
 pub(super) fn generics(errors: &Errors, input: &DeriveInput) {
@@ -33,7 +36,7 @@ pub(super) fn generics(errors: &Errors, input: &DeriveInput) {
     }
 }
 
-pub(super) fn fields<'i>(errors: &Errors, input: &'i DeriveInput) -> Vec<&'i Field> {
+pub(super) fn fields<'i>(errors: &Errors, name: &str, input: &'i DeriveInput) -> Vec<&'i Field> {
     match &input.data {
         Data::Struct(data) => match &data.fields {
             Fields::Named(named) if named.named.is_empty() => errors.at(&input.ident, "an aggregate has at least one named field"),
@@ -43,9 +46,11 @@ pub(super) fn fields<'i>(errors: &Errors, input: &'i DeriveInput) -> Vec<&'i Fie
                 errors.at(unnamed, "an aggregate has named fields: the names are stored\nhelp: `struct Name { field: Type }`")
             }
         },
-        Data::Enum(data) => errors
-            .at(&data.enum_token, "`#[aggregate]` goes on a struct\nhelp: keep this enum as the type of a field, for example `status`"),
-        Data::Union(data) => errors.at(&data.union_token, "`#[aggregate]` goes on a struct"),
+        Data::Enum(data) => errors.at(
+            &data.enum_token,
+            format!("`#[{name}]` goes on a struct\nhelp: keep this enum as the type of a field, for example `status`"),
+        ),
+        Data::Union(data) => errors.at(&data.union_token, format!("`#[{name}]` goes on a struct")),
     }
     Vec::new()
 }
@@ -63,33 +68,14 @@ pub(super) fn derives(errors: &Errors, name: &str, attrs: &[Attribute]) {
     }
 }
 
-fn serde_attrs(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
-    attrs.iter().filter(|attr| attr.path().is_ident("serde"))
-}
-
-/// A type that mentions the aggregate itself is left out: proving it would need itself.
-fn types<'i>(input: &DeriveInput, fields: &[&'i Field]) -> Vec<&'i Type> {
-    let (mut types, mut seen) = (Vec::new(), Vec::new());
-    for field in fields.iter().filter(|field| serde_attrs(&field.attrs).next().is_none()) {
-        let ty = &field.ty;
-        let text = quote!(#ty).to_string();
-        let own = text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| input.ident == word);
-        if !own && !seen.contains(&text) {
-            seen.push(text);
-            types.push(ty);
-        }
-    }
-    types
-}
-
 fn stored(input: &DeriveInput, fields: &[&Field]) -> Vec<String> {
-    if serde_attrs(&input.attrs).next().is_some() {
+    if serial::attrs(&input.attrs).next().is_some() {
         return Vec::new();
     }
     let mut names = Vec::new();
     for field in fields {
         let mut name = field.ident.as_ref().map(plain);
-        for attr in serde_attrs(&field.attrs) {
+        for attr in serial::attrs(&field.attrs) {
             let mut followed = true;
             let read = attr.parse_nested_meta(|meta| {
                 if meta.path.is_ident("rename") {

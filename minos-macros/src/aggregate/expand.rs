@@ -4,37 +4,32 @@ use super::check::Aggregate;
 use crate::{
     door::{Door, at},
     item::{cfgs, plain},
+    serial::Fit,
 };
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::{DeriveInput, spanned::Spanned};
+use syn::{DeriveInput, Type};
 
 /// `#[aggregate]`: the derives, and all that `#[derive(Aggregate)]` gives.
-///
-/// Serde's derives assume of each field what the assertion beside them proves, so that a field that cannot be stored is one error and not five.
-/// `for<'minos>` keeps an assumption that is false from being an error where it is written.
 pub(super) fn attribute(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
     let input = aggregate.input;
-    let derives = derives(door, &aggregate.types);
-    let rest = derive(door, aggregate);
+    let derives = Fit::Store.derives(door, &aggregate.types);
+    let rest = glue(door, aggregate);
     quote!(#derives #input #rest)
 }
 
-fn derives(door: &Door, types: &[&syn::Type]) -> TokenStream {
-    let serde = door.serde();
-    let bounds: Vec<String> = types.iter().map(|ty| quote!(for<'minos> #ty: #door::Field).to_string()).collect();
-    let bound = bounds.join(", ");
-    quote! {
-        #[derive(#door::serde::Serialize, #door::serde::Deserialize)]
-        #[serde(crate = #serde, bound = #bound)]
-    }
+/// `#[derive(Aggregate)]`: the derives of serde are the user's.
+pub(super) fn derive(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
+    let (ident, cfgs) = (&aggregate.input.ident, cfgs(&aggregate.input.attrs));
+    let (proof, glue) = (quote_spanned!(at(ident.span())=> #door::stored::<#ident>()), glue(door, aggregate));
+    quote!(#cfgs const _: () = #proof; #glue)
 }
 
-pub(super) fn derive(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
+fn glue(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
     let Aggregate { input, types, stored } = aggregate;
     let (ident, vis, cfgs) = (&input.ident, &input.vis, cfgs(&input.attrs));
     let name = plain(ident);
-    let proofs = types.iter().map(|ty| quote_spanned!(at(ty.span())=> #door::field::<#ty>();));
+    let proofs = Fit::Store.proofs(door, types);
     let events = [
         ("Created", "was created: its first state, which reads as the aggregate itself."),
         ("Updated", "was changed: the fields with their new values."),
@@ -48,7 +43,7 @@ pub(super) fn derive(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
     quote! {
         #cfgs
         const _: () = {
-            #(#proofs)*
+            #proofs
             #[automatically_derived]
             impl #door::Aggregate for #ident
             where
@@ -67,18 +62,23 @@ pub(super) fn derive(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
 }
 
 /// `#[aggregate_ref]`.
-pub(super) fn reference(door: &Door, input: &DeriveInput) -> TokenStream {
-    let (ident, cfgs, serde) = (&input.ident, cfgs(&input.attrs), door.serde());
-    let name = plain(ident);
+pub(super) fn reference(door: &Door, input: &DeriveInput, types: &[&Type]) -> TokenStream {
+    let (ident, cfgs) = (&input.ident, cfgs(&input.attrs));
+    let (derives, proofs, name) = (Fit::Store.derives(door, types), Fit::Store.proofs(door, types), plain(ident));
     quote! {
-        #[derive(#door::serde::Serialize, #door::serde::Deserialize)]
-        #[serde(crate = #serde)]
+        #derives
         #[allow(dead_code)]
         #input
         #cfgs
-        #[automatically_derived]
-        impl #door::AggregateRef for #ident {
-            const NAME: &'static str = #name;
-        }
+        const _: () = {
+            #proofs
+            #[automatically_derived]
+            impl #door::AggregateRef for #ident
+            where
+                for<'minos> Self: #door::serde::Serialize + #door::serde::de::DeserializeOwned,
+            {
+                const NAME: &'static str = #name;
+            }
+        };
     }
 }

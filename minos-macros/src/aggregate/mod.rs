@@ -4,7 +4,7 @@ mod check;
 mod expand;
 mod methods;
 
-use crate::{diag::Errors, door::Door};
+use crate::{diag::Errors, door::Door, serial};
 use proc_macro2::TokenStream;
 use syn::{
     DeriveInput, ItemImpl,
@@ -39,9 +39,12 @@ pub(crate) fn reference(args: TokenStream, item: TokenStream) -> TokenStream {
     let door = arguments(&errors, "aggregate_ref", args);
     let Some(input) = structure(&errors, "aggregate_ref", &item) else { return errors.with_item(&item) };
     check::derives(&errors, "aggregate_ref", &input.attrs);
-    check::fields(&errors, &input);
+    let fields = check::fields(&errors, "aggregate_ref", &input);
     check::generics(&errors, &input);
-    if errors.is_empty() { expand::reference(&door, &input) } else { errors.with_item(&item) }
+    if !errors.is_empty() {
+        return errors.with_item(&item);
+    }
+    expand::reference(&door, &input, &serial::types(&input.ident, fields))
 }
 
 /// Only `crate = …` can be said here.

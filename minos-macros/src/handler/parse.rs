@@ -32,7 +32,8 @@ pub(crate) fn attribute(kind: Kind, errors: &Errors) -> impl FnOnce(ParseStream<
             input.parse::<Token![,]>()?;
         }
         if attribute.names.is_empty() && attribute.routes.is_empty() && errors.is_empty() {
-            errors.at_span(Span::call_site(), format!("`#[{}]` needs a name\n{}", kind.name(), kind.usage()));
+            let what = if kind == Kind::Periodic { "schedule" } else { "name" };
+            errors.at_span(Span::call_site(), format!("`#[{}]` needs a {what}\n{}", kind.name(), kind.usage()));
         }
         Ok(attribute)
     }

@@ -1,18 +1,31 @@
 #[derive(::minos::__private::serde::Serialize, ::minos::__private::serde::Deserialize)]
-#[serde(crate = "::minos::__private::serde")]
+#[serde(
+    crate = "::minos::__private::serde",
+    bound = "for < 'minos > Uuid : :: minos :: __private :: MessageField, for < 'minos > u32 : :: minos :: __private :: MessageField"
+)]
 pub struct Reserve {
     pub order: Uuid,
     pub seats: u32,
 }
-#[automatically_derived]
-impl ::minos::__private::Message for Reserve {
-    const NAME: &'static str = "Reserve";
-    type Reply = Uuid;
-    fn key(&self) -> ::core::option::Option<::minos::__private::String> {
-        ::core::option::Option::Some(
-            ::minos::__private::ToString::to_string(&self.order),
-        )
+const _: () = {
+    ::minos::__private::message_field::<Uuid>();
+    ::minos::__private::message_field::<u32>();
+    #[automatically_derived]
+    impl ::minos::__private::Message for Reserve
+    where
+        for<'minos> Self: ::minos::__private::serde::Serialize,
+    {
+        const NAME: &'static str = "Reserve";
+        type Reply = Uuid;
+        fn key(&self) -> ::core::option::Option<::minos::__private::String> {
+            ::core::option::Option::Some(
+                ::minos::__private::ToString::to_string(&self.order),
+            )
+        }
     }
-}
-#[automatically_derived]
-impl ::minos::__private::Replies<Uuid> for Reserve {}
+    #[automatically_derived]
+    impl ::minos::__private::Replies<Uuid> for Reserve
+    where
+        for<'minos> Self: ::minos::__private::serde::Serialize,
+    {}
+};

@@ -89,6 +89,16 @@ pub trait Field: Serialize + DeserializeOwned {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Field for T {}
 
+/// What `#[derive(Aggregate)]` asks of the struct that it stands on.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored as it is",
+    label = "needs `Serialize + Deserialize + Send + Sync + 'static`",
+    note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`, or use `#[aggregate]`, which does it"
+)]
+pub trait Stored: Serialize + DeserializeOwned {}
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Stored for T {}
+
 /// Marks what may record events: [`Root`]s do, bare aggregates do not.
 #[diagnostic::on_unimplemented(
     message = "an event method is called on `Root<{Self}>`, not on `{Self}`",

@@ -31,6 +31,17 @@ pub trait Message: Serialize + Send + Sync {
     }
 }
 
+/// A field of a message: anything that serde can write and read again.
+#[diagnostic::on_unimplemented(
+    message = "a field of type `{Self}` cannot be sent in a message",
+    label = "needs `Serialize + Deserialize + Send + Sync`",
+    note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`, or `#[serde(skip)]` to the field",
+    note = "a type of another crate may have a `serde` feature to switch on"
+)]
+pub trait MessageField: Serialize + DeserializeOwned {}
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + Sync> MessageField for T {}
+
 /// Implemented by `#[message]` for the one type that the message answers.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message that answers `{R}`",

@@ -1,0 +1,65 @@
+//! Serde's derives, so that a field that cannot have them is one error and not five.
+//!
+//! The derives assume of each field what the proof beside them shows. `for<'minos>` keeps an assumption that is false from being an error where it is
+//! written.
+
+use crate::door::{Door, at};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Attribute, Field, Type, spanned::Spanned};
+
+/// What a field is to be fit for: the trait and the function of the runtime that say so in the user's terms.
+#[derive(Clone, Copy)]
+pub(crate) enum Fit {
+    /// To be stored in an aggregate.
+    Store,
+    /// To be sent in a message.
+    Send,
+}
+
+impl Fit {
+    fn names(self) -> [Ident; 2] {
+        let names = match self {
+            Fit::Store => ["Field", "field"],
+            Fit::Send => ["MessageField", "message_field"],
+        };
+        names.map(|name| Ident::new(name, Span::call_site()))
+    }
+
+    /// The derives.
+    pub(crate) fn derives(self, door: &Door, types: &[&Type]) -> TokenStream {
+        let ([field, _], serde) = (self.names(), door.serde());
+        let bounds: Vec<String> = types.iter().map(|ty| quote!(for<'minos> #ty: #door::#field).to_string()).collect();
+        let bound = bounds.join(", ");
+        quote! {
+            #[derive(#door::serde::Serialize, #door::serde::Deserialize)]
+            #[serde(crate = #serde, bound = #bound)]
+        }
+    }
+
+    /// The proofs: each a statement that names a type where the user did.
+    pub(crate) fn proofs(self, door: &Door, types: &[&Type]) -> TokenStream {
+        let [_, field] = self.names();
+        types.iter().map(|ty| quote_spanned!(at(ty.span())=> #door::#field::<#ty>();)).collect()
+    }
+}
+
+/// The types of fields that Minos vouches for, each once. Fields with attributes for serde are between serde and the user, and a type that mentions
+/// the struct itself would need itself for its proof.
+pub(crate) fn types<'f>(ident: &Ident, fields: impl IntoIterator<Item = &'f Field>) -> Vec<&'f Type> {
+    let (mut types, mut seen) = (Vec::new(), Vec::new());
+    for field in fields.into_iter().filter(|field| attrs(&field.attrs).next().is_none()) {
+        let text = field.ty.to_token_stream().to_string();
+        let own = text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| ident == word);
+        if !own && !seen.contains(&text) {
+            seen.push(text);
+            types.push(&field.ty);
+        }
+    }
+    types
+}
+
+/// The attributes for serde.
+pub(crate) fn attrs(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    attrs.iter().filter(|attr| attr.path().is_ident("serde"))
+}

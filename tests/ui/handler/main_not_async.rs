@@ -1,0 +1,5 @@
+#![allow(unused)]
+use minos::prelude::*;
+
+#[minos::main]
+fn main() -> Result<()> { Ok(()) }

@@ -1,0 +1,5 @@
+#![allow(unused)]
+use minos::prelude::*;
+
+#[minos::main]
+async fn main() {}

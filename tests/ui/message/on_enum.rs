@@ -1,0 +1,7 @@
+#![allow(unused)]
+use minos::prelude::*;
+
+#[message("Move")]
+pub enum Move { Left, Right }
+
+fn main() {}
