@@ -162,7 +162,7 @@ mod made {
         #[cfg(any())] cx: &mut Context,
         #[cfg(not(any()))] cx: &mut Context,
         #[cfg(any())] input: ThisTypeDoesNotExist,
-        #[cfg(all())] input: u32,
+        #[cfg(not(any()))] input: u32,
     ) -> u32 {
         let _ = cx;
         input

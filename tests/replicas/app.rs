@@ -72,6 +72,43 @@ async fn count(cx: &mut Context, event: OrderCreated) -> Result<()> {
     }
 }
 
+/// Asked over the broker, of whichever process gets it.
+#[message("RankOf", reply = u32)]
+pub struct RankOf {
+    pub order: Uuid,
+}
+
+#[query("RankOf")]
+async fn rank_of(cx: &Context, input: RankOf) -> Result<u32> {
+    Ok(Order::get(cx, input.order).await?.rank)
+}
+
+#[query(GET "/orders/{uuid}/rank")]
+async fn asks(cx: &Context, Path(order): Path<Uuid>) -> Result<u32> {
+    cx.ask(RankOf { order }).await
+}
+
+/// Work that takes its time and no machine.
+#[aggregate]
+pub struct Chore {
+    pub n: u64,
+}
+
+#[command(POST "/chores")]
+async fn chores(cx: &mut Context, count: u64) -> Result<()> {
+    for n in 0..count {
+        Chore::create(cx, Chore { n }).await?;
+    }
+    Ok(())
+}
+
+#[event("ChoreCreated")]
+async fn does_a_chore(cx: &mut Context, event: ChoreCreated) -> Result<()> {
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    trace(cx, "chore", event.uuid(), event.version());
+    Ok(())
+}
+
 #[command("Ship")]
 async fn ship(cx: &mut Context, input: Ship) -> Result<()> {
     trace(cx, "ship", input.order, 0);

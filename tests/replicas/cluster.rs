@@ -17,6 +17,9 @@ use std::{
 };
 use tokio::task::JoinHandle;
 
+/// How many items there are to be ordered: few enough that many write the tally of one at once.
+pub const ITEMS: usize = 200;
+
 /// What was acknowledged: the orders, each with the highest version that a client was told.
 pub type Acknowledged = Vec<(Uuid, u64)>;
 
@@ -63,7 +66,7 @@ impl Cluster {
     /// The configuration of one process.
     pub fn config(&self, instance: &str, addr: &str) -> String {
         format!(
-            "[service]\nname = \"orders\"\ninstance = \"{instance}\"\n[http]\naddr = \"{addr}\"\n[store]\nurl = \"{}\"\n[broker]\nurl = \"{}\"\nfirst_pause = \"10ms\"\nlongest_pause = \"200ms\"\n[log]\nlevel = \"error\"",
+            "[service]\nname = \"orders\"\ninstance = \"{instance}\"\n[http]\naddr = \"{addr}\"\n[store]\nurl = \"{}\"\n[broker]\nurl = \"{}\"\nfirst_pause = \"10ms\"\nlongest_pause = \"200ms\"\nconcurrency = 8\n[log]\nlevel = \"error\"",
             self.pair.postgres, self.pair.kafka
         )
     }
@@ -112,10 +115,10 @@ impl Clients {
             .map(|client| {
                 let (addrs, stop, answered, acknowledged) = (addrs.clone(), stop.clone(), answered.clone(), acknowledged.clone());
                 tokio::spawn(async move {
-                    let mut turn = client;
+                    let mut turn = client * 7;
                     while !stop.load(Ordering::Relaxed) {
                         turn += 1;
-                        if let Some(order) = order(&addrs, turn, client).await {
+                        if let Some(order) = order(&addrs, turn).await {
                             acknowledged.lock().unwrap().push(order);
                             answered.fetch_add(1, Ordering::Relaxed);
                         } else {
@@ -139,14 +142,14 @@ impl Clients {
 }
 
 /// One order, placed with one process and promoted with the next one. None if it was not acknowledged.
-async fn order(addrs: &[SocketAddr], turn: usize, client: usize) -> Option<(Uuid, u64)> {
+async fn order(addrs: &[SocketAddr], turn: usize) -> Option<(Uuid, u64)> {
     let ask = async |n: usize, path: &str, body: &str| {
         let answer = common::send(addrs[n % addrs.len()], "POST", path, "", body).await.ok()?;
         // What is down says so, and is not acknowledged; anything else is a mistake.
         assert!(matches!(answer.status, 200 | 503 | 504 | 409), "{answer:?}");
         (answer.status == 200).then(|| answer.json())
     };
-    let uuid = ask(turn, "/orders", &format!(r#"{{"item":"item {}"}}"#, client % 4)).await?.as_str()?.parse().ok()?;
+    let uuid = ask(turn, "/orders", &format!(r#"{{"item":"item {}"}}"#, turn % ITEMS)).await?.as_str()?.parse().ok()?;
     match ask(turn + 1, &format!("/orders/{uuid}/rank"), "").await {
         Some(version) => Some((uuid, version.as_u64()?)),
         None => Some((uuid, 2)),

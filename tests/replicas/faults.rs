@@ -127,3 +127,45 @@ async fn one_of_two_is_gone_and_the_other_takes_over() {
     invariants::hold(&cluster, &acknowledged).await;
     assert!(killed.elapsed() < Duration::from_secs(10), "it took {:?}", killed.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes"]
+async fn answers_come_back_to_whoever_asked() {
+    let Some(cluster) = Cluster::start("answers_come_back_to_whoever_asked", 2).await else { return };
+    let order = common::post(cluster.addr(0), "/orders", r#"{"item":"x"}"#).await.json().as_str().unwrap().to_owned();
+    let path = format!("/orders/{order}/rank");
+    let asked: Vec<_> = (0..40)
+        .map(|n| {
+            let (addr, path) = (cluster.addr(n % 2), path.clone());
+            tokio::spawn(async move { common::get(addr, &path).await })
+        })
+        .collect();
+    for answer in asked {
+        let answer = answer.await.unwrap();
+        assert_eq!((answer.status, answer.body.as_str()), (200, "1"), "{answer:?}");
+    }
+}
+
+/// Where the database is not the limit: handlers that wait for something else, eight at once in each process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes"]
+async fn two_processes_handle_more_than_one() {
+    const CHORES: usize = 3000;
+    let mut took = Vec::new();
+    for replicas in [1, 2] {
+        let Some(cluster) = Cluster::start("two_processes_handle_more_than_one", replicas).await else { return };
+        // The work is there before it is measured.
+        let store = cluster.store().await;
+        for _ in 0..CHORES / 300 {
+            assert_eq!(common::post(cluster.addr(0), "/chores", "300").await.status, 204);
+        }
+        let since = Instant::now();
+        let done = invariants::count(&store, "chore").await;
+        invariants::reaches(&store, "chore", CHORES).await;
+        took.push(since.elapsed().as_secs_f64() / (CHORES - done) as f64);
+        store.close().await;
+    }
+    let speedup = took[0] / took[1];
+    eprintln!("two processes handle {speedup:.2} times as much as one");
+    assert!(speedup > 1.5, "{speedup}");
+}

@@ -1,6 +1,6 @@
 //! What must hold after every run.
 
-use crate::cluster::{Acknowledged, Cluster};
+use crate::cluster::{Acknowledged, Cluster, ITEMS};
 use minos::{
     prelude::*,
     store::{SharedStore, Statement},
@@ -49,7 +49,7 @@ pub async fn hold(cluster: &Cluster, acknowledged: &Acknowledged) {
         WHERE handler = 'follow') AS t WHERE coalesce(before, 0) <> version - 1";
     assert_eq!(count_of(&store, out_of_order).await, 0, "each stream was followed in order, without a gap");
     let mut tallied = 0;
-    for n in 0..4 {
+    for n in 0..ITEMS {
         let item = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("item {n}").as_bytes());
         tallied += store.stream(minos::store::StreamId::new("Tally", item), 0).await.unwrap().len();
     }
@@ -74,8 +74,17 @@ async fn orders(store: &SharedStore) -> BTreeMap<Uuid, Vec<u64>> {
     }
 }
 
-async fn count(store: &SharedStore, handler: &str) -> usize {
+pub async fn count(store: &SharedStore, handler: &str) -> usize {
     count_of(store, &format!("SELECT count(*) AS n FROM traces WHERE handler = '{handler}'")).await
+}
+
+/// Waits until this handler has left so many traces.
+pub async fn reaches(store: &SharedStore, handler: &str, expected: usize) {
+    let since = Instant::now();
+    while count(store, handler).await < expected {
+        assert!(since.elapsed() < SETTLES_WITHIN, "{handler} has handled {} of {expected}", count(store, handler).await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn count_of(store: &SharedStore, sql: &str) -> usize {

@@ -3,6 +3,7 @@
 use super::{Broker, BrokerError, Consumer, Questions, Topics, Undecodable, lanes::Lanes, park};
 use crate::{
     aggregate::EventMeta,
+    config::BrokerConfig,
     context::store_error,
     error::{Error, Result},
     handler::{Content, HandlerDef, Job, Kind, Once, Parts, PathSource, Request, Response, Runner, User},
@@ -36,6 +37,12 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// What the configuration says.
+    pub fn of(config: &BrokerConfig) -> Self {
+        let attempts = u32::try_from(config.attempts).unwrap_or(u32::MAX);
+        RetryPolicy { attempts, first_pause: config.first_pause, longest_pause: config.longest_pause }
+    }
+
     /// The pause after this attempt (from 1), with jitter that spreads what failed together.
     pub(super) fn pause(&self, attempt: u32) -> Duration {
         let full = self.first_pause.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(self.longest_pause);
@@ -45,8 +52,6 @@ impl RetryPolicy {
 
 /// Who could not handle what nobody can read.
 const UNREADABLE: &str = "unreadable";
-/// How many handlers of messages run at once.
-const CONCURRENCY: usize = 256;
 
 /// Has the messages of one service handled.
 #[derive(Clone)]
@@ -69,7 +74,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn new(runner: Runner, broker: Arc<dyn Broker>, topics: Topics, questions: Questions, policy: RetryPolicy) -> Result<Self> {
+    pub async fn new(runner: Runner, broker: Arc<dyn Broker>, topics: Topics, questions: Questions, config: &BrokerConfig) -> Result<Self> {
         let parked = park::Parked::load(&runner.environment().store).await.map_err(store_error)?;
         runner.environment().metrics.parked_keys.set(parked.count());
         Ok(Dispatcher(Arc::new(State {
@@ -77,10 +82,10 @@ impl Dispatcher {
             broker,
             topics,
             questions,
-            policy,
+            policy: RetryPolicy::of(config),
             parked,
             lanes: Lanes::new(),
-            running: Semaphore::new(CONCURRENCY),
+            running: Semaphore::new(config.concurrency),
             stopping: Stopper::new(),
         })))
     }

@@ -112,6 +112,9 @@ pub struct BrokerConfig {
     /// The longest pause. Default `"30s"`.
     #[serde(deserialize_with = "duration")]
     pub longest_pause: Duration,
+    /// How many handlers of messages run at once in one process. Default `256`.
+    #[serde(deserialize_with = "number")]
+    pub concurrency: usize,
     /// How many partitions a topic gets that is created: so many processes can share its messages. It cannot be raised later without
     /// losing the order of messages of a key. Default `6`.
     #[serde(deserialize_with = "number")]
@@ -134,6 +137,7 @@ impl Default for BrokerConfig {
             attempts: 10,
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(30),
+            concurrency: 256,
             partitions: 6,
             replication: 0,
             max_message: 1_000_000,

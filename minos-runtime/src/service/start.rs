@@ -105,15 +105,6 @@ fn is_local(config: &Config) -> bool {
     config.broker.url == "local:"
 }
 
-fn retry(config: &Config) -> RetryPolicy {
-    let broker = &config.broker;
-    RetryPolicy {
-        attempts: u32::try_from(broker.attempts).unwrap_or(u32::MAX),
-        first_pause: broker.first_pause,
-        longest_pause: broker.longest_pause,
-    }
-}
-
 async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Ready> {
     let Service { config, resources, layers, .. } = service;
     let Plan { defs, routes, topics, periodic } = plan;
@@ -129,7 +120,7 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
     environment.set_courier(Arc::new(questions.clone()));
     let runner = Runner::new(environment);
     let sources = topics.sources().into_iter().chain([questions.source()]).collect();
-    let dispatcher = Dispatcher::new(runner.clone(), broker.clone(), topics, questions, retry(&config)).await?;
+    let dispatcher = Dispatcher::new(runner.clone(), broker.clone(), topics, questions, &config.broker).await?;
     broker.subscribe(&name, sources, Arc::new(dispatcher.clone())).await?;
     let app = App::new(routes, runner.clone(), health.clone(), config.http.clone());
     let server = Server::bind(&config.http, app, layers).await?;
@@ -166,7 +157,14 @@ fn begin(ready: Ready) -> Running {
     }
     let inside = runner.clone();
     ways_in.spawn(|stop| periodic.run(runner, stop));
-    let messages = Relay::new(store.clone(), broker.clone(), clock.clone(), health.clone(), environment.metrics.clone(), retry(&config));
+    let messages = Relay::new(
+        store.clone(),
+        broker.clone(),
+        clock.clone(),
+        health.clone(),
+        environment.metrics.clone(),
+        RetryPolicy::of(&config.broker),
+    );
     relay.spawn(|stop| messages.run(stop));
     housekeeping.spawn(|stop| ping(store.clone(), health.clone(), stop));
     housekeeping.spawn(|stop| forget(store.clone(), clock, config.http.keep_answers, stop));
