@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, RwLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -136,8 +136,7 @@ impl Session {
 
 /// A connection that is made when it is needed, and again when it was lost. While the server does not answer, it is asked less and less often.
 pub(super) struct Link {
-    settings: Arc<Settings>,
-    place: Place,
+    server: Arc<Server>,
     role: Role,
     current: RwLock<Option<Arc<Session>>>,
     attempts: tokio::sync::Mutex<Attempts>,
@@ -146,17 +145,45 @@ pub(super) struct Link {
     closed: AtomicBool,
 }
 
+/// What all connections to a server share.
+pub(super) struct Server {
+    pub(super) settings: Settings,
+    pub(super) place: Place,
+    /// How often a connection was made. That another one could be made ends everyone's pause.
+    made: AtomicU64,
+}
+
+impl Server {
+    pub(super) fn new(settings: Settings) -> Self {
+        Server { place: Place::new(&settings.place), settings, made: AtomicU64::new(0) }
+    }
+
+    async fn connect(&self, role: Role) -> Result<Arc<Session>, Error> {
+        let session = Session::open(&self.settings, role).await?;
+        self.made.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(session))
+    }
+}
+
 #[derive(Default)]
 struct Attempts {
     failed: u32,
-    /// When the next one is due, and why the last one failed.
-    next: Option<(Instant, StoreError)>,
+    last: Option<Failed>,
+}
+
+/// The last attempt, which failed.
+struct Failed {
+    /// When the next one is due.
+    due: Instant,
+    /// How many connections had been made by then.
+    made: u64,
+    error: StoreError,
 }
 
 impl Link {
-    pub(super) fn new(settings: Arc<Settings>, place: Place, role: Role) -> Self {
+    pub(super) fn new(server: Arc<Server>, role: Role) -> Self {
         let (current, attempts) = (RwLock::default(), tokio::sync::Mutex::default());
-        Link { settings, place, role, current, attempts, users: AtomicUsize::new(0), closed: AtomicBool::new(false) }
+        Link { server, role, current, attempts, users: AtomicUsize::new(0), closed: AtomicBool::new(false) }
     }
 
     /// The connection, if there is one.
@@ -177,22 +204,23 @@ impl Link {
         if self.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
-        if let Some((due, error)) = &attempts.next
+        if let Some(Failed { due, made, error }) = &attempts.last
             && Instant::now() < *due
+            && *made == self.server.made.load(Ordering::Relaxed)
         {
             return Err(error.clone());
         }
-        match Session::open(&self.settings, self.role).await {
+        match self.server.connect(self.role).await {
             Ok(session) => {
                 *attempts = Attempts::default();
-                let session = Arc::new(session);
                 *self.current.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(session.clone());
                 Ok(session)
             }
             Err(error) => {
                 attempts.failed += 1;
-                let error = self.place.error(&error);
-                attempts.next = Some((Instant::now() + pause(attempts.failed), error.clone()));
+                let error = self.error(&error);
+                let (due, made) = (Instant::now() + pause(attempts.failed), self.server.made.load(Ordering::Relaxed));
+                attempts.last = Some(Failed { due, made, error: error.clone() });
                 Err(error)
             }
         }
@@ -224,7 +252,7 @@ impl Link {
 
     /// What an error on this connection means.
     pub(super) fn error(&self, error: &Error) -> StoreError {
-        self.place.error(error)
+        self.server.place.error(error)
     }
 
     /// The first connection: what cannot pass by itself is an error at once, the rest is tried again until the time is up.
@@ -232,17 +260,16 @@ impl Link {
         let started = Instant::now();
         let mut failed = 0;
         loop {
-            match Session::open(&self.settings, self.role).await {
+            match self.server.connect(self.role).await {
                 Ok(session) => {
-                    let session = Arc::new(session);
                     *self.current.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(session.clone());
                     return Ok(session);
                 }
-                Err(error) if !errors::may_pass(&error) || started.elapsed() >= patience => return Err(self.place.error(&error)),
+                Err(error) if !errors::may_pass(&error) || started.elapsed() >= patience => return Err(self.error(&error)),
                 Err(error) => {
                     failed += 1;
                     if failed == 1 {
-                        let error = self.place.error(&error);
+                        let error = self.error(&error);
                         tracing::warn!(%error, "the store does not answer yet; will be tried again for {} s", patience.as_secs());
                     }
                     tokio::time::sleep(pause(failed)).await;

@@ -96,8 +96,8 @@ pub(super) struct Fence {
     committed: AtomicU64,
     changes: watch::Sender<u64>,
     kick: Notify,
-    requests: Mutex<Vec<oneshot::Sender<()>>>,
-    succeeded: Mutex<Instant>,
+    /// Who waits for the next look; `None` when there are no more.
+    requests: Mutex<Option<Vec<oneshot::Sender<StoreResult<()>>>>>,
 }
 
 impl Fence {
@@ -107,8 +107,7 @@ impl Fence {
             committed: AtomicU64::new(0),
             changes,
             kick: Notify::new(),
-            requests: Mutex::default(),
-            succeeded: Mutex::new(Instant::now()),
+            requests: Mutex::new(Some(Vec::new())),
         }
     }
 
@@ -123,22 +122,23 @@ impl Fence {
     /// How far may be read. Who has just committed here may read that, unless somebody else is not done below it.
     pub(super) async fn reached(&self) -> u64 {
         if self.committed.load(Ordering::Acquire) > self.reached.load(Ordering::Acquire) {
-            let (answer, wait) = oneshot::channel();
-            guard(&self.requests).push(answer);
-            self.kick.notify_one();
-            // If the look fails, what is asked for next does, too, and says why.
-            let _ = wait.await;
+            // If it fails, what is asked for next does, too, and says why.
+            let _ = self.look_now().await;
         }
         self.reached.load(Ordering::Acquire)
     }
 
-    /// Whether readers are kept up to date.
-    pub(super) fn check(&self) -> StoreResult<()> {
-        let ago = guard(&self.succeeded).elapsed();
-        if ago <= PATIENCE {
-            return Ok(());
-        }
-        Err(StoreError::Unavailable(format!("the end of the log was not found for {} s", ago.as_secs())))
+    /// Waits for a look that begins from here on.
+    pub(super) async fn look_now(&self) -> StoreResult<()> {
+        let (answer, wait) = oneshot::channel();
+        guard(&self.requests).as_mut().ok_or(StoreError::Closed)?.push(answer);
+        self.kick.notify_one();
+        wait.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// The task has been ended: nobody waits for it any more.
+    pub(super) fn close(&self) {
+        *guard(&self.requests) = None;
     }
 
     /// Looks until this task is ended.
@@ -146,23 +146,19 @@ impl Fence {
         let mut watch = Watch::default();
         loop {
             // Who asks from here on gets a look that begins later.
-            let requests = std::mem::take(&mut *guard(&self.requests));
-            let pause = match look(&link).await {
+            let requests = guard(&self.requests).as_mut().map(std::mem::take).unwrap_or_default();
+            let (pause, result) = match look(&link).await {
                 Ok((look, backend)) => {
-                    *guard(&self.succeeded) = Instant::now();
                     let reached = watch.see(&look, backend, self.committed.load(Ordering::Acquire));
                     if reached > self.reached.swap(reached, Ordering::AcqRel) {
                         self.changes.send_modify(|count| *count += 1);
                     }
-                    if watch.core.notes.is_empty() { LOOK_EVERY } else { LOOK_AGAIN }
+                    (if watch.core.notes.is_empty() { LOOK_EVERY } else { LOOK_AGAIN }, Ok(()))
                 }
-                Err(error) => {
-                    tracing::debug!(%error, "the end of the log could not be found");
-                    LOOK_EVERY
-                }
+                Err(error) => (LOOK_EVERY, Err(error)),
             };
             for request in requests {
-                let _ = request.send(());
+                let _ = request.send(result.clone());
             }
             tokio::select! {
                 () = self.kick.notified() => {}

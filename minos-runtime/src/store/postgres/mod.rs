@@ -20,7 +20,7 @@ use super::{
     Committed, DeadLetter, InboxRow, Lease, LogPage, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
 };
 use append::number;
-use connection::{Link, Role};
+use connection::{Link, Role, Server};
 use errors::Place;
 use fence::Fence;
 use futures_util::future::BoxFuture;
@@ -29,7 +29,7 @@ use queue::Queue;
 use read::Readers;
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -42,6 +42,9 @@ use writer::Writer;
 
 /// How long a server that does not answer is waited for at the start: it may be starting, too.
 const PATIENCE: Duration = Duration::from_secs(30);
+const CAN_WRITE: &str = "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'";
+const PROVE: &str =
+    "INSERT INTO {s}.checkpoints AS c (name, position) VALUES ('ping', 1) ON CONFLICT (name) DO UPDATE SET position = c.position + 1";
 /// Outcomes of batches that a writer which crashed has left behind.
 const TIDY: &str = "DELETE FROM {s}.batches WHERE at < now() - interval '1 day'";
 
@@ -56,6 +59,8 @@ pub struct PostgresStore {
     readers: Readers,
     changes: watch::Sender<u64>,
     closed: AtomicBool,
+    /// Whether the last batch failed as a whole: then a ping has to prove that writing works again.
+    failed: Arc<AtomicBool>,
     writers: Mutex<Vec<JoinHandle<()>>>,
     looks: JoinHandle<()>,
 }
@@ -72,9 +77,9 @@ impl PostgresStore {
     }
 
     async fn open_within(url: &str, patience: Duration) -> StoreResult<Self> {
-        let settings = Arc::new(Settings::parse(url)?);
-        let place = Place::new(&settings.place);
-        let link = |role| Link::new(settings.clone(), place.clone(), role);
+        let server = Arc::new(Server::new(Settings::parse(url)?));
+        let (settings, place) = (&server.settings, server.place.clone());
+        let link = |role| Link::new(server.clone(), role);
         let reserved = Arc::new(link(Role::Internal));
         let session = reserved.first_session(patience).await?;
         schema::prepare(&session, &settings.schema, &place).await?;
@@ -82,11 +87,17 @@ impl PostgresStore {
         let changes = watch::Sender::new(0);
         let (queue, fence) = (Arc::new(Queue::new()), Arc::new(Fence::new(changes.clone())));
         let (writers, users) = if settings.connections >= 6 { (2, 2) } else { (1, 1) };
-        let readers = Readers::new(&settings, &place, settings.connections - writers - users - 1, users);
-        let writers = (0..writers).map(|_| tokio::spawn(Writer::new(link(Role::Writer), queue.clone(), fence.clone()).run())).collect();
+        let readers = Readers::new(&server, settings.connections - writers - users - 1, users);
+        let failed = Arc::new(AtomicBool::new(false));
+        let writer = || Writer::new(link(Role::Writer), queue.clone(), fence.clone(), failed.clone());
+        let writers = Mutex::new((0..writers).map(|_| tokio::spawn(writer().run())).collect());
         let looks = tokio::spawn(fence.clone().run(reserved.clone()));
         let (schema, closed) = (settings.schema.clone(), AtomicBool::new(false));
-        Ok(PostgresStore { place, schema, queue, fence, reserved, readers, changes, closed, writers: Mutex::new(writers), looks })
+        Ok(PostgresStore { place, schema, queue, fence, reserved, readers, changes, closed, failed, writers, looks })
+    }
+
+    fn writers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.writers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn check_open(&self) -> StoreResult<()> {
@@ -243,7 +254,21 @@ impl Store for PostgresStore {
     }
 
     fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {
-        Box::pin(self.queue.ping())
+        Box::pin(async move {
+            self.check_open()?;
+            if self.writers().iter().any(JoinHandle::is_finished) {
+                return Err(StoreError::Unavailable("a writer has stopped: restart the service, and report this".to_owned()));
+            }
+            let rows = self.reserved.query(CAN_WRITE, &[]).await?;
+            if self.first(&rows, |row| row.try_get::<_, bool>(0))? != Some(true) {
+                return Err(StoreError::Unavailable(format!("{} can only be read: it may be a standby", self.place.name())));
+            }
+            if self.failed.load(Ordering::Relaxed) {
+                self.reserved.query(PROVE, &[]).await?;
+                self.failed.store(false, Ordering::Relaxed);
+            }
+            self.fence.look_now().await
+        })
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -253,13 +278,14 @@ impl Store for PostgresStore {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.queue.close();
-            let writers = std::mem::take(&mut *self.writers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+            let writers = std::mem::take(&mut *self.writers());
             for writer in writers {
                 // A writer that panicked is gone, too.
                 let _ = writer.await;
             }
             self.closed.store(true, Ordering::Release);
             self.looks.abort();
+            self.fence.close();
             self.readers.close();
             self.reserved.close();
         })

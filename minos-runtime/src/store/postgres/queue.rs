@@ -34,22 +34,9 @@ struct State {
 }
 
 struct Job {
-    work: Work,
+    unit: Box<Unit>,
     keys: Vec<i64>,
-}
-
-/// What a writer does.
-pub(super) enum Work {
-    /// Commits a unit.
-    Commit(Box<Unit>, oneshot::Sender<StoreResult<Committed>>),
-    /// Proves that a transaction is possible now.
-    Ping(oneshot::Sender<StoreResult<()>>),
-}
-
-/// What a writer does next.
-pub(super) enum Next {
-    Batch(Batch),
-    Ping(oneshot::Sender<StoreResult<()>>),
+    answer: oneshot::Sender<StoreResult<Committed>>,
 }
 
 /// Units for one transaction, none of which collides with another.
@@ -70,15 +57,8 @@ impl Queue {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// Queues a unit, and waits for what becomes of it.
     pub(super) async fn commit(&self, unit: Unit, keys: Vec<i64>) -> StoreResult<Committed> {
-        self.ask(keys, |answer| Work::Commit(Box::new(unit), answer)).await?
-    }
-
-    pub(super) async fn ping(&self) -> StoreResult<()> {
-        self.ask(Vec::new(), Work::Ping).await?
-    }
-
-    async fn ask<T>(&self, keys: Vec<i64>, work: impl FnOnce(oneshot::Sender<T>) -> Work) -> StoreResult<T> {
         self.room.acquire().await.map_err(|_| StoreError::Closed)?.forget();
         let (answer, wait) = oneshot::channel();
         {
@@ -86,10 +66,10 @@ impl Queue {
             if state.closed {
                 return Err(StoreError::Closed);
             }
-            state.waiting.push_back(Job { work: work(answer), keys });
+            state.waiting.push_back(Job { unit: Box::new(unit), keys, answer });
         }
         self.wake.notify_one();
-        wait.await.map_err(|_| StoreError::Closed)
+        wait.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Takes nothing more. What is queued is still served.
@@ -99,8 +79,8 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// What to do next; `None` when the queue is closed and all is done.
-    pub(super) async fn next(&self) -> Option<Next> {
+    /// The next batch; `None` when the queue is closed and all is done.
+    pub(super) async fn next(&self) -> Option<Batch> {
         loop {
             let (next, last) = {
                 let mut state = self.state();
@@ -108,10 +88,9 @@ impl Queue {
                 (next, state.closed && state.waiting.is_empty())
             };
             match next {
-                Some(next) => {
-                    let taken = if let Next::Batch(batch) = &next { batch.units.len() } else { 1 };
-                    self.room.add_permits(taken);
-                    return Some(next);
+                Some(batch) => {
+                    self.room.add_permits(batch.units.len());
+                    return Some(batch);
                 }
                 None if last => {
                     // The other writer is to see it, too.
@@ -138,9 +117,9 @@ impl Queue {
         drop(state);
         self.room.add_permits(lost.len());
         for job in lost {
-            if let (Some(error), Work::Commit(_, answer)) = (job.conflict(heads), job.work) {
+            if let Some(error) = job.conflict(heads) {
                 // Nobody may wait for the answer any more.
-                let _ = answer.send(Err(error));
+                let _ = job.answer.send(Err(error));
             }
         }
         self.wake.notify_one();
@@ -149,8 +128,7 @@ impl Queue {
 
 impl Job {
     fn conflict(&self, heads: &HashMap<&StreamId, u64>) -> Option<StoreError> {
-        let Work::Commit(unit, _) = &self.work else { return None };
-        unit.appends.iter().find_map(|Append { stream, expected, .. }| {
+        self.unit.appends.iter().find_map(|Append { stream, expected, .. }| {
             let actual = *heads.get(stream)?;
             (actual > *expected).then(|| StoreError::Conflict { stream: stream.clone(), expected: *expected, actual })
         })
@@ -159,32 +137,23 @@ impl Job {
 
 impl State {
     /// Takes what may go together, in the order in which it came. What collides stays, and what collides with that stays behind it.
-    fn pick(&mut self) -> Option<Next> {
-        if let Some(Job { work: Work::Ping(_), .. }) = self.waiting.front()
-            && let Some(Job { work: Work::Ping(answer), .. }) = self.waiting.pop_front()
-        {
-            return Some(Next::Ping(answer));
-        }
+    fn pick(&mut self) -> Option<Batch> {
         let (mut batch, mut stay, mut held) = (Batch::default(), VecDeque::new(), HashSet::new());
         let mut locks = 0;
         while let Some(job) = self.waiting.pop_front() {
-            let Job { work: Work::Commit(unit, answer), keys } = job else {
+            // Statements of the user run one by one: those units have batches of their own.
+            let fits = batch.units.first().is_none_or(|first| first.statements.is_empty() == job.unit.statements.is_empty())
+                && (locks + job.keys.len() <= LOCKS || batch.units.is_empty());
+            let collides = job.keys.iter().any(|key| self.busy.contains(key) || held.contains(key));
+            held.extend(job.keys.iter().copied());
+            if !fits || collides {
                 stay.push_back(job);
                 continue;
-            };
-            // Statements of the user run one by one: those units have batches of their own.
-            let fits = batch.units.first().is_none_or(|first| first.statements.is_empty() == unit.statements.is_empty())
-                && (locks + keys.len() <= LOCKS || batch.units.is_empty());
-            if !fits || keys.iter().any(|key| self.busy.contains(key) || held.contains(key)) {
-                held.extend(keys.iter().copied());
-                stay.push_back(Job { work: Work::Commit(unit, answer), keys });
-                continue;
             }
-            locks += keys.len();
-            held.extend(keys.iter().copied());
-            batch.units.push(*unit);
-            batch.answers.push(answer);
-            batch.keys.push(keys);
+            locks += job.keys.len();
+            batch.units.push(*job.unit);
+            batch.answers.push(job.answer);
+            batch.keys.push(job.keys);
             if batch.units.len() == BATCH {
                 break;
             }
@@ -192,6 +161,6 @@ impl State {
         stay.append(&mut self.waiting);
         self.waiting = stay;
         self.busy.extend(batch.keys.iter().flatten());
-        (!batch.units.is_empty()).then_some(Next::Batch(batch))
+        (!batch.units.is_empty()).then_some(batch)
     }
 }

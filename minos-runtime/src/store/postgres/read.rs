@@ -2,10 +2,8 @@
 
 use super::{
     append::number,
-    connection::{Link, Role, Session},
-    errors::Place,
+    connection::{Link, Role, Server, Session},
     statement,
-    url::Settings,
 };
 use crate::store::{
     Cause, DeadLetter, InboxRow, NewDeadLetter, NewMessage, OutboxRow, Statement, StoreError, StoreResult, StoredEvent, StreamId,
@@ -58,8 +56,8 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(settings: &Arc<Settings>, place: &Place, own: usize, users: usize) -> Self {
-        let links = |count, role| (0..count).map(|_| Link::new(settings.clone(), place.clone(), role)).collect();
+    pub(super) fn new(server: &Arc<Server>, own: usize, users: usize) -> Self {
+        let links = |count, role| (0..count).map(|_| Link::new(server.clone(), role)).collect();
         Readers { own: links(own, Role::Internal), users: links(users, Role::Reader), turns: Semaphore::new(users) }
     }
 

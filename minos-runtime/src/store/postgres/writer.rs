@@ -5,11 +5,18 @@ use super::{
     connection::{Backend, Link, Session, pause},
     errors,
     fence::Fence,
-    queue::{Batch, Next, Queue},
+    queue::{Batch, Queue},
     statement,
 };
 use crate::store::{Committed, StoreError, StoreResult, StreamId, Unit};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::time::Instant;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
@@ -23,9 +30,6 @@ const KEPT: i64 = 512;
 
 const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND extract(epoch FROM backend_start)::text = $2";
 const REMOVE: &str = "DELETE FROM {s}.batches WHERE writer = $1 AND batch >= $2 AND batch < $3";
-const CAN_WRITE: &str = "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'";
-const PROVE: &str =
-    "INSERT INTO {s}.checkpoints AS c (name, position) VALUES ('ping', 1) ON CONFLICT (name) DO UPDATE SET position = c.position + 1";
 
 /// A writer.
 pub(super) struct Writer {
@@ -37,8 +41,8 @@ pub(super) struct Writer {
     batch: i64,
     /// Outcomes below this one are removed.
     removed: i64,
-    /// Whether the last batch failed as a whole: then a ping has to prove that writing works again.
-    failed: bool,
+    /// Whether the last batch of any writer failed as a whole: then somebody has to prove that writing works again.
+    failed: Arc<AtomicBool>,
 }
 
 /// Why nothing of a batch was committed.
@@ -81,25 +85,20 @@ fn heads<'u>(units: &'u [Unit], results: &'u [StoreResult<Committed>]) -> HashMa
 }
 
 impl Writer {
-    pub(super) fn new(link: Link, queue: Arc<Queue>, fence: Arc<Fence>) -> Self {
-        Writer { id: Uuid::now_v7(), link, queue, fence, batch: 0, removed: 0, failed: false }
+    pub(super) fn new(link: Link, queue: Arc<Queue>, fence: Arc<Fence>, failed: Arc<AtomicBool>) -> Self {
+        Writer { id: Uuid::now_v7(), link, queue, fence, batch: 0, removed: 0, failed }
     }
 
     /// Serves the queue until it is closed.
     pub(super) async fn run(mut self) {
-        while let Some(next) = self.queue.next().await {
-            match next {
-                // Nobody may wait for the answer any more, here and below.
-                Next::Ping(answer) => drop(answer.send(self.ping().await)),
-                Next::Batch(Batch { units, answers, keys }) => {
-                    let results = self.commit(&units, &keys).await;
-                    self.queue.done(&keys, &heads(&units, &results));
-                    for (answer, result) in answers.into_iter().zip(results) {
-                        let _ = answer.send(result);
-                    }
-                    self.remove(self.batch - KEPT, KEPT).await;
-                }
+        while let Some(Batch { units, answers, keys }) = self.queue.next().await {
+            let results = self.commit(&units, &keys).await;
+            self.queue.done(&keys, &heads(&units, &results));
+            for (answer, result) in answers.into_iter().zip(results) {
+                // Nobody may wait for the answer any more.
+                let _ = answer.send(result);
             }
+            self.remove(self.batch - KEPT, KEPT).await;
         }
         self.remove(self.batch + 1, 1).await;
         self.link.close();
@@ -108,7 +107,7 @@ impl Writer {
     async fn commit(&mut self, units: &[Unit], keys: &[Vec<i64>]) -> Vec<StoreResult<Committed>> {
         match self.transaction(units, keys).await {
             Ok(outcome) => {
-                self.failed = false;
+                self.failed.store(false, Ordering::Relaxed);
                 self.fence.committed(outcome.drawn);
                 outcome.results(units)
             }
@@ -122,7 +121,7 @@ impl Writer {
                 results
             }
             Err(Failure::OfAll(error)) => {
-                self.failed = true;
+                self.failed.store(true, Ordering::Relaxed);
                 vec![Err(error); units.len()]
             }
         }
@@ -244,19 +243,5 @@ impl Writer {
             tracing::debug!(%error, "old outcomes could not be removed");
         }
         self.removed = below;
-    }
-
-    async fn ping(&mut self) -> StoreResult<()> {
-        let rows = self.link.query(CAN_WRITE, &[]).await?;
-        let can_write = rows.first().is_some_and(|row| row.try_get(0).unwrap_or(false));
-        if !can_write {
-            let reason = "the database can only be read: it may be a standby; let MINOS_STORE_URL name the primary";
-            return Err(StoreError::Unavailable(reason.to_owned()));
-        }
-        if self.failed {
-            self.link.query(PROVE, &[]).await?;
-            self.failed = false;
-        }
-        self.fence.check()
     }
 }

@@ -9,8 +9,8 @@ struct Held(Arc<connection::Session>, String);
 
 impl Held {
     async fn begin(url: &str) -> Self {
-        let settings = Arc::new(Settings::parse(url).unwrap());
-        let session = Link::new(settings, Place::new("held"), Role::Internal).session().await.unwrap();
+        let server = Arc::new(Server::new(Settings::parse(url).unwrap()));
+        let session = Link::new(server, Role::Internal).session().await.unwrap();
         session.client().batch_execute("BEGIN").await.unwrap();
         Held(session, server::schema_of(url))
     }

@@ -249,6 +249,7 @@ async fn f6_a_storm_of_conflicts() {
     tasks.join_all().await;
     let events = replicas[1].stream(stream, 0).await.unwrap();
     assert_eq!(events.iter().map(|event| event.version).collect::<Vec<_>>(), (1..=60).collect::<Vec<_>>());
+    until("all are read", async || replicas[0].log(0, 100, None).await.unwrap().events.len() == 60).await;
     let page = replicas[0].log(0, 100, None).await.unwrap();
     assert_eq!(page.read, page.events[59].position);
     assert_eq!(page.read - page.events[0].position, 59, "losers draw no position");
