@@ -7,7 +7,7 @@ mod common;
 use common::{
     post,
     process::{self, Process},
-    until,
+    until, until_within,
 };
 use minos::prelude::*;
 use std::{collections::BTreeMap, net::SocketAddr, path::Path as FilePath, time::Duration};
@@ -68,9 +68,9 @@ async fn prepare(cx: &mut Context) {
     cx.execute("CREATE TABLE IF NOT EXISTS seen (n INTEGER PRIMARY KEY, handler TEXT, uuid TEXT, version INTEGER)", []);
 }
 
-fn config(directory: &FilePath, addr: &str) -> String {
+fn config(directory: &FilePath, addr: &str, broker: &str) -> String {
     let url = format!("sqlite://{}", directory.join("crash.db").display());
-    common::config("crash", &url).replace("127.0.0.1:0", addr)
+    common::config("crash", &url).replace("127.0.0.1:0", addr).replace("[broker]", &format!("[broker]\nurl = \"{broker}\""))
 }
 
 /// No test of its own: the process that is killed.
@@ -91,12 +91,25 @@ async fn answers(addr: SocketAddr) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes half a minute; run by `cargo test --test crash -- --ignored`"]
 async fn killed_under_load_it_loses_nothing_and_doubles_nothing() {
-    const ROUNDS: u64 = 25;
+    killed_under_load(25, "local:").await;
+}
+
+/// The same with Kafka between the service and itself, which delivers again what was handled and not committed.
+#[cfg(feature = "kafka")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a minute; run by `cargo test --features kafka --test crash -- --ignored`"]
+async fn killed_under_load_with_kafka_it_loses_nothing_and_doubles_nothing() {
+    if let Some(kafka) = common::kafka::Kafka::start("crash") {
+        killed_under_load(15, &kafka.url).await;
+    }
+}
+
+async fn killed_under_load(rounds: u64, broker: &str) {
     let directory = tempfile::tempdir().unwrap();
     let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (mut acknowledged, mut in_the_middle) = (Vec::new(), 0);
-    for round in 0..ROUNDS {
-        let process = Process::start(process::service(directory.path(), "crash", &config(directory.path(), &addr.to_string())));
+    for round in 0..rounds {
+        let process = Process::start(process::service(directory.path(), "crash", &config(directory.path(), &addr.to_string(), broker)));
         until("it answers", async || answers(addr).await).await;
         post(addr, "/prepare", "").await;
         let clients: Vec<_> = (0..16)
@@ -119,10 +132,10 @@ async fn killed_under_load_it_loses_nothing_and_doubles_nothing() {
         }
         in_the_middle += usize::from(acknowledged.len() > before);
     }
-    assert!(in_the_middle > ROUNDS as usize / 2, "it was mostly killed before it did anything");
+    assert!(in_the_middle > rounds as usize / 2, "it was mostly killed before it did anything");
 
     // Now in this process, to look inside.
-    let running = Service::from_toml(&config(directory.path(), "127.0.0.1:0")).unwrap().start().await.unwrap();
+    let running = Service::from_toml(&config(directory.path(), "127.0.0.1:0", broker)).unwrap().start().await.unwrap();
     let store = running.store().clone();
     let mut events = Vec::new();
     loop {
@@ -149,7 +162,8 @@ async fn killed_under_load_it_loses_nothing_and_doubles_nothing() {
         let row = store.select(statement).await.unwrap().remove(0);
         (row["rows"].as_u64().unwrap() as usize, row["events"].as_u64().unwrap() as usize)
     };
-    until("every event is handled", async || seen().await.1 == expected).await;
+    // Kafka waits for the processes that were killed until their sessions end.
+    until_within(120, "every event is handled", async || seen().await.1 == expected).await;
     assert_eq!(seen().await, (expected, expected), "each effect happened once");
     let mut tallied = 0;
     for n in 0..4 {
@@ -160,5 +174,5 @@ async fn killed_under_load_it_loses_nothing_and_doubles_nothing() {
     assert_eq!(tallied, orders.len(), "each order was counted once");
     assert!(running.dead_letters().list().await.unwrap().is_empty());
     running.stop().await;
-    eprintln!("{ROUNDS} kills: {} acknowledged, {} stored, {expected} events handled once each", acknowledged.len(), orders.len());
+    eprintln!("{rounds} kills: {} acknowledged, {} stored, {expected} events handled once each", acknowledged.len(), orders.len());
 }

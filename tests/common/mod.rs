@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod disk;
+pub mod kafka;
 pub mod pair;
 pub mod process;
 
@@ -66,12 +67,17 @@ pub fn config(name: &str, store: &str) -> String {
 }
 
 /// Waits until this holds.
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..1000 {
+pub async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {
+    until_within(10, what, holds).await;
+}
+
+/// Waits until this holds, for so many seconds.
+pub async fn until_within(seconds: u64, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..seconds * 100 {
         if holds().await {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    panic!("not within 10 s: {what}");
+    panic!("not within {seconds} s: {what}");
 }

@@ -199,8 +199,9 @@ fn refusal(code: RDKafkaErrorCode, right: &str) -> String {
     }
 }
 
-/// An error code in words, without the names of enums.
+/// An error code in words, without the names of enums, and without who says it.
 pub(super) fn words(code: &RDKafkaErrorCode) -> String {
     let text = code.to_string();
-    text.split_once('(').map_or(text.as_str(), |(_, words)| words.trim_end_matches(')')).to_owned()
+    let words = text.split_once('(').map_or(text.as_str(), |(_, words)| words.trim_end_matches(')'));
+    words.trim_start_matches("Local: ").trim_start_matches("Broker: ").to_owned()
 }
