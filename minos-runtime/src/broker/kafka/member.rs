@@ -126,11 +126,8 @@ impl Running {
             match self.kafka.poll(timeout) {
                 None => {}
                 Some(Ok(record)) => self.take(&record),
-                Some(Err(error)) => {
-                    if !self.failed(&error) {
-                        break;
-                    }
-                }
+                Some(Err(error)) if !self.failed(&error) => break,
+                Some(Err(_)) => {}
             }
             self.look_after();
         }

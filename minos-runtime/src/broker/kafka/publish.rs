@@ -56,6 +56,7 @@ impl Drop for Counted {
 }
 
 /// What the task gets.
+#[expect(clippy::large_enum_variant, reason = "nearly all are messages")]
 enum Input {
     Message(Outgoing),
     /// Send what there is, and end.
