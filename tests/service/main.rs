@@ -9,6 +9,7 @@ mod admin;
 mod aggregates;
 mod app;
 mod connections;
+mod costs;
 mod full;
 mod health;
 mod http2;
