@@ -75,6 +75,8 @@ struct Running {
     committed: Instant,
     /// Some partition may have lost its place.
     lost_place: bool,
+    /// It cannot go on in the group.
+    ended: bool,
 }
 
 /// What becomes of partitions when members come and go.
@@ -102,7 +104,17 @@ impl Member {
         tokio::spawn(settle_all(results));
         let (looked, first) = oneshot::channel();
         let found = self.sources.keys().map(|topic| (topic.clone(), false)).collect();
-        let running = Running { member: self, kafka, parts, handled, found, looked: None, committed: Instant::now(), lost_place: false };
+        let running = Running {
+            member: self,
+            kafka,
+            parts,
+            handled,
+            found,
+            looked: None,
+            committed: Instant::now(),
+            lost_place: false,
+            ended: false,
+        };
         let runtime = Handle::current();
         let thread = thread::Builder::new().name("kafka-member".to_owned()).spawn(move || {
             // Handlers are started from here.
@@ -116,7 +128,7 @@ impl Member {
 impl Running {
     fn run(mut self, looked: oneshot::Sender<()>) {
         let mut looked = Some(looked);
-        while !self.member.stop.was_said() {
+        while !self.member.stop.was_said() && !self.ended {
             self.look();
             if let Some(looked) = looked.take() {
                 // Who wanted to know may have gone.
@@ -126,8 +138,7 @@ impl Running {
             match self.kafka.poll(timeout) {
                 None => {}
                 Some(Ok(record)) => self.take(&record),
-                Some(Err(error)) if !self.failed(&error) => break,
-                Some(Err(_)) => {}
+                Some(Err(error)) => self.failed(&error),
             }
             self.look_after();
         }
@@ -249,20 +260,19 @@ impl Running {
         }
     }
 
-    /// Returns whether to go on.
-    fn failed(&mut self, error: &KafkaError) -> bool {
-        let Some(code) = error.rdkafka_error_code() else { return true };
+    fn failed(&mut self, error: &KafkaError) {
+        let Some(code) = error.rdkafka_error_code() else { return };
         match (error, code) {
             (_, RDKafkaErrorCode::AutoOffsetReset) => self.lost_place = true,
             (KafkaError::MessageConsumptionFatal(_), RDKafkaErrorCode::FencedInstanceId) => {
                 self.member
                     .troubles
                     .set(GROUP, "another process has the same `service.instance`, so this one gets nothing: give each its own");
-                return false;
+                self.ended = true;
             }
             (KafkaError::MessageConsumptionFatal(_), code) => {
                 self.member.troubles.set(GROUP, format!("{}; it goes on when the service is started again", words(&code)));
-                return false;
+                self.ended = true;
             }
             (_, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
                 // One was deleted.
@@ -276,7 +286,6 @@ impl Running {
             }
             (_, code) => tracing::debug!(error = words(&code), "kafka"),
         }
-        true
     }
 }
 
