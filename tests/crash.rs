@@ -7,6 +7,7 @@ mod common;
 use common::{
     post,
     process::{self, Process},
+    servers::{KAFKA, Servers},
     until, until_within,
 };
 use minos::prelude::*;
@@ -99,8 +100,8 @@ async fn killed_under_load_it_loses_nothing_and_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute; run by `cargo test --features kafka --test crash -- --ignored`"]
 async fn killed_under_load_with_kafka_it_loses_nothing_and_doubles_nothing() {
-    if let Some(kafka) = common::kafka::Kafka::start("crash") {
-        killed_under_load(15, &kafka.url).await;
+    if let Some(servers) = Servers::start("crash", &[KAFKA]) {
+        killed_under_load(15, &servers.kafka).await;
     }
 }
 

@@ -5,7 +5,11 @@
 
 mod common;
 
-use common::{config, get, kafka::Kafka, post, until};
+use common::{
+    config, get, post,
+    servers::{KAFKA, Servers},
+    until,
+};
 use minos::{Running, prelude::*};
 
 /// Orders, which know whether they are paid.
@@ -93,19 +97,19 @@ mod billing {
     }
 }
 
-async fn start(name: &str, module: &str, kafka: &Kafka) -> Running {
-    let text = config(name, "memory:").replace("[broker]", &format!("[broker]\nurl = \"{}\"", kafka.url)).replace("\"2s\"", "\"20s\"");
+async fn start(name: &str, module: &str, servers: &Servers) -> Running {
+    let text = config(name, "memory:").replace("[broker]", &format!("[broker]\nurl = \"{}\"", servers.kafka)).replace("\"2s\"", "\"20s\"");
     Service::from_toml(&text).unwrap().module(format!("kafka::{module}")).start().await.unwrap()
 }
 
 /// Events, commands and questions between services; the answer to a question comes to who asked, whichever process of the service that is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_talk_and_each_process_gets_its_answers() {
-    let Some(kafka) = Kafka::start("talk") else { return };
-    let shop = start("shop", "shop", &kafka).await;
-    let bills = start("billing", "billing", &kafka).await;
+    let Some(servers) = Servers::start("talk", &[KAFKA]) else { return };
+    let shop = start("shop", "shop", &servers).await;
+    let bills = start("billing", "billing", &servers).await;
     // Another service of the same code, so that what it asks goes to other answers; and one more process of the first.
-    let (other, again) = (start("audit", "billing", &kafka).await, start("billing", "billing", &kafka).await);
+    let (other, again) = (start("audit", "billing", &servers).await, start("billing", "billing", &servers).await);
     let mut orders = Vec::new();
     for n in 0..20 {
         orders.push(post(shop.addr(), "/orders", &format!(r#"{{"item":"item {n}"}}"#)).await.json().as_str().unwrap().to_owned());
@@ -139,9 +143,9 @@ async fn services_talk_and_each_process_gets_its_answers() {
 /// Commands are acknowledged while the broker is away, and what they did goes out when it is back. The service is ready, and says what is wrong.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f26_commands_succeed_while_the_broker_is_away() {
-    let Some(kafka) = Kafka::start("away") else { return };
-    kafka.services(&["stop", "kafka", "kill"]);
-    let (shop, bills) = (start("shop", "shop", &kafka).await, start("billing", "billing", &kafka).await);
+    let Some(servers) = Servers::start("away", &[KAFKA]) else { return };
+    servers.run(&["stop", "kafka", "kill"]);
+    let (shop, bills) = (start("shop", "shop", &servers).await, start("billing", "billing", &servers).await);
     let mut orders = Vec::new();
     for n in 0..50 {
         let placed = post(shop.addr(), "/orders", &format!(r#"{{"item":"item {n}"}}"#)).await;
@@ -153,7 +157,7 @@ async fn f26_commands_succeed_while_the_broker_is_away() {
     })
     .await;
     assert!(shop.health().is_ready(), "{:?}", shop.health().parts());
-    kafka.services(&["start", "kafka"]);
+    servers.run(&["start", "kafka"]);
     for order in &orders {
         until("it is paid", async || get(shop.addr(), &format!("/orders/{order}")).await.json()["paid"] == true).await;
     }

@@ -3,9 +3,8 @@
 #![allow(dead_code)]
 
 pub mod disk;
-pub mod kafka;
-pub mod pair;
 pub mod process;
+pub mod servers;
 
 use serde_json::Value;
 use std::{io, net::SocketAddr};

@@ -2,8 +2,8 @@
 
 use crate::common::{
     self,
-    pair::Pair,
     process::{self, Process},
+    servers::{KAFKA, POSTGRES, Servers},
     until,
 };
 use minos::prelude::*;
@@ -24,7 +24,7 @@ pub const ITEMS: usize = 200;
 pub type Acknowledged = Vec<(Uuid, u64)>;
 
 pub struct Cluster {
-    pub pair: Pair,
+    pub servers: Servers,
     replicas: Vec<Replica>,
 }
 
@@ -36,10 +36,10 @@ struct Replica {
 impl Cluster {
     /// This many processes, all of which answer.
     pub async fn start(test: &str, replicas: usize) -> Option<Self> {
-        let pair = Pair::up(test)?;
+        let servers = Servers::start(test, &[POSTGRES, KAFKA])?;
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let replicas = (0..replicas).map(|_| Replica { addr: free(), process: None }).collect();
-        let mut cluster = Cluster { pair, replicas };
+        let mut cluster = Cluster { servers, replicas };
         for n in 0..cluster.replicas.len() {
             cluster.begin(n);
         }
@@ -67,13 +67,13 @@ impl Cluster {
     pub fn config(&self, instance: &str, addr: &str) -> String {
         format!(
             "[service]\nname = \"orders\"\ninstance = \"{instance}\"\n[http]\naddr = \"{addr}\"\n[store]\nurl = \"{}\"\n[broker]\nurl = \"{}\"\nfirst_pause = \"10ms\"\nlongest_pause = \"200ms\"\nconcurrency = 8\n[log]\nlevel = \"error\"",
-            self.pair.postgres, self.pair.kafka
+            self.servers.postgres, self.servers.kafka
         )
     }
 
     /// Starts a process.
     pub fn begin(&mut self, n: usize) {
-        let directory = self.pair.directory().join(format!("replica {n}"));
+        let directory = self.servers.directory().join(format!("replica {n}"));
         std::fs::create_dir_all(&directory).unwrap();
         let config = self.config(&format!("replica-{n}"), &self.replicas[n].addr.to_string());
         self.replicas[n].process = Some(Process::start(process::service(&directory, "replicas::app", &config)));
@@ -90,7 +90,7 @@ impl Cluster {
 
     /// The store, to look at it beside the processes.
     pub async fn store(&self) -> minos::store::SharedStore {
-        minos::store::open(&self.pair.postgres, &minos::metrics::Metrics::new("test")).await.unwrap()
+        minos::store::open(&self.servers.postgres, &minos::metrics::Metrics::new("test")).await.unwrap()
     }
 }
 

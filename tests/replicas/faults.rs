@@ -55,9 +55,9 @@ async fn f22_postgres_restarts_under_load() {
     for how in ["fast", "immediate", "kill"].repeat(3) {
         answered_again(&clients).await;
         pause(300).await;
-        cluster.pair.run(&["stop", "postgres", how]);
+        cluster.servers.run(&["stop", "postgres", how]);
         until("readiness says so", async || common::get(cluster.addr(0), "/health/ready").await.status == 503).await;
-        cluster.pair.run(&["start", "postgres"]);
+        cluster.servers.run(&["start", "postgres"]);
         let took = answered_again(&clients).await;
         assert!(took < Duration::from_secs(5), "after `{how}` it took {took:?} until clients were answered");
     }
@@ -77,7 +77,7 @@ async fn f26_kafka_restarts_under_load() {
     let clients = Clients::start(&cluster, 4);
     for how in ["fast", "kill"].repeat(2) {
         pause(500).await;
-        cluster.pair.run(&["stop", "kafka", how]);
+        cluster.servers.run(&["stop", "kafka", how]);
         // Commands go on: they are acknowledged by the store.
         let took = answered_again(&clients).await;
         assert!(took < Duration::from_secs(2), "without the broker it took {took:?} until clients were answered");
@@ -87,7 +87,7 @@ async fn f26_kafka_restarts_under_load() {
             ready.json()["parts"]["broker"]["works"] == false
         })
         .await;
-        cluster.pair.run(&["start", "kafka"]);
+        cluster.servers.run(&["start", "kafka"]);
     }
     let acknowledged = clients.stop().await;
     invariants::hold(&cluster, &acknowledged).await;
