@@ -18,7 +18,189 @@ struct Guide;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub use minos_macros::{Aggregate, Problem, aggregate, aggregate_ref, command, event, main, message, periodic, query};
+/// Makes a struct an event-sourced [aggregate](trait@Aggregate); on its `impl`, makes methods its events.
+///
+/// On a struct with named fields it adds serde's derives, the trait, and the names of its events: `FooCreated`, `FooUpdated` and `FooDeleted`.
+///
+/// On the `impl`, each `&mut self` method with `#[event("Name")]` is a change of state that is stored under that name, with its parameters as the fields
+/// of a type of that name. It cannot fail, wait, read a clock or call another one, since replay repeats it. It and the methods that call it are methods
+/// of [`Root`]; other modules import them with the trait `FooEvents`.
+///
+/// ```
+/// use minos::prelude::*;
+///
+/// #[aggregate]
+/// pub struct Account {
+///     pub balance: u64,
+/// }
+///
+/// #[aggregate]
+/// impl Account {
+///     #[event("MoneyDeposited")]
+///     fn deposited(&mut self, amount: u64) {
+///         self.balance += amount;
+///     }
+///
+///     pub fn deposit(&mut self, amount: u64) -> Result<()> {
+///         ensure!(amount > 0, "nothing");
+///         self.deposited(amount);
+///         Ok(())
+///     }
+/// }
+/// ```
+#[doc(inline)]
+pub use minos_macros::aggregate;
+
+/// Makes a struct the part of another service's aggregate that this one knows, to be held in a [`Ref`].
+///
+/// ```
+/// use minos::prelude::*;
+///
+/// #[aggregate_ref]
+/// pub struct Customer {
+///     pub name: String,
+/// }
+/// ```
+#[doc(inline)]
+pub use minos_macros::aggregate_ref;
+
+/// Makes an `async fn` a handler that changes something.
+///
+/// Its arguments are topics (`"CreateFoo"`) and routes (`POST "/foos/{uuid}"`, with `POST`, `PUT`, `PATCH` or `DELETE`), at least one, in any order.
+/// Its parameters are, in any order: `&mut Context`, one input that is `Deserialize`, [`Path`], [`Query`], [`Headers`], [`User`]. It answers anything that
+/// is `Serialize`, a `Result` of it, or a [`Response`].
+///
+/// ```
+/// use minos::prelude::*;
+///
+/// #[derive(Deserialize)]
+/// pub struct Rename {
+///     name: String,
+/// }
+///
+/// #[command("Rename", PUT "/names/{uuid}")]
+/// async fn rename(cx: &mut Context, Path(uuid): Path<Uuid>, input: Rename) -> Result<String> {
+///     Ok(format!("{uuid} is {} since {}", input.name, cx.now()))
+/// }
+/// ```
+#[doc(inline)]
+pub use minos_macros::command;
+
+/// Makes an `async fn` a handler that changes nothing: as [`command`](macro@command), but with `&Context` and with `GET` or `POST`. For `GET`, the input
+/// is the query string.
+///
+/// ```
+/// use minos::prelude::*;
+///
+/// #[query(GET "/greetings/{name}")]
+/// async fn greet(Path(name): Path<String>) -> String {
+///     format!("hello, {name}")
+/// }
+/// ```
+#[doc(inline)]
+pub use minos_macros::query;
+
+/// Makes an `async fn` a handler of events; in an [`#[aggregate] impl`](macro@aggregate), makes a method an event.
+///
+/// Its arguments are names of events: `"FooCreated"`, `"FooUpdated"`, `"FooUpdated.field"`, `"FooDeleted"`, or `"Foo.SomethingHappened"` for an event of
+/// the domain. Its input is `FooCreated`, `FooUpdated`, `FooDeleted`, or [`Event`] of the event's type. Each handler gets the events of one aggregate in
+/// order, and what it does in the database happens once.
+///
+/// ```
+/// use minos::prelude::*;
+///
+/// #[aggregate]
+/// pub struct Foo {
+///     pub bar: String,
+/// }
+///
+/// #[event("FooUpdated.bar")]
+/// async fn bar_changed(_cx: &mut Context, event: FooUpdated) -> Result<()> {
+///     println!("{}: {:?}", event.uuid(), event.get::<String>("bar")?);
+///     Ok(())
+/// }
+/// ```
+#[doc(inline)]
+pub use minos_macros::event;
+
+/// Makes an `async fn` a handler that the clock calls: minute, hour, day, month, weekday, in UTC. It takes `&mut Context`, or nothing.
+///
+/// ```
+/// use minos::prelude::*;
+///
+/// #[periodic("*/10 6-18 * * MON-FRI")]
+/// async fn every_ten_minutes(cx: &mut Context) -> Result<()> {
+///     println!("{}", cx.now());
+///     Ok(())
+/// }
+/// ```
+#[doc(inline)]
+pub use minos_macros::periodic;
+
+/// Makes a struct a command or a query of another service: its topic, `reply = Type` for what it answers, and `key = field` for messages that are to be
+/// handled in order.
+///
+/// ```
+/// use minos::prelude::*;
+///
+/// #[message("Reserve", reply = Uuid, key = order)]
+/// pub struct Reserve {
+///     pub order: Uuid,
+///     pub seats: u32,
+/// }
+///
+/// async fn reserve(cx: &mut Context, order: Uuid) -> Result<()> {
+///     cx.send(Reserve { order, seats: 2 })
+/// }
+/// ```
+#[doc(inline)]
+pub use minos_macros::message;
+
+/// Makes `async fn main() -> Result<()>` the program. `worker_threads = 4` says how many threads there are; without it, as many as there are processors.
+/// An error is one line on standard error, and the status 1.
+///
+/// ```no_run
+/// use minos::prelude::*;
+///
+/// #[minos::main(worker_threads = 4)]
+/// async fn main() -> Result<()> {
+///     Service::from_config("minos.toml")?.run().await
+/// }
+/// ```
+#[doc(inline)]
+pub use minos_macros::main;
+
+/// Makes a struct an [aggregate](trait@Aggregate) whose serde derives are its own. [`#[aggregate]`](macro@aggregate) adds them, too.
+///
+/// ```
+/// use minos::prelude::*;
+///
+/// #[derive(Serialize, Deserialize, Aggregate)]
+/// pub struct Foo {
+///     pub bar: String,
+/// }
+/// ```
+#[doc(inline)]
+pub use minos_macros::Aggregate;
+
+/// Gives an error type its HTTP [status](trait@Problem): `#[problem(status = 409)]` on each variant, or on the type.
+///
+/// ```
+/// #[derive(Debug, minos::Problem)]
+/// #[problem(status = 409)]
+/// pub struct Full;
+///
+/// impl std::fmt::Display for Full {
+///     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+///         f.write_str("the stock is full")
+///     }
+/// }
+/// impl std::error::Error for Full {}
+/// # fn main() {}
+/// ```
+#[doc(inline)]
+pub use minos_macros::Problem;
+
 pub use minos_runtime::*;
 
 /// What a service needs, in one line: `use minos::prelude::*;`.
