@@ -137,7 +137,7 @@ async fn f4_a_commit_whose_answer_is_lost_happens_once() {
     store.commit(executing(&format!("CREATE TABLE {table} (n int)"), vec![])).await.unwrap();
     let mut count = 0;
     for cut in [Cut::Before, Cut::After, Cut::Late, Cut::After, Cut::Before, Cut::Late] {
-        // A plain unit, one with a statement, and one that is refused: what became of each is known.
+        // Plain units, one with a statement, and one that is refused: what became of each is known.
         let (plain, with, taken) = (stream(), stream(), stream());
         store.commit(appending(&taken, 0, "{}")).await.unwrap();
         let units = [
@@ -147,6 +147,7 @@ async fn f4_a_commit_whose_answer_is_lost_happens_once() {
                 ..appending(&with, 0, "\"cut-me\"")
             },
             appending(&taken, 0, "\"cut-me\""),
+            sending("topic", "cut-me"),
         ];
         for (n, unit) in units.into_iter().enumerate() {
             proxy.cut(cut);
@@ -164,8 +165,14 @@ async fn f4_a_commit_whose_answer_is_lost_happens_once() {
             assert_eq!(store.stream(stream, 0).await.unwrap().len(), 1, "{cut:?}");
         }
     }
+    // What came late has had its chance.
+    until("all was delivered", async || proxy.delivered() == count).await;
+    let client = server::client(&url).await;
+    let busy = "SELECT FROM pg_stat_activity WHERE query LIKE '%append_v1%' AND state <> 'idle' AND pid <> pg_backend_pid()";
+    until("nobody is at work", async || client.query(busy, &[]).await.unwrap().is_empty()).await;
     let counted = Statement { sql: format!("SELECT count(*) AS n FROM {table}"), parameters: vec![] };
     assert_eq!(store.select(counted).await.unwrap(), [json!({ "n": 6 })]);
+    assert_eq!(store.outbox(0, 100).await.unwrap().len(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -57,16 +57,9 @@ async fn f7_a_writer_that_is_not_done_holds_readers_back() {
 async fn f7_what_is_sent_waits_in_the_same_order() {
     let Some(url) = server::url() else { return };
     let store = PostgresStore::open(&url).await.unwrap();
-    let message = |topic: &str| crate::store::NewMessage {
-        id: Uuid::now_v7(),
-        topic: topic.to_owned(),
-        key: None,
-        headers: "{}".to_owned(),
-        content: String::new(),
-    };
     let held = Held::begin(&url).await;
-    held.append(&Unit { messages: vec![message("first")], ..unit() }).await;
-    store.commit(Unit { messages: vec![message("second")], ..unit() }).await.unwrap();
+    held.append(&sending("first", "")).await;
+    store.commit(sending("second", "")).await.unwrap();
     assert!(store.outbox(0, 10).await.unwrap().is_empty());
     held.end("COMMIT").await;
     until("both are read", async || store.outbox(0, 10).await.unwrap().len() == 2).await;

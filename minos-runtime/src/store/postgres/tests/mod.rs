@@ -6,7 +6,7 @@ mod proxy;
 mod server;
 
 use super::*;
-use crate::store::{Append, Cause, NewEvent, SharedStore};
+use crate::store::{Append, Cause, NewEvent, NewMessage, SharedStore};
 use serde_json::json;
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -29,6 +29,11 @@ fn stream() -> StreamId {
 fn appending(stream: &StreamId, expected: u64, data: &str) -> Unit {
     let events = vec![NewEvent { name: "E".into(), data: data.to_owned() }];
     Unit { appends: vec![Append { stream: stream.clone(), expected, events }], ..unit() }
+}
+
+fn sending(topic: &str, content: &str) -> Unit {
+    let (topic, content) = (topic.to_owned(), content.to_owned());
+    Unit { messages: vec![NewMessage { id: Uuid::now_v7(), topic, key: None, headers: "{}".to_owned(), content }], ..unit() }
 }
 
 fn executing(sql: &str, parameters: Vec<serde_json::Value>) -> Unit {

@@ -39,13 +39,20 @@ struct State {
     marker: &'static [u8],
     cut: AtomicU8,
     cuts: AtomicUsize,
+    delivered: AtomicUsize,
 }
 
 impl Proxy {
     pub(super) async fn start(server: u16, marker: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = Arc::new(State { server, marker: marker.as_bytes(), cut: AtomicU8::new(0), cuts: AtomicUsize::new(0) });
+        let state = Arc::new(State {
+            server,
+            marker: marker.as_bytes(),
+            cut: AtomicU8::new(0),
+            cuts: AtomicUsize::new(0),
+            delivered: AtomicUsize::new(0),
+        });
         tokio::spawn({
             let state = state.clone();
             async move {
@@ -60,6 +67,11 @@ impl Proxy {
     /// Cuts the next connection that sends the marker.
     pub(super) fn cut(&self, cut: Cut) {
         self.state.cut.store(cut as u8, Ordering::SeqCst);
+    }
+
+    /// For how many of them the server got all that it ever gets.
+    pub(super) fn delivered(&self) -> usize {
+        self.state.delivered.load(Ordering::SeqCst)
     }
 
     /// How many were cut.
@@ -95,6 +107,7 @@ impl State {
                 if cut != Cut::Before as u8 {
                     let _ = to.write_all(bytes).await;
                 }
+                self.delivered.fetch_add(1, Ordering::SeqCst);
                 // Held open, so that the server does not notice.
                 tokio::time::sleep(Duration::from_secs(5)).await;
                 return;
