@@ -1,6 +1,7 @@
 //! A PostgreSQL and a Kafka of a test's own, by `scripts/services`: to be restarted and killed while others go on.
 
 use std::{
+    io::{self, Write},
     path::{Path, PathBuf},
     process::Command,
 };

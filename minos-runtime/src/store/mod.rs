@@ -134,7 +134,7 @@ pub async fn open(url: &str, metrics: &Metrics) -> StoreResult<SharedStore> {
         return open_sqlite(path, metrics).await;
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return open_postgres(url).await;
+        return open_postgres(url, metrics).await;
     }
     let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
     // The URL itself is not told: it may hold a password.
@@ -156,11 +156,11 @@ async fn open_sqlite(_: &str, _: &Metrics) -> StoreResult<SharedStore> {
 }
 
 #[cfg(feature = "postgres")]
-async fn open_postgres(url: &str) -> StoreResult<SharedStore> {
-    Ok(Arc::new(PostgresStore::open(url).await?))
+async fn open_postgres(url: &str, metrics: &Metrics) -> StoreResult<SharedStore> {
+    Ok(Arc::new(PostgresStore::open(url, metrics).await?))
 }
 
 #[cfg(not(feature = "postgres"))]
-async fn open_postgres(_: &str) -> StoreResult<SharedStore> {
+async fn open_postgres(_: &str, _: &Metrics) -> StoreResult<SharedStore> {
     Err(StoreError::Unsupported("this build has no PostgreSQL store: switch on the feature `postgres` of `minos`".to_owned()))
 }

@@ -19,6 +19,7 @@ mod writer;
 use super::{
     Committed, DeadLetter, InboxRow, Lease, LogPage, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
 };
+use crate::metrics::Metrics;
 use append::number;
 use connection::{Link, Role, Server};
 use errors::Place;
@@ -72,11 +73,11 @@ impl PostgresStore {
     ///
     /// # Errors
     /// If the URL is wrong, the server refuses it or does not answer for half a minute, or the schema was written by a newer version.
-    pub async fn open(url: &str) -> StoreResult<Self> {
-        PostgresStore::open_within(url, PATIENCE).await
+    pub async fn open(url: &str, metrics: &Metrics) -> StoreResult<Self> {
+        PostgresStore::open_within(url, metrics, PATIENCE).await
     }
 
-    async fn open_within(url: &str, patience: Duration) -> StoreResult<Self> {
+    async fn open_within(url: &str, metrics: &Metrics, patience: Duration) -> StoreResult<Self> {
         let server = Arc::new(Server::new(Settings::parse(url)?));
         let (settings, place) = (&server.settings, server.place.clone());
         let link = |role| Link::new(server.clone(), role);
@@ -85,7 +86,7 @@ impl PostgresStore {
         schema::prepare(&session, &settings.schema, &place).await?;
         session.query(TIDY, &[]).await.map_err(|error| place.error(&error))?;
         let changes = watch::Sender::new(0);
-        let (queue, fence) = (Arc::new(Queue::new()), Arc::new(Fence::new(changes.clone())));
+        let (queue, fence) = (Arc::new(Queue::new(metrics)), Arc::new(Fence::new(changes.clone())));
         let (writers, users) = if settings.connections >= 6 { (2, 2) } else { (1, 1) };
         let readers = Readers::new(&server, settings.connections - writers - users - 1, users);
         let failed = Arc::new(AtomicBool::new(false));

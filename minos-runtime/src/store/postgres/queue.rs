@@ -3,7 +3,10 @@
 //! There is no timer: an idle service commits at once, and a busy one commits many units with one flush. Units that collide never share a batch, and
 //! none is under way while another one that collides with it is: it would only wait in the database, and let its neighbours wait, too.
 
-use crate::store::{Append, Committed, StoreError, StoreResult, StreamId, Unit};
+use crate::{
+    metrics::Metrics,
+    store::{Append, Committed, StoreError, StoreResult, StreamId, Unit},
+};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Mutex, MutexGuard},
@@ -23,6 +26,7 @@ pub(super) struct Queue {
     /// Something has changed for a writer that waits.
     wake: Notify,
     room: Semaphore,
+    metrics: Metrics,
 }
 
 #[derive(Default)]
@@ -49,8 +53,8 @@ pub(super) struct Batch {
 }
 
 impl Queue {
-    pub(super) fn new() -> Self {
-        Queue { state: Mutex::default(), wake: Notify::new(), room: Semaphore::new(ROOM) }
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        Queue { state: Mutex::default(), wake: Notify::new(), room: Semaphore::new(ROOM), metrics: metrics.clone() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -69,7 +73,10 @@ impl Queue {
             state.waiting.push_back(Job { unit: Box::new(unit), keys, answer });
         }
         self.wake.notify_one();
-        wait.await.map_err(|_| StoreError::Closed)?
+        self.metrics.queue.inc();
+        let result = wait.await;
+        self.metrics.queue.dec();
+        result.map_err(|_| StoreError::Closed)?
     }
 
     /// Takes nothing more. What is queued is still served.
@@ -89,6 +96,7 @@ impl Queue {
             };
             match next {
                 Some(batch) => {
+                    self.metrics.batch.observe(batch.units.len() as f64);
                     self.room.add_permits(batch.units.len());
                     return Some(batch);
                 }

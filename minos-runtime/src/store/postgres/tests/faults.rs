@@ -98,7 +98,7 @@ fn tail(store: &Arc<PostgresStore>) -> (Arc<AtomicBool>, tokio::task::JoinHandle
 #[tokio::test(flavor = "multi_thread")]
 async fn f22_restarts_lose_nothing_and_are_recovered_from() {
     let Some(server) = Private::start("") else { return };
-    let store = Arc::new(PostgresStore::open(&server.url()).await.unwrap());
+    let store = Arc::new(server::store(&server.url()).await.unwrap());
     let (load, (ends, tail)) = (Load::start(&store), tail(&store));
     load.more(200).await;
     for mode in ["fast", "immediate", "fast", "immediate"] {
@@ -132,7 +132,7 @@ async fn f4_a_commit_whose_answer_is_lost_happens_once() {
     let proxy = Proxy::start(settings.config.get_ports().first().copied().unwrap_or(5432), "cut-me").await;
     let port = settings.config.get_ports().first().copied().unwrap_or(5432);
     let through = url.replacen(&format!(":{port}"), &format!(":{}", proxy.port), 1);
-    let store = Arc::new(PostgresStore::open(&format!("{through}&sslmode=disable")).await.unwrap());
+    let store = Arc::new(server::store(&format!("{through}&sslmode=disable")).await.unwrap());
     let table = format!("{}.counts", server::schema_of(&url));
     store.commit(executing(&format!("CREATE TABLE {table} (n int)"), vec![])).await.unwrap();
     let mut count = 0;
@@ -179,7 +179,7 @@ async fn f4_a_commit_whose_answer_is_lost_happens_once() {
 async fn f24_too_many_clients_are_told_and_what_is_connected_goes_on() {
     let Some(server) = Private::start("max_connections = 12\nsuperuser_reserved_connections = 0") else { return };
     let admin = server::client(&server.url()).await;
-    let store = Arc::new(PostgresStore::open(&server.url()).await.unwrap());
+    let store = Arc::new(server::store(&server.url()).await.unwrap());
     store.commit(appending(&stream(), 0, "{}")).await.unwrap();
     let mut others = Vec::new();
     while let Ok((client, connection)) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls).await {
@@ -240,7 +240,7 @@ async fn who_may_not_is_told_at_once() {
     until("the rules are read", async || refused(&url("ada:wrong-secret", "postgres")).await.contains("refuses this user or password"))
         .await;
     let started = Instant::now();
-    let patient = PostgresStore::open(&url("ada:wrong-secret", "postgres")).await.err().unwrap().to_string();
+    let patient = server::store(&url("ada:wrong-secret", "postgres")).await.err().unwrap().to_string();
     assert!(started.elapsed() < Duration::from_secs(5) && !patient.contains("wrong-secret"), "{patient}");
     for (user, database, why) in [
         ("minos", "nowhere", "create it with `createdb`"),
@@ -259,7 +259,7 @@ async fn a_server_that_is_not_there_is_waited_for_and_then_told() {
     let error = refused(&server.url()).await;
     assert!(error.contains("is the server there") && error.contains("127.0.0.1"), "{error}");
     let url = server.url();
-    let opening = tokio::spawn(async move { PostgresStore::open(&url).await.map(|_| ()) });
+    let opening = tokio::spawn(async move { server::store(&url).await.map(|_| ()) });
     // The first attempt has failed by then, or fails later: both are to be survived.
     tokio::time::sleep(Duration::from_millis(100)).await;
     server.up();

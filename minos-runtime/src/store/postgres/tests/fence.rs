@@ -35,7 +35,7 @@ async fn data(store: &PostgresStore) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn f7_a_writer_that_is_not_done_holds_readers_back() {
     let Some(url) = server::url() else { return };
-    let (writer, reader) = (PostgresStore::open(&url).await.unwrap(), PostgresStore::open(&url).await.unwrap());
+    let (writer, reader) = (server::store(&url).await.unwrap(), server::store(&url).await.unwrap());
     for how in ["COMMIT", "ROLLBACK"] {
         let before = data(&writer).await;
         let held = Held::begin(&url).await;
@@ -56,7 +56,7 @@ async fn f7_a_writer_that_is_not_done_holds_readers_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f7_what_is_sent_waits_in_the_same_order() {
     let Some(url) = server::url() else { return };
-    let store = PostgresStore::open(&url).await.unwrap();
+    let store = server::store(&url).await.unwrap();
     let held = Held::begin(&url).await;
     held.append(&sending("first", "")).await;
     store.commit(sending("second", "")).await.unwrap();
@@ -71,7 +71,7 @@ async fn f7_what_is_sent_waits_in_the_same_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f9_the_order_of_transaction_ids_does_not_matter() {
     let Some(url) = server::url() else { return };
-    let store = PostgresStore::open(&url).await.unwrap();
+    let store = server::store(&url).await.unwrap();
     let stream = stream();
     let held = Held::begin(&url).await;
     held.0.client().query_one("SELECT pg_current_xact_id()::text", &[]).await.unwrap();
@@ -88,7 +88,7 @@ async fn f9_the_order_of_transaction_ids_does_not_matter() {
 async fn f8_transactions_that_append_nothing_delay_nobody() {
     let Some(server) = server::Private::start("") else { return };
     let url = server.url();
-    let store = PostgresStore::open(&url).await.unwrap();
+    let store = server::store(&url).await.unwrap();
     server::client(&url).await.batch_execute("CREATE TABLE public.other (n int)").await.unwrap();
     let elsewhere = url.replace("/postgres", "/template1");
     let (class, space) = keys::fence("minos");
@@ -116,8 +116,8 @@ async fn a_reader_of_another_replica_misses_nothing() {
     const WRITERS: usize = 12;
     const EACH: u64 = 60;
     let Some(url) = server::url() else { return };
-    let replicas = [PostgresStore::open(&url).await.unwrap(), PostgresStore::open(&url).await.unwrap()].map(Arc::new);
-    let reader = PostgresStore::open(&url).await.unwrap();
+    let replicas = [server::store(&url).await.unwrap(), server::store(&url).await.unwrap()].map(Arc::new);
+    let reader = server::store(&url).await.unwrap();
     let mut writers = JoinSet::new();
     for n in 0..WRITERS {
         let store = replicas[n % 2].clone();

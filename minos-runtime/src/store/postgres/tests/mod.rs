@@ -41,7 +41,7 @@ fn executing(sql: &str, parameters: Vec<serde_json::Value>) -> Unit {
 }
 
 async fn refused(url: &str) -> String {
-    PostgresStore::open_within(url, Duration::from_millis(200)).await.err().expect("it does not open").to_string()
+    PostgresStore::open_within(url, &Metrics::new("test"), Duration::from_millis(200)).await.err().expect("it does not open").to_string()
 }
 
 /// Waits until this is so.
@@ -59,7 +59,7 @@ async fn nodes_that_start_at_once_migrate_once() {
     let mut nodes = JoinSet::new();
     for _ in 0..8 {
         let url = url.clone();
-        nodes.spawn(async move { PostgresStore::open(&url).await });
+        nodes.spawn(async move { server::store(&url).await });
     }
     let nodes = nodes.join_all().await;
     assert!(nodes.iter().all(Result::is_ok));
@@ -83,7 +83,7 @@ async fn a_schema_of_something_else_is_refused_and_left_alone() {
 #[tokio::test]
 async fn what_was_committed_can_be_read_with_psql() {
     let Some(url) = server::url() else { return };
-    let store = PostgresStore::open(&url).await.unwrap();
+    let store = server::store(&url).await.unwrap();
     let stream = stream();
     let unit = appending(&stream, 0, r#"{"bar": "x"}"#);
     store.commit(unit.clone()).await.unwrap();
@@ -93,7 +93,7 @@ async fn what_was_committed_can_be_read_with_psql() {
     let found: (Uuid, String, String, Timestamp) = (row.get(0), row.get(1), row.get(2), row.get(3));
     assert_eq!((found.0, found.1.as_str(), found.2.as_str()), (stream.uuid, r#"{"bar": "x"}"#, "x"), "as it was written, to the space");
     assert_eq!(found.3.as_microsecond(), unit.at.as_microsecond());
-    let again = PostgresStore::open(&url).await.unwrap();
+    let again = server::store(&url).await.unwrap();
     assert_eq!(again.stream(stream, 0).await.unwrap().len(), 1);
 }
 
@@ -126,7 +126,7 @@ async fn what_cannot_be_stored_is_refused_alone() {
 #[tokio::test]
 async fn statements_run_in_the_transaction_of_their_unit() {
     let Some(url) = server::url() else { return };
-    let (store, schema) = (PostgresStore::open(&url).await.unwrap(), server::schema_of(&url));
+    let (store, schema) = (server::store(&url).await.unwrap(), server::schema_of(&url));
     let table = format!("{schema}.foos");
     let columns = "uuid uuid PRIMARY KEY, n int, price numeric, tags text[], extra jsonb, at timestamptz, done boolean";
     store.commit(executing(&format!("CREATE TABLE {table} ({columns})"), vec![])).await.unwrap();
@@ -157,7 +157,7 @@ async fn statements_run_in_the_transaction_of_their_unit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_fails_refuses_its_unit_only() {
     let Some(url) = server::url() else { return };
-    let (store, schema) = (Arc::new(PostgresStore::open(&url).await.unwrap()), server::schema_of(&url));
+    let (store, schema) = (Arc::new(server::store(&url).await.unwrap()), server::schema_of(&url));
     store.commit(executing(&format!("CREATE TABLE {schema}.counts (n int CHECK (n <> 13))"), vec![])).await.unwrap();
     let mut tasks = JoinSet::new();
     for n in 0..40 {
@@ -195,7 +195,7 @@ async fn statements_stay_inside_their_transaction() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f10_opposite_orders_never_deadlock() {
     let Some(server) = server::Private::start("") else { return };
-    let replicas = [PostgresStore::open(&server.url()).await.unwrap(), PostgresStore::open(&server.url()).await.unwrap()].map(Arc::new);
+    let replicas = [server::store(&server.url()).await.unwrap(), server::store(&server.url()).await.unwrap()].map(Arc::new);
     let streams: Vec<_> = (0..6).map(|_| stream()).collect();
     let mut tasks = JoinSet::new();
     for n in 0..16 {
@@ -235,7 +235,7 @@ async fn f10_opposite_orders_never_deadlock() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f6_a_storm_of_conflicts() {
     let Some(url) = server::url() else { return };
-    let replicas = [PostgresStore::open(&url).await.unwrap(), PostgresStore::open(&url).await.unwrap()].map(Arc::new);
+    let replicas = [server::store(&url).await.unwrap(), server::store(&url).await.unwrap()].map(Arc::new);
     let stream = stream();
     let mut tasks = JoinSet::new();
     for n in 0..60 {
@@ -264,7 +264,7 @@ async fn f6_a_storm_of_conflicts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_fences_across_replicas() {
     let Some(url) = server::url() else { return };
-    let (old, new) = (Arc::new(PostgresStore::open(&url).await.unwrap()), PostgresStore::open(&url).await.unwrap());
+    let (old, new) = (Arc::new(server::store(&url).await.unwrap()), server::store(&url).await.unwrap());
     let lease = old.acquire("relay", Uuid::now_v7(), Duration::ZERO).await.unwrap().unwrap();
     let saved = Arc::new(std::sync::atomic::AtomicU64::new(0));
     let saving = tokio::spawn({

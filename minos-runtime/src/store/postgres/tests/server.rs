@@ -42,7 +42,12 @@ pub(super) fn schema_of(url: &str) -> String {
 
 /// An empty store.
 pub(super) async fn open() -> Option<PostgresStore> {
-    Some(PostgresStore::open(&url()?).await.unwrap())
+    Some(store(&url()?).await.unwrap())
+}
+
+/// The store of this URL.
+pub(super) async fn store(url: &str) -> StoreResult<PostgresStore> {
+    PostgresStore::open(url, &Metrics::new("test")).await
 }
 
 /// A connection of the test's own.
