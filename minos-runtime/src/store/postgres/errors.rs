@@ -22,6 +22,9 @@ impl Place {
         let place = self.name();
         let Some(database) = error.as_db_error() else {
             let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            if is_of_certificate(error) {
+                return StoreError::Unavailable(format!("{place} cannot be verified ({reason}): check `sslrootcert=` and the host's name"));
+            }
             return StoreError::Unavailable(format!("{place}: {reason}: is the server there, and is MINOS_STORE_URL right?"));
         };
         let said = database.message();
@@ -70,11 +73,16 @@ pub(super) fn is_loss(error: &Error) -> bool {
     }
 }
 
+fn is_of_certificate(error: &Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>()).and_then(std::io::Error::get_ref);
+    cause.and_then(|cause| cause.downcast_ref::<rustls::Error>()).is_some_and(|cause| matches!(cause, rustls::Error::InvalidCertificate(_)))
+}
+
 /// Whether it may go well in a while, with nobody doing anything.
 pub(super) fn may_pass(error: &Error) -> bool {
     match error.code() {
         // A wrong certificate does not become right.
-        None => !error.source().is_some_and(|cause| cause.to_string().contains("certificate")),
+        None => !is_of_certificate(error),
         Some(code) => {
             [&SqlState::TOO_MANY_CONNECTIONS, &SqlState::CANNOT_CONNECT_NOW, &SqlState::ADMIN_SHUTDOWN, &SqlState::CRASH_SHUTDOWN]
                 .contains(&code)

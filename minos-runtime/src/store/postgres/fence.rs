@@ -208,22 +208,30 @@ impl Watch {
             self.core.forget();
         }
         let reached = self.core.look(look, durable);
-        match (self.core.waits_for(), &mut self.waits) {
-            (None, waits) => *waits = None,
-            (Some(holders), Some((before, since))) if holders == before => {
-                if !holders.is_empty() && since.elapsed() >= PATIENCE {
-                    let pids: BTreeSet<_> = holders.iter().filter_map(|holder| look.holders.get(holder)).collect();
-                    tracing::warn!(
-                        ?pids,
-                        reached,
-                        "readers of the log wait for writers that do not end: see these processes in `pg_stat_activity`, and end them with `pg_terminate_backend` if they are stuck"
-                    );
-                    *since = Instant::now();
-                }
-            }
-            (Some(holders), waits) => *waits = Some((holders.clone(), Instant::now())),
+        if let Some(pids) = self.stuck(look, Instant::now()) {
+            tracing::warn!(
+                ?pids,
+                reached,
+                "readers of the log wait for writers that do not end: see these processes in `pg_stat_activity`, and end them with `pg_terminate_backend` if they are stuck"
+            );
         }
         reached
+    }
+
+    /// The processes that have kept readers waiting for too long, each time that this is so again.
+    fn stuck(&mut self, look: &Look, now: Instant) -> Option<BTreeSet<i32>> {
+        let holders = self.core.waits_for().filter(|holders| !holders.is_empty());
+        match (holders, &mut self.waits) {
+            (None, waits) => *waits = None,
+            (Some(holders), Some((before, since))) if holders == before => {
+                if now.duration_since(*since) >= PATIENCE {
+                    *since = now;
+                    return Some(holders.iter().filter_map(|holder| look.holders.get(holder).copied()).collect());
+                }
+            }
+            (Some(holders), waits) => *waits = Some((holders.clone(), now)),
+        }
+        None
     }
 }
 
@@ -264,6 +272,20 @@ mod tests {
         assert_eq!(core.look(&unflushed, 5), 5);
         core.forget();
         assert_eq!(core.look(&Look { written: 150, flushed: 250, ..look(5, &[]) }, 5), 5, "after the crash, 6 is not known any more");
+    }
+
+    #[test]
+    fn who_is_stuck_is_told_again_and_again() {
+        let (mut watch, start) = (Watch::default(), Instant::now());
+        let mut told = |drawn, holders: &[&str], seconds| {
+            let look = look(drawn, holders);
+            watch.core.look(&look, 0);
+            watch.stuck(&look, start + Duration::from_secs(seconds)).is_some()
+        };
+        assert!(!told(1, &["a", "b"], 0) && !told(2, &["a"], 9), "another one has ended");
+        assert!(!told(3, &["a", "c"], 18), "and who came later holds nothing back");
+        assert!(told(3, &["a"], 19) && !told(3, &["a"], 20) && told(3, &["a"], 29));
+        assert!(!told(4, &[], 30) && !told(5, &["d"], 50));
     }
 
     #[test]

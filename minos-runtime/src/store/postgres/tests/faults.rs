@@ -125,14 +125,43 @@ async fn f22_restarts_lose_nothing_and_are_recovered_from() {
     assert!(seen >= written.lock().unwrap().values().sum::<u64>(), "the reader saw all");
 }
 
+/// A store whose connections can be cut.
+async fn through_proxy(url: &str) -> (Proxy, Arc<PostgresStore>) {
+    let port = Settings::parse(url).unwrap().config.get_ports().first().copied().unwrap_or(5432);
+    let proxy = Proxy::start(port, "cut-me").await;
+    let through = url.replacen(&format!(":{port}"), &format!(":{}", proxy.port), 1);
+    let store = server::store(&format!("{through}&sslmode=disable")).await.unwrap();
+    (proxy, Arc::new(store))
+}
+
+/// The server does not know that the connection is gone, and goes on waiting for a lock: it must not commit when the batch is sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn f4_what_still_waits_in_the_database_is_ended_first() {
+    let Some(url) = server::url() else { return };
+    let (proxy, store) = through_proxy(&url).await;
+    let (stream, client) = (stream(), server::client(&url).await);
+    let unit = appending(&stream, 0, "\"cut-me\"");
+    let lock = keys::of_unit(&server::schema_of(&url), &unit, &[])[0];
+    client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({lock})")).await.unwrap();
+    proxy.cut(Cut::After);
+    let commit = tokio::spawn({
+        let store = store.clone();
+        async move { store.commit(unit).await.map(|_| ()) }
+    });
+    let sql = format!("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = ({lock} & 4294967295)::oid");
+    let waiting = async || client.query(&sql, &[]).await.unwrap().first().map(|row| row.get::<_, i32>(0));
+    until("it waits for the lock, and was cut", async || proxy.cuts() == 1 && waiting().await.is_some()).await;
+    let first = waiting().await;
+    until("it waits again", async || waiting().await.is_some_and(|pid| Some(pid) != first)).await;
+    client.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(commit.await.unwrap(), Ok(()));
+    assert_eq!(store.stream(stream, 0).await.unwrap().len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn f4_a_commit_whose_answer_is_lost_happens_once() {
     let Some(url) = server::url() else { return };
-    let settings = Settings::parse(&url).unwrap();
-    let proxy = Proxy::start(settings.config.get_ports().first().copied().unwrap_or(5432), "cut-me").await;
-    let port = settings.config.get_ports().first().copied().unwrap_or(5432);
-    let through = url.replacen(&format!(":{port}"), &format!(":{}", proxy.port), 1);
-    let store = Arc::new(server::store(&format!("{through}&sslmode=disable")).await.unwrap());
+    let (proxy, store) = through_proxy(&url).await;
     let table = format!("{}.counts", server::schema_of(&url));
     store.commit(executing(&format!("CREATE TABLE {table} (n int)"), vec![])).await.unwrap();
     let mut count = 0;
@@ -249,6 +278,49 @@ async fn who_may_not_is_told_at_once() {
     ] {
         let error = refused(&url(user, database)).await;
         assert!(error.contains(why) && !error.contains('\n'), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_encrypted_and_the_server_is_verified() {
+    let Some(server) = Private::start("") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let certificate = |name: &str| {
+        let (key, file) = (directory.path().join(format!("{name}.key")), directory.path().join(format!("{name}.crt")));
+        let command = format!(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE -keyout {} -out {}",
+            key.display(),
+            file.display()
+        );
+        Command::new("openssl").args(command.split(' ')).output().is_ok_and(|output| output.status.success()).then_some((key, file))
+    };
+    let (Some((key, right)), Some((_, wrong))) = (certificate("right"), certificate("wrong")) else {
+        return server::missing("`openssl` makes no certificates here");
+    };
+    server.secure(&key, &right);
+    let url = |host: &str, parameters: &str| format!("postgres://minos@{host}:{}/postgres?{parameters}", server.port);
+    let (right, wrong) = (right.display(), wrong.display());
+    for (parameters, encrypted) in [
+        ("sslmode=disable".to_owned(), false),
+        ("sslmode=prefer".to_owned(), true),
+        ("sslmode=require".to_owned(), true),
+        (format!("sslmode=require&sslrootcert={right}"), true),
+        (format!("sslmode=verify-full&sslrootcert={right}"), true),
+    ] {
+        let store = server::store(&url("localhost", &parameters)).await.unwrap();
+        let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()".to_owned();
+        assert_eq!(store.select(Statement { sql, parameters: vec![] }).await.unwrap(), [json!({ "ssl": encrypted })], "{parameters}");
+        store.commit(appending(&stream(), 0, "{}")).await.unwrap();
+        store.close().await;
+    }
+    for (host, parameters) in [
+        ("localhost", format!("sslmode=verify-full&sslrootcert={wrong}")),
+        ("localhost", format!("sslmode=require&sslrootcert={wrong}")),
+        ("127.0.0.1", format!("sslmode=verify-full&sslrootcert={right}")),
+    ] {
+        let started = Instant::now();
+        let error = server::store(&url(host, &parameters)).await.err().unwrap().to_string();
+        assert!(error.contains("certificate") && started.elapsed() < Duration::from_secs(10), "{parameters}: {error}");
     }
 }
 

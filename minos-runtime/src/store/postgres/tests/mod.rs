@@ -196,14 +196,14 @@ async fn statements_stay_inside_their_transaction() {
 async fn f10_opposite_orders_never_deadlock() {
     let Some(server) = server::Private::start("") else { return };
     let replicas = [server::store(&server.url()).await.unwrap(), server::store(&server.url()).await.unwrap()].map(Arc::new);
-    let streams: Vec<_> = (0..6).map(|_| stream()).collect();
+    let streams: Vec<_> = (0..40).map(|_| stream()).collect();
     let mut tasks = JoinSet::new();
-    for n in 0..16 {
+    for n in 0..48 {
         let (store, streams) = (replicas[n % 2].clone(), streams.clone());
         tasks.spawn(async move {
             let mut done = 0;
-            while done < 30 {
-                let (a, b) = (fastrand::usize(0..6), fastrand::usize(0..6));
+            while done < 15 {
+                let (a, b) = (fastrand::usize(0..40), fastrand::usize(0..40));
                 let mut unit = unit();
                 for place in if a == b { vec![a] } else { vec![a, b] } {
                     let version = store.stream(streams[place].clone(), 0).await.unwrap().len() as u64;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
 /// Tells that something cannot be run here. Where everything has to be run, that is a failure.
-fn missing(what: &str) {
+pub(super) fn missing(what: &str) {
     assert!(std::env::var_os("CI").is_none(), "{what}, and CI is set");
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     // Not by `eprintln`, whose text the harness keeps for itself while the test passes.
@@ -119,6 +119,23 @@ impl Private {
 
     pub(super) fn down(&self, mode: &str) {
         self.run("pg_ctl", &["-w", "-m", mode, "stop"]);
+    }
+
+    /// Goes on with this key and certificate.
+    pub(super) fn secure(&self, key: &Path, certificate: &Path) {
+        self.down("fast");
+        let data = self.data();
+        for (from, to) in [(key, "server.key"), (certificate, "server.crt")] {
+            let to = data.join(to);
+            fs::copy(from, &to).unwrap();
+            fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            if let Some((uid, gid)) = unprivileged() {
+                std::os::unix::fs::chown(&to, Some(uid), Some(gid)).unwrap();
+            }
+        }
+        let settings = data.join("postgresql.conf");
+        fs::write(&settings, fs::read_to_string(&settings).unwrap() + "ssl = on\n").unwrap();
+        self.up();
     }
 
     pub(super) fn url(&self) -> String {
