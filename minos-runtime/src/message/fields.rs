@@ -23,16 +23,15 @@ const CONTENT_TYPE: &str = "content-type";
 const JSON: &str = "application/json";
 
 /// What a message is if it does not say so itself: a foreign sender knows our topics, and not our headers.
-#[derive(Debug, Clone)]
-pub struct Unsaid {
+pub struct Unsaid<I> {
     /// Where it came from.
     pub topic: String,
     /// What messages of that topic are for.
     pub kind: MessageKind,
     /// Its key.
     pub key: Option<String>,
-    /// An id that it has whenever it comes again.
-    pub id: Uuid,
+    /// An id that it has whenever it comes again; asked for only if it has none.
+    pub id: I,
     /// When the broker got it.
     pub at: Timestamp,
 }
@@ -81,14 +80,14 @@ impl Envelope {
     /// One sentence for the operator, if a field makes no sense, or the message does not say which event it is.
     pub fn of_fields<'f>(
         fields: impl Iterator<Item = (&'f str, Option<&'f [u8]>)>,
-        unsaid: Unsaid,
+        unsaid: Unsaid<impl FnOnce() -> Uuid>,
         content: Bytes,
     ) -> Result<Self, String> {
-        let Unsaid { topic, kind, key, id, at } = unsaid;
-        // What follows from the id is filled in when it is known.
-        let (mut correlation, mut causation, mut name) = (None, None, None);
+        let Unsaid { topic, kind, key, id: id_of_place, at } = unsaid;
+        // What follows from others is filled in when those are known.
+        let (mut id, mut correlation, mut causation, mut name) = (None, None, None, None);
         let mut envelope = Envelope {
-            id,
+            id: Uuid::nil(),
             kind,
             topic,
             key,
@@ -97,8 +96,8 @@ impl Envelope {
             uuid: None,
             version: None,
             occurred_at: at,
-            correlation: id,
-            causation: id,
+            correlation: Uuid::nil(),
+            causation: Uuid::nil(),
             user: None,
             reply_to: None,
             status: None,
@@ -109,7 +108,7 @@ impl Envelope {
             let Some(value) = value else { continue };
             let read = || std::str::from_utf8(value).map_err(|_| format!("its header `{field}` is no text"));
             match field {
-                ID => envelope.id = id_of(&envelope.topic, read()?),
+                ID => id = Some(id_of(&envelope.topic, read()?)),
                 KIND => envelope.kind = kind_of(read()?)?,
                 NAME => name = Some(read()?.to_owned()),
                 AGGREGATE => envelope.aggregate = Some(read()?.to_owned()),
@@ -126,6 +125,7 @@ impl Envelope {
                 _ => {}
             }
         }
+        envelope.id = id.unwrap_or_else(id_of_place);
         envelope.correlation = correlation.unwrap_or(envelope.id);
         envelope.causation = causation.unwrap_or(envelope.id);
         envelope.name = match (name, envelope.kind) {
@@ -173,8 +173,9 @@ mod tests {
     use super::*;
     use crate::store::Cause;
 
-    fn unsaid(kind: MessageKind) -> Unsaid {
-        Unsaid { topic: "Foo".into(), kind, key: Some(Uuid::from_u128(7).to_string()), id: Uuid::from_u128(1), at: Timestamp::UNIX_EPOCH }
+    fn unsaid(kind: MessageKind) -> Unsaid<fn() -> Uuid> {
+        let id = || Uuid::from_u128(1);
+        Unsaid { topic: "Foo".into(), kind, key: Some(Uuid::from_u128(7).to_string()), id, at: Timestamp::UNIX_EPOCH }
     }
 
     fn read(kind: MessageKind, fields: &[(&str, &[u8])]) -> Result<Envelope, String> {

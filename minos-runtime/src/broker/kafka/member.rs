@@ -22,6 +22,7 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 use std::{
+    cell::Cell,
     collections::{BTreeMap, HashMap},
     sync::Arc,
     thread,
@@ -75,6 +76,8 @@ struct Running {
     committed: Instant,
     /// Some partition may have lost its place.
     lost_place: bool,
+    /// Something may be paused.
+    paused: Cell<bool>,
     /// It cannot go on in the group.
     ended: bool,
 }
@@ -113,6 +116,7 @@ impl Member {
             looked: None,
             committed: Instant::now(),
             lost_place: false,
+            paused: Cell::new(false),
             ended: false,
         };
         let runtime = Handle::current();
@@ -169,38 +173,41 @@ impl Running {
         }
     }
 
+    /// Hands a record over, and stops reading its partition when too much of it is being handled.
     fn take(&self, record: &BorrowedMessage<'_>) {
         let (topic, offset) = (record.topic(), record.offset());
         // It may have been revoked while the record was in the queue.
         let Some(part) = self.parts.get(topic, record.partition()) else { return };
         let Some(kind) = self.member.sources.get(topic) else { return };
-        if part.has_failed() || part.progress().expected().is_some_and(|expected| offset < expected) {
-            return; // It is read again, from further back; or was, and this is what was in the queue.
-        }
-        // For a moment, waiting is cheaper than pausing, which throws away what was fetched.
-        if part.progress().is_full() && !part.wait(ROOM, |progress| !progress.is_full()) && !part.set_paused(true) {
-            tracing::debug!(partition = part.name(), "paused: its handlers are slow");
-            self.check(&part, self.kafka.pause(&part.list()));
-        }
-        part.progress().take(offset, record::size(record));
+        let Some(full) = part.take(offset, record::size(record)) else { return };
         let mut result = record::deliver(record, *kind, &*self.member.consumer);
         match (&mut result).now_or_never() {
             Some(result) => part.settle(offset, &result),
             None => {
                 // The receiver lives as long as this.
-                let _ = self.handled.send(Handling { part, offset, result });
+                let _ = self.handled.send(Handling { part: part.clone(), offset, result });
             }
+        }
+        // For a moment, waiting is cheaper than pausing, which throws away what was fetched.
+        if full && !part.wait(ROOM, |progress| !progress.is_full()) && !part.set_paused(true) {
+            tracing::debug!(partition = part.name(), "paused: its handlers are slow");
+            self.check(&part, self.kafka.pause(&part.list()));
+            self.paused.set(true);
         }
     }
 
     /// Resumes what has room again. Returns how long to wait for the next record.
     fn resume(&self) -> Duration {
+        if !self.paused.replace(false) {
+            return POLL;
+        }
         let mut timeout = POLL;
         for part in self.parts.all().into_iter().filter(|part| part.is_paused()) {
             if part.progress().has_room() {
                 part.set_paused(false);
                 self.check(&part, self.kafka.resume(&part.list()));
             } else {
+                self.paused.set(true);
                 timeout = POLL_PAUSED;
             }
         }

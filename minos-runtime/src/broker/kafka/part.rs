@@ -59,6 +59,16 @@ impl Part {
         }
     }
 
+    /// Takes a record, unless it is read again from further back, or was. Says whether there is no room for more.
+    pub(super) fn take(&self, offset: i64, size: usize) -> Option<bool> {
+        let mut progress = self.progress();
+        if self.has_failed() || progress.expected().is_some_and(|expected| offset < expected) {
+            return None;
+        }
+        progress.take(offset, size);
+        Some(progress.is_full())
+    }
+
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }

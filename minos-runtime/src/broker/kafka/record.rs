@@ -18,12 +18,11 @@ const ODD_NAME: &str = "the name of one of its headers is no text";
 
 /// Gives a record to who takes messages of a topic of this kind.
 pub(super) fn deliver(record: &BorrowedMessage<'_>, kind: MessageKind, consumer: &dyn Consumer) -> BoxFuture<'static, BrokerResult> {
-    let place = format!("{}/{}@{}", record.topic(), record.partition(), record.offset());
-    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, place.as_bytes());
     let content = record.payload().map(Bytes::copy_from_slice).unwrap_or_default();
-    match read(record, kind, id, content.clone()) {
+    match read(record, kind, content.clone()) {
         Ok(message) => consumer.deliver(message),
         Err(cause) => {
+            let (id, place) = (id(record), place(record));
             consumer.undecodable(Undecodable { id, topic: record.topic().to_owned(), place, headers: headers(record), content, cause })
         }
     }
@@ -34,10 +33,20 @@ pub(super) fn size(record: &BorrowedMessage<'_>) -> usize {
     record.payload_len() + record.key_len()
 }
 
-fn read(record: &BorrowedMessage<'_>, kind: MessageKind, id: Uuid, content: Bytes) -> Result<Envelope, String> {
+/// Where it is, which nothing else ever is.
+fn place(record: &BorrowedMessage<'_>) -> String {
+    format!("{}/{}@{}", record.topic(), record.partition(), record.offset())
+}
+
+/// An id that follows from its place.
+fn id(record: &BorrowedMessage<'_>) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, place(record).as_bytes())
+}
+
+fn read(record: &BorrowedMessage<'_>, kind: MessageKind, content: Bytes) -> Result<Envelope, String> {
     let key = record.key().map(|key| std::str::from_utf8(key).map_err(|_| "its key is no text".to_owned())).transpose()?;
     let at = record.timestamp().to_millis().and_then(|millis| Timestamp::from_millisecond(millis).ok()).unwrap_or_default();
-    let unsaid = Unsaid { topic: record.topic().to_owned(), kind, key: key.map(str::to_owned), id, at };
+    let unsaid = Unsaid { topic: record.topic().to_owned(), kind, key: key.map(str::to_owned), id: || id(record), at };
     // The client library panics at the name of a header that is no text.
     let read = AssertUnwindSafe(|| {
         let fields = record.headers().into_iter().flat_map(BorrowedHeaders::iter).map(|header| (header.key, header.value));

@@ -141,6 +141,8 @@ impl Settings {
             .set("fetch.wait.max.ms", "100")
             .set("fetch.message.max.bytes", self.max_batch.to_string())
             .set("queued.min.messages", "10000")
+            // What was fetched is handled in much less than the second that would be waited by default.
+            .set("fetch.queue.backoff.ms", "10")
             .set("queued.max.messages.kbytes", "16384");
         config
     }

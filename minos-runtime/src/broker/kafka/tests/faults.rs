@@ -2,7 +2,7 @@
 
 use super::{
     broker, failing,
-    kit::{Own, Worker},
+    kit::{Foreign, Own, Worker},
     real::Real,
     until_health,
 };
@@ -222,7 +222,7 @@ real! {
         let (first, _) = broker(&kafka.url, &service, "partitions = 2");
         let inbox = Inbox::new();
         first.subscribe(&service, events(&topic), inbox.clone()).await.unwrap();
-        let record: (Option<&[u8]>, &[u8], &[(&str, &[u8])]) = (None, b"{}", &[("name", b"FooUpdated")]);
+        let record: Foreign<'_> = (None, b"{}", &[("name", b"FooUpdated")]);
         for partition in 0..2 {
             kafka.send(&topic, Some(partition), &[record; 5]);
         }

@@ -20,6 +20,9 @@ use std::{
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a foreign program sends: a key, a content, and headers.
+pub(super) type Foreign<'r> = (Option<&'r [u8]>, &'r [u8], &'r [(&'r str, &'r [u8])]);
+
 impl Real {
     pub(super) fn servers(&self) -> &str {
         self.url.trim_start_matches("kafka://")
@@ -40,7 +43,7 @@ impl Real {
     }
 
     /// Sends records as somebody who knows nothing of our headers.
-    pub(super) fn send(&self, topic: &str, partition: Option<i32>, records: &[(Option<&[u8]>, &[u8], &[(&str, &[u8])])]) {
+    pub(super) fn send(&self, topic: &str, partition: Option<i32>, records: &[Foreign<'_>]) {
         let producer: BaseProducer = self.client().create().unwrap();
         for (key, payload, headers) in records {
             let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(*value) }));
