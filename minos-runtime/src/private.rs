@@ -26,6 +26,11 @@ pub fn extract<T: FromRequest>(request: &Request) -> Result<T> {
     T::from_request(request)
 }
 
+/// Reads one parameter of a query.
+pub fn extract_for_query<T: FromRequest>(request: &Request) -> Result<T> {
+    T::for_query(request)
+}
+
 /// The answer of a handler that cannot fail.
 pub fn answer<T: Answer>(value: T) -> Result<Response> {
     value.answer()
@@ -33,7 +38,10 @@ pub fn answer<T: Answer>(value: T) -> Result<Response> {
 
 /// The answer of a handler that can fail.
 pub fn answer_result<T: Answer, E: HandlerError>(result: Result<T, E>) -> Result<Response> {
-    result.map_err(E::into_error).and_then(T::answer)
+    match result {
+        Ok(value) => value.answer(),
+        Err(error) => Err(error.into_error()),
+    }
 }
 
 /// Runs a handler. It gets the user's own future, so that the compiler speaks of that one when it is not `Send`.

@@ -25,7 +25,10 @@ pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handl
             continue;
         };
         let value = format_ident!("p{n}", span = here);
-        let extract = quote_spanned!(at(ty.span())=> #door::extract::<#ty>);
+        let extract = match handler.kind {
+            Kind::Query => quote_spanned!(at(ty.span())=> #door::extract_for_query::<#ty>),
+            _ => quote_spanned!(at(ty.span())=> #door::extract::<#ty>),
+        };
         reads.push(quote_spanned! {here=>
             #cfgs
             let #value = match #extract(&request) {

@@ -11,7 +11,7 @@ const _: () = {
         'a,
         ::minos::__private::Result<::minos::__private::Response>,
     > {
-        let p1 = match ::minos::__private::extract::<Path<Uuid>>(&request) {
+        let p1 = match ::minos::__private::extract_for_query::<Path<Uuid>>(&request) {
             ::core::result::Result::Ok(value) => value,
             ::core::result::Result::Err(error) => return ::minos::__private::fail(error),
         };

@@ -132,7 +132,7 @@ pub trait Answer {
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> Answer for T {
     fn answer(self) -> Result<Response> {
-        serde_json::to_vec(&self).map_err(not_json).map(|json| finish(json, size_of::<T>() == 0))
+        finish(serde_json::to_vec(&self), size_of::<T>() == 0)
     }
 }
 
@@ -142,13 +142,10 @@ impl Answer for Response {
     }
 }
 
-fn not_json(error: serde_json::Error) -> Error {
-    Error::from(error).context("the answer cannot be written as JSON")
-}
-
 /// `()` has nothing to say, so it answers `204`; an `Option` that is `None` says `null`.
-fn finish(json: Vec<u8>, is_unit: bool) -> Response {
-    if is_unit && json == b"null" { Response::new(StatusCode::NO_CONTENT) } else { Response::of_json(json) }
+fn finish(json: serde_json::Result<Vec<u8>>, is_unit: bool) -> Result<Response> {
+    let json = json.map_err(|error| Error::from(error).context("the answer cannot be written as JSON"))?;
+    Ok(if is_unit && json == b"null" { Response::new(StatusCode::NO_CONTENT) } else { Response::of_json(json) })
 }
 
 /// The error of a handler: anything that `?` turns into an [`Error`].

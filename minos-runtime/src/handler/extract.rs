@@ -26,6 +26,12 @@ pub trait FromRequest: Sized {
     /// Reads it.
     #[doc(hidden)]
     fn from_request(request: &Request) -> Result<Self>;
+
+    /// Reads it for a query, whose input may stand in the query string. Decoding from there is compiled for these only.
+    #[doc(hidden)]
+    fn for_query(request: &Request) -> Result<Self> {
+        Self::from_request(request)
+    }
 }
 
 /// Parameters of the path, in the order of the route: `Path<Uuid>` for one, `Path<(Uuid, u32)>` for two, or a struct with their names.
@@ -41,13 +47,13 @@ pub struct Query<T>(pub T);
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + Send + 'static> FromRequest for T {
     fn from_request(request: &Request) -> Result<Self> {
+        input(request)
+    }
+
+    fn for_query(request: &Request) -> Result<Self> {
         match &request.parts().content {
-            Content::Json(json) => input(request, json),
             Content::Form => from_form(request),
-            // Nothing is what `()` and `Option` read from nothing.
-            Content::None => {
-                serde_json::from_slice(b"null").map_err(|_| Error::new(ErrorKind::Malformed, "the request has no body, and this needs one"))
-            }
+            _ => input(request),
         }
     }
 }
@@ -55,7 +61,7 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest for T {
 impl<T: DeserializeOwned> FromRequest for Query<T> {
     fn from_request(request: &Request) -> Result<Self> {
         match (&request.parts().path, &request.parts().content) {
-            (PathSource::Content(_), Content::Json(json)) => input(request, json).map(Query),
+            (PathSource::Content(_), Content::Json(_)) => input(request).map(Query),
             _ => from_form(request).map(Query),
         }
     }
@@ -90,26 +96,55 @@ impl<T: EventContent> FromRequest for Event<T> {
     }
 }
 
-/// The request's content as `T`. Non-generic work is in `strings` and in `unknown_fields`: this is compiled once for each input.
-fn input<T: DeserializeOwned>(request: &Request, json: &[u8]) -> Result<T> {
-    let mut decoder = serde_json::Deserializer::from_slice(json);
+/// The request's content as `T`. This is compiled once for each input, so what is not generic is elsewhere, and nothing is passed through closures.
+fn input<T: DeserializeOwned>(request: &Request) -> Result<T> {
+    let mut decoder = serde_json::Deserializer::from_slice(json(request));
     let mut fields = None;
-    let value = T::deserialize(strings::Watch { inner: &mut decoder, fields: &mut fields })
-        .and_then(|value| decoder.end().map(|()| value))
-        .map_err(bad_json)?;
-    if request.is_strict() {
-        unknown_fields(json, fields)?;
+    match T::deserialize(strings::Watch { inner: &mut decoder, fields: &mut fields }) {
+        Ok(value) => match nothing_else(request, &mut decoder, fields) {
+            Ok(()) => Ok(value),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(bad_input(request, error)),
     }
-    Ok(value)
+}
+
+/// The content. Nothing is what `()` and `Option` read from nothing.
+fn json(request: &Request) -> &[u8] {
+    match &request.parts().content {
+        Content::Json(json) => json,
+        Content::Form | Content::None => b"null",
+    }
+}
+
+/// That the content ends where the input does, and has no fields that the input does not have.
+fn nothing_else(
+    request: &Request,
+    decoder: &mut serde_json::Deserializer<serde_json::de::SliceRead<'_>>,
+    fields: Option<&'static [&'static str]>,
+) -> Result<()> {
+    decoder.end().map_err(bad_json)?;
+    if request.is_strict() { unknown_fields(json(request), fields) } else { Ok(()) }
 }
 
 fn from_form<T: DeserializeOwned>(request: &Request) -> Result<T> {
     let query = request.parts().query.as_deref().unwrap_or_default();
     let decoder = serde_html_form::Deserializer::from_bytes(query.as_bytes());
     let mut fields = None;
-    let value = T::deserialize(strings::Watch { inner: decoder, fields: &mut fields }).map_err(|error| bad_query(&error))?;
-    strings::unknown_parameters(query, fields)?;
-    Ok(value)
+    match T::deserialize(strings::Watch { inner: decoder, fields: &mut fields }) {
+        Ok(value) => match strings::unknown_parameters(query, fields) {
+            Ok(()) => Ok(value),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(bad_query(&error)),
+    }
+}
+
+fn bad_input(request: &Request, error: serde_json::Error) -> Error {
+    match &request.parts().content {
+        Content::Json(_) => bad_json(error),
+        Content::Form | Content::None => Error::new(ErrorKind::Malformed, "the request has no body, and this needs one"),
+    }
 }
 
 fn bad_query(error: &impl std::fmt::Display) -> Error {
