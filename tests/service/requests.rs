@@ -57,6 +57,26 @@ async fn bad_input_is_told_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_input_of_a_query_may_stand_in_the_query_string_and_that_of_a_command_may_not() {
+    let (running, addr, _) = start("trouble").await;
+    assert_eq!(get(addr, "/sum?a=1&b=2").await.json(), 3);
+    assert_eq!(get(addr, "/sum?a=%31").await.json(), 1);
+    assert_eq!(post(addr, "/sum", r#"{"a":1,"b":3}"#).await.json(), 4);
+    for (path, told) in [
+        ("/sum", "missing field `a`"),
+        ("/sum?a=x", "invalid digit"),
+        ("/sum?a=-1", "invalid digit"),
+        ("/sum?a=1&c=2", "unknown field `c`; there are `a`, `b`"),
+    ] {
+        let answer = get(addr, path).await;
+        assert!(answer.status == 422 && answer.detail().contains(told), "{path}: {answer:?}");
+    }
+    let command = post(addr, "/jobs?mood=fine", "").await;
+    assert_eq!((command.status, command.detail()), (400, "the request has no body, and this needs one".to_owned()));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_http_is_answered_with_400_or_closed_and_harms_nobody() {
     let (running, addr, _) = start("account").await;
     let smuggled = "GET /health HTTP/1.1\r\nhost: x\r\n\r\n";

@@ -76,6 +76,17 @@ async fn large(cx: &Context) -> Result<String> {
     Ok("x".repeat(16 << 20))
 }
 
+#[derive(Deserialize)]
+pub struct Sum {
+    a: u64,
+    b: Option<u64>,
+}
+
+#[query(GET "/sum", POST "/sum")]
+async fn sum(input: Sum) -> u64 {
+    input.a + input.b.unwrap_or_default()
+}
+
 #[query(GET "/slow")]
 async fn slow() -> Result<()> {
     eprintln!("waits for ever");
