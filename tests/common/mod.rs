@@ -7,7 +7,10 @@ pub mod process;
 pub mod servers;
 
 use serde_json::Value;
-use std::{io, net::SocketAddr};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -79,4 +82,9 @@ pub async fn until_within(seconds: u64, what: &str, mut holds: impl AsyncFnMut()
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("not within {seconds} s: {what}");
+}
+
+/// Says that a test could not be run, where it can be read: what `eprintln` writes, the harness keeps for itself while the test passes.
+pub fn not_run(what: &str) {
+    let _ = writeln!(io::stderr(), "\nNOT RUN: {what}\n");
 }

@@ -4,7 +4,7 @@ use crate::{
     common::{
         config,
         disk::Disk,
-        get, post,
+        get, not_run, post,
         process::{self, Process},
         until,
     },
@@ -16,7 +16,7 @@ async fn a_full_disk_refuses_commands_loses_nothing_and_needs_nobody_when_there_
     let directory = tempfile::tempdir().unwrap();
     let disk = match Disk::mount(&directory.path().join("disk"), "2m") {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("\nNOT RUN: the full disk was not tested, since {why}.\n"),
+        Err(why) => return not_run(&format!("a full disk, since {why}")),
     };
     let url = format!("sqlite://{}", directory.path().join("disk/test.db").display());
     let service = || Process::start(disk.run(&process::service(directory.path(), "service::app::account", &config("test", &url))));
@@ -80,7 +80,7 @@ async fn a_start_on_a_full_disk_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let disk = match Disk::mount(&directory.path().join("disk"), "1m") {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("\nNOT RUN: the start on a full disk was not tested, since {why}.\n"),
+        Err(why) => return not_run(&format!("the start on a full disk, since {why}")),
     };
     let url = format!("sqlite://{}", directory.path().join("disk/test.db").display());
     let service = || Process::start(disk.run(&process::service(directory.path(), "service::app::account", &config("test", &url))));

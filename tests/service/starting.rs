@@ -2,7 +2,7 @@
 
 use crate::{
     common::{
-        config, get,
+        config, get, not_run,
         process::{self, Process},
         send, until,
     },
@@ -54,8 +54,7 @@ async fn a_port_that_is_not_permitted_is_told() {
         .and_then(|text| text.trim().parse().ok())
         .unwrap_or_default();
     if first_free < 2 {
-        eprintln!("\nNOT RUN: on this system every user may use every port.\n");
-        return;
+        return not_run("a port that is not permitted, since every user may use every port here");
     }
     let directory = tempfile::tempdir().unwrap();
     let addr = format!("127.0.0.1:{}", first_free - 1);
