@@ -321,10 +321,7 @@ impl State {
 /// Whether it is the store that failed: no reason to give a message up.
 fn is_the_stores(error: &Error) -> bool {
     error.downcast_ref::<StoreError>().is_some_and(|error| {
-        matches!(
-            error,
-            StoreError::Full(_) | StoreError::Locked(_) | StoreError::Unavailable(_) | StoreError::Closed | StoreError::Conflict { .. }
-        )
+        matches!(error, StoreError::Full(_) | StoreError::Locked(_) | StoreError::Unavailable(_) | StoreError::Closed)
     })
 }
 

@@ -1,8 +1,9 @@
 //! Lanes: work of one key runs in order, work of different keys at once.
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use std::{
     collections::{HashMap, VecDeque},
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard},
 };
 use tokio::sync::watch;
@@ -43,7 +44,10 @@ impl Lanes {
 
     async fn drain(self, key: String, mut work: Work) {
         loop {
-            work.await;
+            // What panics ends for itself alone: the lane has to go on, or to end.
+            if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+                tracing::error!(key, "work on a message panicked outside of its handler");
+            }
             let mut queues = self.queues();
             match queues.get_mut(&key).and_then(VecDeque::pop_front) {
                 Some(next) => work = next,
@@ -67,6 +71,15 @@ impl Lanes {
 mod tests {
     use super::*;
     use tokio::sync::{mpsc, oneshot};
+
+    #[tokio::test]
+    async fn a_lane_outlives_work_that_panics() {
+        let (lanes, (sent, done)) = (Lanes::new(), oneshot::channel());
+        lanes.put("a".into(), Box::pin(async { panic!("as told") }));
+        lanes.put("a".into(), Box::pin(async move { sent.send(()).unwrap() }));
+        done.await.unwrap();
+        lanes.idle().await;
+    }
 
     #[tokio::test]
     async fn one_key_in_order_and_keys_at_once() {

@@ -46,6 +46,14 @@ pub enum BrokerError {
     /// The broker or the receiver is not there at the moment.
     #[error("the broker does not take messages: {0}")]
     Unavailable(String),
+    /// The broker does not take messages of this topic at the moment: it may not be written, or cannot be created. Other topics are not concerned.
+    #[error("`{topic}` does not take messages: {why}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// Why.
+        why: String,
+    },
     /// The broker will never take a message of this size.
     #[error("a message of {size} bytes for `{topic}` is too large: the broker takes {limit}")]
     TooLarge {

@@ -3,7 +3,10 @@
 //! Of all processes of a service one relays, elected by a lease. What it saves is fenced by that lease: who lost it unnoticed, because the
 //! machine stood still, can repeat some messages and change nothing.
 
+mod held;
 mod round;
+#[cfg(test)]
+mod tests;
 
 use super::{Broker, BrokerError, RetryPolicy};
 use crate::{
@@ -77,6 +80,7 @@ impl Relay {
             let result = self.turn(&mut tenure, &stop).await;
             self.metrics.relay_leads.set(0);
             self.metrics.relay_open.set(0);
+            self.metrics.relay_age.set(0.0);
             if stop.was_said() {
                 break;
             }
@@ -85,6 +89,10 @@ impl Relay {
             let pause = match result {
                 Ok(()) => LOOK,
                 Err(failure) => {
+                    if matches!(failure, Failure::Broker(_)) {
+                        // Another process may reach the broker.
+                        tenure.give_back().await;
+                    }
                     self.failed(failure);
                     self.policy.pause(failures)
                 }
@@ -117,11 +125,13 @@ impl Relay {
             if tenure.hold().await? != Some(round.lease()) {
                 return Err(Failure::Replaced);
             }
+            // Also when there is nothing to read: that the loop runs is what it tells.
+            self.succeeded(Self::PART);
+            round.save_if_due().await?;
             // An answer of the broker or a save brings nothing new to read.
             if more {
                 changes.mark_unchanged();
                 more = round.fill().await?;
-                self.succeeded(Self::PART);
             }
             let result = round.wait(&mut changes, stop, more, tenure.due()).await;
             if stop.was_said() {
@@ -145,16 +155,20 @@ impl Relay {
     }
 
     fn failed(&self, failure: Failure) {
-        let (part, why) = match failure {
-            Failure::Replaced => {
-                tracing::info!("another process of the service sends its messages now");
-                return;
+        match failure {
+            Failure::Replaced => tracing::info!("another process of the service sends its messages now"),
+            Failure::Store(error) => {
+                if self.health.failed(Self::PART, error.to_string()) {
+                    tracing::error!(%error, "messages are not sent; will be tried again");
+                }
             }
-            Failure::Store(error) => (Self::PART, error.to_string()),
-            Failure::Broker(error) => (Self::SENDING, error.to_string()),
-        };
-        if self.health.failed(part, why.as_str()) {
-            tracing::error!(error = why, "messages are not sent; will be tried again");
+            Failure::Broker(error) => self.not_sent(&error),
+        }
+    }
+
+    fn not_sent(&self, error: &BrokerError) {
+        if self.health.failed(Self::SENDING, error.to_string()) {
+            tracing::error!(%error, "messages are not sent; will be tried again");
         }
     }
 }
