@@ -4,10 +4,11 @@
 
 mod common;
 
+#[cfg(feature = "kafka")]
+use common::servers::{KAFKA, Servers};
 use common::{
     post,
     process::{self, Process},
-    servers::{KAFKA, Servers},
     until, until_within,
 };
 use minos::prelude::*;
