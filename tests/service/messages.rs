@@ -79,6 +79,10 @@ async fn services_of_one_process_talk() {
     assert_eq!(post(talk, "/lose", "").await.status, 204);
     let letters = running[1].dead_letters();
     until("what nobody handles is put aside", async || letters.list().await.unwrap().len() == 1).await;
+    let letter = letters.list().await.unwrap().remove(0);
+    let again = letters.replay(letter.id).await.unwrap_err();
+    assert!(again.to_string().contains("`NobodyHandlesThis` could not be sent"), "{again}");
+    assert_eq!(letters.list().await.unwrap(), [letter], "it stays until it can be sent");
     for running in running.drain(..) {
         running.stop().await;
     }

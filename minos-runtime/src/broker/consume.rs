@@ -139,7 +139,7 @@ impl Consumer for Dispatcher {
 }
 
 /// The lane of a message: that of its key on its topic, or one of its own.
-fn lane(message: &Envelope) -> String {
+pub(super) fn lane(message: &Envelope) -> String {
     let key = message.key.clone().unwrap_or_else(|| message.id.to_string());
     format!("{}/{key}", message.topic)
 }
@@ -258,18 +258,17 @@ impl State {
         };
         let letter = park::letter(&subscriber, &key, message, cause, attempts);
         let kept = self.keep(&Mark { subscriber: subscriber.clone().into(), handled, lane: None }, &letter, message.cause()).await?;
-        if kept {
-            self.parked.park(subscriber, key);
-        } else {
-            self.parked.release(&subscriber, &key);
+        match kept {
+            Kept::Stored => self.parked.park(subscriber, key),
+            Kept::NothingBefore => self.parked.release(&subscriber, &key),
+            Kept::Known => {}
         }
         self.metrics().parked_keys.set(self.parked.count());
-        Ok(kept)
+        Ok(kept != Kept::NothingBefore)
     }
 
     /// Stores a dead letter and its mark in one unit, unless it is there already. The store may be down, so this is tried until the service stops.
-    /// Returns false if it is to wait behind another one, and there is none.
-    async fn keep(&self, mark: &Mark, letter: &NewDeadLetter, cause: Cause) -> Result<bool, BrokerError> {
+    async fn keep(&self, mark: &Mark, letter: &NewDeadLetter, cause: Cause) -> Result<Kept, BrokerError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -284,10 +283,10 @@ impl State {
             match environment.store.commit(unit).await {
                 Ok(_) => {
                     self.metrics().dead_letters.inc();
-                    return Ok(true);
+                    return Ok(Kept::Stored);
                 }
-                Err(StoreError::Duplicate { .. }) => return Ok(true),
-                Err(StoreError::NotParked { .. }) => return Ok(false),
+                Err(StoreError::Duplicate { .. }) => return Ok(Kept::Known),
+                Err(StoreError::NotParked { .. }) => return Ok(Kept::NothingBefore),
                 Err(error) => tracing::error!(%error, "a dead letter could not be stored; will be tried again"),
             }
             self.pause(attempt).await;
@@ -318,11 +317,22 @@ impl State {
     }
 }
 
+/// What became of a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// It is stored.
+    Stored,
+    /// Its message was handled, or put aside, before.
+    Known,
+    /// It was to wait behind another one, and there is none any more.
+    NothingBefore,
+}
+
 /// Whether it is the store that failed: no reason to give a message up.
 fn is_the_stores(error: &Error) -> bool {
-    error.downcast_ref::<StoreError>().is_some_and(|error| {
-        matches!(error, StoreError::Full(_) | StoreError::Locked(_) | StoreError::Unavailable(_) | StoreError::Closed)
-    })
+    error
+        .downcast_ref::<StoreError>()
+        .is_some_and(|error| matches!(error, StoreError::Full(_) | StoreError::Locked(_) | StoreError::Unavailable(_) | StoreError::Closed))
 }
 
 /// A message as a request for its handler.

@@ -1,6 +1,6 @@
 //! What could not be handled: put aside with its cause, and with what comes after it of the same key, until the operator decides.
 
-use super::{Dispatcher, consume};
+use super::{Dispatcher, consume, relay};
 use crate::{
     context::{Environment, store_error},
     error::{Error, Result},
@@ -163,7 +163,8 @@ impl DeadLetters {
         let NewDeadLetter { subscriber, key, .. } = self.get(id).await?.letter;
         let state = self.dispatcher.state();
         let _turn = state.parked.replaying.lock().await;
-        let def = self.handler(&subscriber)?;
+        // What the relay put aside was never sent.
+        let def = if subscriber == relay::NAME { None } else { Some(self.handler(&subscriber)?) };
         let mut handled = 0;
         // Others may come in behind while these are handled: until there are none, the key stays parked.
         loop {
@@ -173,19 +174,12 @@ impl DeadLetters {
                 return Ok(handled);
             }
             for letter in waiting {
-                let NewDeadLetter { topic, headers, content, .. } = letter.letter;
-                let message = Envelope::of_parts(&headers, topic, None, content.into())?;
-                // The mark says already that it was handled: here it is the dead letter itself that makes it happen once.
-                let job = Job {
-                    def,
-                    request: consume::request(def, &message),
-                    once: None,
-                    reply_to: None,
-                    resolves: Some(letter.id),
-                    lane: None,
+                let result = match def {
+                    Some(def) => self.handle_again(def, letter).await,
+                    None => self.send_again(letter).await,
                 };
-                match state.runner.run(job).await {
-                    Ok(_) => handled += 1,
+                match result {
+                    Ok(()) => handled += 1,
                     // Another replica was faster.
                     Err(error) if matches!(error.downcast_ref(), Some(StoreError::Resolved(_))) => {}
                     Err(error) => return Err(error),
@@ -194,17 +188,37 @@ impl DeadLetters {
         }
     }
 
+    async fn handle_again(&self, def: &'static HandlerDef, DeadLetter { id, letter, .. }: DeadLetter) -> Result<()> {
+        let message = Envelope::of_parts(&letter.headers, letter.topic, None, letter.content.into())?;
+        let request = consume::request(def, &message);
+        // The mark says already that it was handled: here it is the dead letter itself that makes it happen once.
+        let job = Job { def, request, once: None, reply_to: None, resolves: Some(id), lane: None };
+        self.dispatcher.state().runner.run(job).await.map(|_| ())
+    }
+
+    async fn send_again(&self, DeadLetter { id, letter, .. }: DeadLetter) -> Result<()> {
+        let key = letter.key.strip_prefix(&format!("{}/", letter.topic)).map(str::to_owned);
+        let message = Envelope::of_parts(&letter.headers, letter.topic, key, letter.content.into())?;
+        let name = message.name.clone();
+        let sent = self.dispatcher.state().broker.publish(message).await;
+        sent.map_err(|error| Error::unavailable(format!("`{name}` could not be sent")).caused_by(error))?;
+        self.resolve(id).await.map_err(store_error)
+    }
+
+    async fn resolve(&self, id: u64) -> StoreResult<()> {
+        let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None };
+        let mut unit = Unit::new(self.dispatcher.state().runner.environment().clock.now(), cause);
+        unit.resolved.push(id);
+        self.store().commit(unit).await.map(|_| ())
+    }
+
     /// Drops a dead letter for good. The key flows again when nothing of it is left.
     ///
     /// # Errors
     /// If there is none of this number, or the store does not answer.
     pub async fn discard(&self, id: u64) -> Result<()> {
         let NewDeadLetter { subscriber, key, .. } = self.get(id).await?.letter;
-        let environment = self.dispatcher.state().runner.environment();
-        let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None };
-        let mut unit = Unit::new(environment.clock.now(), cause);
-        unit.resolved.push(id);
-        self.store().commit(unit).await.map_err(|error| match error {
+        self.resolve(id).await.map_err(|error| match error {
             StoreError::Resolved(_) => missing(id),
             error => store_error(error),
         })?;

@@ -20,8 +20,8 @@ use round::Round;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// The name of the lease, and of the checkpoint in the log.
-const NAME: &str = "relay";
+/// The name of the lease, of the checkpoint in the log, and of who put aside what could not be sent.
+pub(super) const NAME: &str = "relay";
 /// How often a process that does not relay looks whether it is to take over.
 const LOOK: Duration = Duration::from_secs(1);
 

@@ -5,7 +5,7 @@
 
 use super::{Failure, NAME, Relay, held::Held};
 use crate::{
-    broker::{BrokerError, BrokerResult, park},
+    broker::{BrokerError, BrokerResult, consume::lane, park},
     message::Envelope,
     stop::Stop,
     store::{Cause, Handled, Lease, Mark, NewDeadLetter, OutboxRow, StoreError, StoredEvent, Unit},
@@ -255,8 +255,8 @@ impl<'r> Round<'r> {
             Err(error @ (BrokerError::NoHandler(_) | BrokerError::TooLarge { .. })) => {
                 let Some(message) = self.read_again(sent.origin).await? else { return Ok(()) };
                 tracing::error!(name = message.name, correlation = %message.correlation, %error, "put among the dead letters");
-                let key = format!("{}/{}", message.topic, message.id);
-                Ok(self.put_aside(sent.origin, message.id, park::letter(NAME, &key, &message, &error.to_string(), 1)).await?)
+                let letter = park::letter(NAME, &lane(&message), &message, &error.to_string(), 1);
+                Ok(self.put_aside(sent.origin, message.id, letter).await?)
             }
             Err(error @ BrokerError::Refused { .. }) => {
                 self.hold(sent, &error);
