@@ -88,6 +88,8 @@ impl Queue {
 
     /// The next batch; `None` when the queue is closed and all is done.
     pub(super) async fn next(&self) -> Option<Batch> {
+        // Those who are about to queue get to do so first: what is ready to run now goes with this batch, and not behind it.
+        tokio::task::yield_now().await;
         loop {
             let (next, last) = {
                 let mut state = self.state();
@@ -105,7 +107,10 @@ impl Queue {
                     self.wake.notify_one();
                     return None;
                 }
-                None => self.wake.notified().await,
+                None => {
+                    self.wake.notified().await;
+                    tokio::task::yield_now().await;
+                }
             }
         }
     }

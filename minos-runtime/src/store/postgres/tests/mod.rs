@@ -2,6 +2,7 @@
 
 mod faults;
 mod fence;
+mod held;
 mod proxy;
 mod server;
 

@@ -1,0 +1,116 @@
+//! Writers of another replica that stop before they commit, and what has to wait for them.
+
+use super::{super::append, server, *};
+use crate::store::{Handled, Mark, NewDeadLetter};
+
+/// A writer of another replica that stops before it commits.
+pub(super) struct Held(Arc<connection::Session>, String);
+
+impl Held {
+    pub(super) async fn begin(url: &str) -> Self {
+        let server = Arc::new(Server::new(Settings::parse(url).unwrap()));
+        let session = Link::new(server, Role::Internal).session().await.unwrap();
+        session.client().batch_execute("BEGIN").await.unwrap();
+        Held(session, server::schema_of(url))
+    }
+
+    pub(super) fn session(&self) -> &connection::Session {
+        &self.0
+    }
+
+    pub(super) async fn append(&self, unit: &Unit) {
+        self.append_resolving(unit, &[]).await;
+    }
+
+    /// Appends a unit that deals with dead letters of these subscribers and keys.
+    pub(super) async fn append_resolving(&self, unit: &Unit, resolved: &[(String, String)]) {
+        let keys = [keys::of_unit(&self.1, unit, resolved)];
+        let arguments = append::Arguments::new(Uuid::now_v7(), 1, std::slice::from_ref(unit), &keys);
+        let statement = self.0.own(append::APPEND).await.unwrap();
+        let row = self.0.client().query_one(&statement, &arguments.parameters()).await.unwrap();
+        assert_eq!(append::Outcome::read(&row).unwrap().refused().count(), 0);
+    }
+
+    pub(super) async fn end(self, how: &str) {
+        self.0.client().batch_execute(how).await.unwrap();
+    }
+}
+
+/// Starts something, and waits until it has ended or waits for a lock in the database.
+async fn begun<T: Send + 'static>(url: &str, work: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+    let client = server::client(url).await;
+    let sql = "SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND l.locktype = 'advisory' AND strpos(a.query, $1) > 0";
+    let schema = format!("{}.", server::schema_of(url));
+    let before = client.query(sql, &[&schema]).await.unwrap().len();
+    let task = tokio::spawn(work);
+    until("it has ended, or waits", async || task.is_finished() || client.query(sql, &[&schema]).await.unwrap().len() > before).await;
+    task
+}
+
+fn letter(attempts: u32) -> Unit {
+    let letter = NewDeadLetter {
+        subscriber: "reader".to_owned(),
+        key: "Foo/1".to_owned(),
+        topic: "Foo".to_owned(),
+        headers: "{}".to_owned(),
+        content: Vec::new(),
+        cause: "it is broken".to_owned(),
+        attempts,
+    };
+    Unit { dead_letters: vec![letter], ..unit() }
+}
+
+fn handling() -> Unit {
+    let handled = Handled::Version { key: "Foo/1".to_owned(), version: 1 };
+    Unit { mark: Some(Mark { subscriber: "reader".into(), handled, lane: Some("Foo/1".to_owned()) }), ..unit() }
+}
+
+/// Two replicas, and a dead letter.
+async fn parked() -> Option<(String, Arc<PostgresStore>, Arc<PostgresStore>, u64)> {
+    let url = server::url()?;
+    let (one, other) = (Arc::new(server::store(&url).await.unwrap()), Arc::new(server::store(&url).await.unwrap()));
+    one.commit(letter(3)).await.unwrap();
+    let id = one.dead_letters(None, 0, 1).await.unwrap()[0].id;
+    Some((url, one, other, id))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_behind_a_dead_letter_keeps_its_key_parked() {
+    let Some((url, one, other, id)) = parked().await else { return };
+    let held = Held::begin(&url).await;
+    held.append(&letter(0)).await;
+    let resolving = begun(&url, async move { one.commit(Unit { resolved: vec![id], ..unit() }).await.map(|_| ()) }).await;
+    let handling = begun(&url, async move { other.commit(handling()).await.map(|_| ()) }).await;
+    held.end("COMMIT").await;
+    assert_eq!(resolving.await.unwrap(), Ok(()));
+    assert_eq!(handling.await.unwrap(), Err(StoreError::Parked { subscriber: "reader".to_owned(), key: "Foo/1".to_owned() }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_behind_a_dead_letter_that_is_being_dealt_with() {
+    let Some((url, one, _, id)) = parked().await else { return };
+    let held = Held::begin(&url).await;
+    held.append_resolving(&Unit { resolved: vec![id], ..unit() }, &[("reader".to_owned(), "Foo/1".to_owned())]).await;
+    let waiting = begun(&url, async move { one.commit(letter(0)).await.map(|_| ()) }).await;
+    held.end("COMMIT").await;
+    assert_eq!(waiting.await.unwrap(), Err(StoreError::NotParked { subscriber: "reader".to_owned(), key: "Foo/1".to_owned() }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_passes_on_when_what_is_committed_under_it_is_done() {
+    let Some(url) = server::url() else { return };
+    let store = Arc::new(server::store(&url).await.unwrap());
+    let lease = store.acquire("relay", Uuid::now_v7(), Duration::ZERO).await.unwrap().unwrap();
+    let held = Held::begin(&url).await;
+    held.append(&Unit { checkpoints: vec![("relay".to_owned(), 7)], fence: Some(lease), ..unit() }).await;
+    let acquiring = begun(&url, {
+        let store = store.clone();
+        async move { (store.acquire("relay", Uuid::now_v7(), Duration::from_secs(60)).await, store.checkpoint("relay").await) }
+    })
+    .await;
+    assert!(!acquiring.is_finished(), "it would not see what is still to come");
+    held.end("COMMIT").await;
+    let (lease, checkpoint) = acquiring.await.unwrap();
+    assert!(lease.unwrap().is_some());
+    assert_eq!(checkpoint, Ok(7));
+}
