@@ -407,7 +407,7 @@ async fn nothing_is_asked_before_answers_are_heard() {
     let source = Source { topic: "foo.replies".to_owned(), kind: MessageKind::Reply, audience: Audience::EveryProcess };
     broker.subscribe("foo", vec![source], Inbox::new()).await.unwrap();
     let question = Envelope { reply_to: Some("foo.replies".to_owned()), ..event("Foo", Uuid::now_v7(), 1) };
-    let result = broker.publish(question).await;
+    let result = tokio::time::timeout(super::kit::PATIENCE, broker.publish(question)).await.expect("it is refused at once");
     assert_eq!(result, Err(BrokerError::Unavailable("its answer could not be heard yet".to_owned())));
     until_health(&health, "it says that nobody is there", |failing| {
         failing.is_some_and(|why| why.contains("127.0.0.1:1 cannot be reached"))

@@ -14,7 +14,7 @@ use rdkafka::{
     producer::DefaultProducerContext,
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 struct Mock(MockCluster<'static, DefaultProducerContext>);
@@ -72,6 +72,29 @@ async fn nothing_overtakes_what_was_refused() {
         assert_eq!(versions, (1..=versions.len() as u64).collect::<Vec<_>>(), "of {key:?}");
     }
     until_health(&health, "it works again", |failing| failing.is_none()).await;
+    broker.close().await;
+}
+
+/// After a message was refused, its topic stays closed as long as the caller holds on to what it handed over before: it may not know yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_refused_waits_for_the_caller() {
+    let mock = Mock::new();
+    let topic = unique("Foo");
+    mock.prepare(&topic);
+    let (broker, _) = super::broker(&mock.url(), &unique("foo"), "");
+    let messages = mixed(&topic, 1, 3);
+    let publish = |n: usize| tokio::time::timeout(Duration::from_secs(20), broker.publish(messages[n].clone()));
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    mock.0.request_errors(RDKafkaApiKey::Produce, &[refused]);
+    let (first, held) = (publish(0), publish(1));
+    first.await.unwrap().unwrap_err();
+    // Longer than a topic that refused something is left alone.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(matches!(publish(2).await.unwrap(), Err(BrokerError::Unavailable(_))), "the third must not come before the first");
+    drop(held);
+    for n in 0..3 {
+        publish(n).await.unwrap().unwrap();
+    }
     broker.close().await;
 }
 
