@@ -1,7 +1,7 @@
 //! Faults of the broker, of the network of processes, and of other people's programs, on a real Kafka.
 
 use super::{
-    broker, failing,
+    broker, broker_of, failing,
     kit::{Foreign, Own, Worker},
     real::Real,
     until_health,
@@ -332,6 +332,27 @@ real! {
         assert_complete(&taken, 1, 40);
         until_health(&health, "it works again", |failing| failing.is_none()).await;
         broker.close().await;
+    }
+
+    /// Two processes with one name: the first one is told, and takes nothing more.
+    async fn two_processes_of_one_instance(kafka) {
+        let (topic, service) = (unique("Foo"), unique("foo"));
+        let text = format!("[service]\nname = \"{service}\"\ninstance = \"foo-1\"\n[broker]\nurl = \"{}\"", kafka.url);
+        let ((first, health), (second, fine)) = (broker_of(&text), broker_of(&text));
+        let (before, inbox) = (Inbox::new(), Inbox::new());
+        first.subscribe(&service, events(&topic), before.clone()).await.unwrap();
+        let uuid = Uuid::now_v7();
+        publish_all(&*first, &versions(uuid, &topic, 1..=5)).await;
+        before.count(5).await;
+        second.subscribe(&service, events(&topic), inbox.clone()).await.unwrap();
+        let told = until_health(&health, "the first is told", |failing| failing.is_some_and(|why| why.contains("consumer group"))).await;
+        assert!(told.as_deref().unwrap().contains("another process has the same `service.instance`"), "{told:?}");
+        publish_all(&*second, &versions(uuid, &topic, 6..=10)).await;
+        inbox.until("the second gets what comes", |taken| taken.iter().any(|message| message.version == Some(10))).await;
+        assert_eq!(before.taken().len(), 5);
+        assert_eq!(failing(&fine), None);
+        first.close().await;
+        second.close().await;
     }
 
     /// Cooperative members: who has partitions keeps working on them when another one comes or goes.

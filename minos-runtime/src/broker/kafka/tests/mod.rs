@@ -11,11 +11,15 @@ use std::sync::Arc;
 
 /// A broker of a process of this service, with more of `[broker]`.
 fn broker(url: &str, service: &str, more: &str) -> (Arc<KafkaBroker>, Health) {
+    broker_of(&format!("[service]\nname = \"{service}\"\n[broker]\nurl = \"{url}\"\n{more}"))
+}
+
+/// A broker with this configuration.
+fn broker_of(text: &str) -> (Arc<KafkaBroker>, Health) {
     // Shown of a test that fails; the first one sets it up for all.
     let _ = tracing_subscriber::fmt().with_test_writer().try_init();
-    let text = format!("[service]\nname = \"{service}\"\n[broker]\nurl = \"{url}\"\n{more}");
     let health = Health::new(clock::system());
-    (Arc::new(KafkaBroker::new(&Config::parse(&text).unwrap(), &health).unwrap()), health)
+    (Arc::new(KafkaBroker::new(&Config::parse(text).unwrap(), &health).unwrap()), health)
 }
 
 /// What is wrong with the broker according to the service's health; none if it works.
