@@ -133,13 +133,33 @@ pub(super) fn touches(change: &str, field: &str) -> serde_json::Result<bool> {
     Ok(removed.iter().any(|key| key == field))
 }
 
-/// Equal text, or equal values: a hash map writes its entries in any order.
+/// How deep values are compared; what differs further down counts as changed. Nothing that serde_json reads into a type is deeper.
+const DEPTH: usize = 128;
+
+/// Whether two values are the same. Keys of an object may stand in any order, as a hash map writes them; what is no object or list is compared as it
+/// is written, since no type that a number could be read into holds them all.
 fn same(a: &RawValue, b: &RawValue) -> bool {
-    a.get() == b.get()
-        || matches!(
-            (serde_json::from_str::<serde_json::Value>(a.get()), serde_json::from_str::<serde_json::Value>(b.get())),
-            (Ok(a), Ok(b)) if a == b
-        )
+    same_within(DEPTH, a.get(), b.get())
+}
+
+fn same_within(depth: usize, a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    if a.starts_with('{') {
+        let (Ok(mut a), Ok(mut b)) = (Object::parse(a), Object::parse(b)) else { return false };
+        for object in [&mut a, &mut b] {
+            object.0.sort_by(|(one, _), (other, _)| one.cmp(other));
+        }
+        let same_field =
+            |((a, x), (b, y)): (&(Cow<'_, str>, &RawValue), &(Cow<'_, str>, &RawValue))| a == b && same_within(depth, x.get(), y.get());
+        a.0.len() == b.0.len() && a.0.iter().zip(&b.0).all(same_field)
+    } else {
+        let items = |json| serde_json::from_str::<Vec<&RawValue>>(json);
+        let (Ok(a), Ok(b)) = (items(a), items(b)) else { return false };
+        a.len() == b.len() && a.iter().zip(&b).all(|(x, y)| same_within(depth, x.get(), y.get()))
+    }
 }
 
 #[cfg(test)]
@@ -161,6 +181,49 @@ mod tests {
         assert_eq!(roundtrip(r#"{"a":1}"#, r#"{"a":1}"#), None);
         assert_eq!(roundtrip(r#"{"a":{"x":1,"y":2}}"#, r#"{"a":{"y":2,"x":1}}"#), None);
         assert_eq!(roundtrip(r#"{"a":null}"#, r#"{"a":[1, 2]}"#).as_deref(), Some(r#"{"a":[1, 2]}"#));
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_told_apart() {
+        for (a, b) in [
+            (u128::MAX.to_string(), (u128::MAX - 1).to_string()),
+            (i128::MIN.to_string(), (i128::MIN + 1).to_string()),
+            ("9007199254740993.0".to_owned(), "9007199254740992.0".to_owned()),
+        ] {
+            for shape in [r#"{"a":?}"#, r#"{"a":[{"b":?}]}"#] {
+                let (before, after) = (shape.replace('?', &a), shape.replace('?', &b));
+                assert_eq!(difference(&before, &after).unwrap(), Some(after.clone()), "{before}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_order_of_keys_and_the_space_between_are_no_change() {
+        for (before, after) in [
+            (r#"{"a":{"x":{"p":1,"q":[1,2]},"y":2}}"#, r#"{"a":{"y":2,"x":{"q":[1, 2],"p":1}}}"#),
+            (r#"{"a":{"\u0078":1}}"#, r#"{"a":{ "x" : 1 }}"#),
+        ] {
+            assert_eq!(difference(before, after).unwrap(), None, "{before} {after}");
+        }
+        for (before, after) in [
+            (r#"{"a":{"x":1}}"#, r#"{"a":{"x":1,"y":1}}"#),
+            (r#"{"a":{"x":1,"y":1}}"#, r#"{"a":{"x":1}}"#),
+            (r#"{"a":{"x":1,"x":1}}"#, r#"{"a":{"x":1,"y":1}}"#),
+            (r#"{"a":[1,2]}"#, r#"{"a":[2,1]}"#),
+            (r#"{"a":[1,2]}"#, r#"{"a":[1]}"#),
+            (r#"{"a":[]}"#, r#"{"a":{}}"#),
+            (r#"{"a":"1"}"#, r#"{"a":1}"#),
+            (r#"{"a":true}"#, r#"{"a":null}"#),
+        ] {
+            assert_eq!(difference(before, after).unwrap().as_deref(), Some(after), "{before}");
+        }
+    }
+
+    #[test]
+    fn what_is_nested_without_end_costs_no_stack() {
+        let deep = |n: usize, inner: &str| format!(r#"{{"a":{}{inner}{}}}"#, "[".repeat(n), "]".repeat(n));
+        assert_eq!(difference(&deep(100, "1"), &deep(100, " 1")).unwrap(), None);
+        assert!(difference(&deep(20_000, "1"), &deep(20_000, "2")).unwrap().is_some());
     }
 
     #[test]
