@@ -138,8 +138,9 @@ pub trait Broker: Send + Sync + 'static {
     /// Hands a message over, in the order of the calls, before the future is first polled. The future ends when the broker
     /// answers for the message, whatever crashes.
     ///
-    /// A message never overtakes an earlier one of its topic that has to be sent again: after an [`Unavailable`](BrokerError::Unavailable),
-    /// everything for the topic is refused until the caller has dropped the futures of what it handed over before.
+    /// A message never overtakes an earlier one of its topic that has to be sent again. After [`Refused`](BrokerError::Refused), everything for
+    /// that topic is refused until the caller has dropped all futures of that topic; then it hands over again, in order, from the first on that
+    /// was not answered for with `Ok`. Other topics go on. After [`Unavailable`](BrokerError::Unavailable), the same holds for every topic.
     fn publish(&self, message: Envelope) -> BoxFuture<'static, BrokerResult>;
 
     /// Delivers the messages of these topics to a service. Ends when nothing can be missed any more that is sent from then on, or when
