@@ -3,7 +3,7 @@
 use crate::{
     aggregate::{AggregateDef, EventDef},
     broker::{Subscription, Topics},
-    handler::HandlerDef,
+    handler::{HandlerDef, Kind},
     message::EventName,
 };
 use std::collections::BTreeMap;
@@ -16,6 +16,22 @@ pub(super) fn aggregates(belongs: impl Fn(&str) -> bool) -> Vec<String> {
             wrong.push(format!(
                 "two aggregates named `{}`, at {}:{} and {}:{}: the name is the name of their streams, so rename one",
                 def.name, other.file, other.line, def.file, def.line
+            ));
+        }
+    }
+    wrong
+}
+
+/// Handlers of one service that would take each other's marks for their own: what one has handled, the other one would never get. Queries leave none.
+pub(super) fn subscribers(defs: &[&'static HandlerDef]) -> Vec<String> {
+    let (mut wrong, mut known) = (Vec::new(), BTreeMap::<String, &HandlerDef>::new());
+    for def in defs.iter().filter(|def| def.kind != Kind::Query) {
+        if let Some(other) = known.insert(def.subscriber(), def) {
+            wrong.push(format!(
+                "two handlers are `{}`, at {} and {}: under this name, which is the path without the crate, a handler marks what it has handled, so rename one, or put it into a module of another name",
+                def.subscriber(),
+                other.place(),
+                def.place()
             ));
         }
     }
@@ -79,4 +95,25 @@ pub(super) fn shared_topics(services: &[(&str, &Topics)]) -> Vec<String> {
         }
     }
     wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Context, Response, Result, handler::Request};
+    use futures_util::future::BoxFuture;
+
+    fn def(kind: Kind, module: &'static str, file: &'static str) -> &'static HandlerDef {
+        let handle = |_: &mut Context, _: Request| -> BoxFuture<'_, Result<Response>> { unreachable!() };
+        Box::leak(Box::new(HandlerDef { kind, function: "order_placed", names: &[], routes: &[], handle, module, file, line: 1 }))
+    }
+
+    #[test]
+    fn handlers_of_one_name_in_two_crates_are_told_with_both_places() {
+        let (billing, shipping) = (def(Kind::Event, "billing", "billing/src/lib.rs"), def(Kind::Event, "shipping", "shipping/src/lib.rs"));
+        let [wrong] = &subscribers(&[billing, shipping])[..] else { panic!("one mistake") };
+        assert!(wrong.starts_with("two handlers are `order_placed`, at billing/src/lib.rs:1 and shipping/src/lib.rs:1: "), "{wrong}");
+        assert!(subscribers(&[billing, def(Kind::Event, "shipping::orders", "x.rs")]).is_empty(), "a module tells them apart");
+        assert!(subscribers(&[billing, def(Kind::Query, "shipping", "x.rs")]).is_empty(), "a query marks nothing");
+    }
 }

@@ -10,3 +10,13 @@ async fn second() {}
 
 #[event("NoSuchThingCreated")]
 async fn waits_for_ever(_cx: &mut Context) {}
+
+const _: () = {
+    #[command("Here")]
+    async fn same() {}
+};
+
+const _: () = {
+    #[command("There")]
+    async fn same() {}
+};
