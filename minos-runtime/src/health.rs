@@ -5,13 +5,15 @@ use jiff::Timestamp;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// The state of the parts of a service, by name.
 #[derive(Clone)]
 pub struct Health {
     clock: Arc<dyn Clock>,
-    parts: Arc<Mutex<BTreeMap<String, Part>>>,
+    parts: Arc<Mutex<BTreeMap<String, Known>>>,
 }
 
 /// The state of one part.
@@ -32,44 +34,115 @@ impl Part {
     }
 }
 
+/// A part, and when it is overdue.
+struct Known {
+    part: Part,
+    /// How long a success counts. None if the part has no rhythm.
+    counts: Option<Duration>,
+    /// When it last succeeded, by a clock that nobody sets.
+    heard: Instant,
+}
+
+impl Known {
+    /// The part as it is now: one that should have succeeded again by now hangs, and cannot say so itself.
+    fn now(&self) -> Part {
+        let mut part = self.part.clone();
+        if let Some(counts) = self.counts
+            && part.works()
+            && self.heard.elapsed() > counts
+        {
+            part.failing = Some(format!("nothing was heard of it for {} s", self.heard.elapsed().as_secs()));
+        }
+        part
+    }
+}
+
 impl Health {
     /// No parts yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Health { clock, parts: Arc::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Part>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
         self.parts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn put(&self, name: &str, part: Part, counts: Option<Duration>) {
+        self.lock().insert(name.to_owned(), Known { part, counts, heard: Instant::now() });
     }
 
     /// Adds a part that has not succeeded yet. A service is not ready before all its vital parts have succeeded once.
     pub fn expect(&self, name: &str, vital: bool) {
-        self.lock().insert(name.to_owned(), Part { vital, succeeded_at: None, failing: None });
+        self.put(name, Part { vital, succeeded_at: None, failing: None }, None);
+    }
+
+    /// Adds a vital part that succeeds again and again: each success counts for so long, so that a part that hangs is not taken for one that works.
+    pub fn expect_every(&self, name: &str, counts: Duration) {
+        self.put(name, Part { vital: true, succeeded_at: None, failing: None }, Some(counts));
+    }
+
+    /// A part that should go on until the service stops has ended, and with it the service is not ready any more.
+    pub fn ended(&self, name: &str) {
+        self.put(name, Part { vital: true, succeeded_at: None, failing: Some("it has ended".to_owned()) }, None);
     }
 
     /// The part works. Returns whether it had failed before, so that the recovery can be told once.
     pub fn succeeded(&self, name: &str) -> bool {
         let now = self.clock.now();
         let mut parts = self.lock();
-        let Some(part) = parts.get_mut(name) else { return false };
-        part.succeeded_at = Some(now);
-        part.failing.take().is_some()
+        let Some(known) = parts.get_mut(name) else { return false };
+        known.part.succeeded_at = Some(now);
+        known.heard = Instant::now();
+        known.part.failing.take().is_some()
     }
 
     /// The part does not work. Returns whether this is news, so that it can be told once.
     pub fn failed(&self, name: &str, why: impl Into<String>) -> bool {
         let mut parts = self.lock();
-        let Some(part) = parts.get_mut(name) else { return false };
-        part.failing.replace(why.into()).is_none()
+        let Some(known) = parts.get_mut(name) else { return false };
+        known.part.failing.replace(why.into()).is_none()
     }
 
     /// All parts.
     pub fn parts(&self) -> BTreeMap<String, Part> {
-        self.lock().clone()
+        self.lock().iter().map(|(name, known)| (name.clone(), known.now())).collect()
     }
 
     /// Whether all vital parts work.
     pub fn is_ready(&self) -> bool {
-        self.lock().values().all(|part| part.works() || !part.vital)
+        self.lock().values().all(|known| !known.part.vital || known.now().works())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_success_counts_for_a_while() {
+        let health = Health::new(clock::system());
+        health.expect_every("store", Duration::from_secs(10));
+        health.expect("broker", false);
+        assert!(!health.is_ready(), "it has not succeeded yet");
+        health.succeeded("store");
+        for _ in 0..3 {
+            tokio::time::advance(Duration::from_secs(9)).await;
+            assert!(health.is_ready());
+            health.succeeded("store");
+        }
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert!(!health.is_ready());
+        assert_eq!(health.parts()["store"].failing.as_deref(), Some("nothing was heard of it for 11 s"));
+        assert!(!health.succeeded("store") && health.is_ready(), "it is back, and had not failed by its own word");
+    }
+
+    #[test]
+    fn a_part_that_has_ended_is_vital() {
+        let health = Health::new(clock::system());
+        assert!(health.is_ready());
+        health.ended("relay");
+        assert!(!health.is_ready());
+        assert_eq!(health.parts()["relay"].failing.as_deref(), Some("it has ended"));
     }
 }

@@ -39,12 +39,12 @@ impl Default for Stopper {
 }
 
 impl Stop {
-    /// Whether it was said.
+    /// Whether it was said. That nobody is left who could say it counts as said.
     pub fn was_said(&self) -> bool {
-        *self.0.borrow()
+        *self.0.borrow() || self.0.has_changed().is_err()
     }
 
-    /// Ends when it is said. That nobody is left who could say it counts as said.
+    /// Ends when it is said, or nobody is left who could say it.
     pub fn said(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut receiver = self.0.clone();
         async move {

@@ -48,6 +48,8 @@ impl Periodic {
     pub async fn run(self, runner: Runner, stop: Stop) {
         let all = self.entries.into_iter().map(|(schedule, def)| run_one(schedule, def, runner.clone(), stop.clone()));
         futures_util::future::join_all(all).await;
+        // There may be no schedules, or none with a next time.
+        stop.said().await;
     }
 }
 

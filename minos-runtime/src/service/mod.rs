@@ -4,6 +4,8 @@ mod admin;
 mod banner;
 mod check;
 mod running;
+#[cfg(test)]
+mod silent;
 mod start;
 
 pub use running::Running;

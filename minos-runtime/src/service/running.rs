@@ -34,17 +34,39 @@ pub struct Running {
 /// Tasks that end when they are told to.
 pub(super) struct Tasks {
     stop: Stopper,
+    health: Health,
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// Tells that a task has ended before it was told to, by a panic or otherwise.
+struct Watch {
+    name: &'static str,
+    stop: Stop,
+    health: Health,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !self.stop.was_said() {
+            self.health.ended(self.name);
+            tracing::error!("the part `{}` of the service has ended: start the service again", self.name);
+        }
+    }
+}
+
 impl Tasks {
-    pub(super) fn new() -> Self {
-        Tasks { stop: Stopper::new(), tasks: Vec::new() }
+    pub(super) fn new(health: &Health) -> Self {
+        Tasks { stop: Stopper::new(), health: health.clone(), tasks: Vec::new() }
     }
 
-    /// Starts a task, which gets the word when it is time to end.
-    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(&mut self, task: impl FnOnce(Stop) -> F) {
-        self.tasks.push(tokio::spawn(task(self.stop.hear())));
+    /// Starts a task, which gets the word when it is time to end. If it ends before, [`Health`] tells it under this name.
+    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(&mut self, name: &'static str, task: impl FnOnce(Stop) -> F) {
+        let watch = Watch { name, stop: self.stop.hear(), health: self.health.clone() };
+        let task = task(self.stop.hear());
+        self.tasks.push(tokio::spawn(async move {
+            let _watch = watch;
+            task.await;
+        }));
     }
 
     async fn stop(&mut self) {
@@ -179,5 +201,38 @@ impl Signals {
             tracing::error!(%error, "Ctrl-C cannot be received");
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    #[tokio::test]
+    async fn a_part_that_ends_before_its_time_is_told() {
+        let health = Health::new(clock::system());
+        let mut tasks = Tasks::new(&health);
+        tasks.spawn("good", |stop| async move { stop.said().await });
+        tasks.spawn("lazy", |_| async {});
+        tasks.spawn("clumsy", |_| async { panic!("as told") });
+        for task in tasks.tasks.split_off(1) {
+            let _ = task.await;
+        }
+        assert!(!health.is_ready());
+        assert_eq!(health.parts().into_keys().collect::<Vec<_>>(), ["clumsy", "lazy"]);
+        tasks.stop().await;
+        assert!(!health.parts().contains_key("good"), "it ended when it was told to");
+    }
+
+    #[tokio::test]
+    async fn tasks_whose_owner_is_gone_end_as_if_they_were_told_to() {
+        let health = Health::new(clock::system());
+        let mut tasks = Tasks::new(&health);
+        tasks.spawn("good", |stop| async move { stop.said().await });
+        let task = tasks.tasks.remove(0);
+        drop(tasks);
+        task.await.unwrap();
+        assert!(health.is_ready());
     }
 }

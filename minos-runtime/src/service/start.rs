@@ -18,15 +18,17 @@ use crate::{
     metrics::Metrics,
     schedule::Periodic,
     stop::Stop,
-    store::{self, SharedStore},
+    store::{self, SharedStore, StoreError},
     telemetry,
 };
 use std::{sync::Arc, time::Duration};
 
 /// The name of the store in [`Health`].
 const STORE: &str = "store";
-/// How often the store is asked whether it still works.
+/// How often the store is asked whether it still works, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(2);
+/// How long an answer of the store counts: some questions.
+const PING_COUNTS: Duration = Duration::from_secs(10);
 /// How often answers that nobody will ask for again are removed.
 const FORGET: Duration = Duration::from_secs(600);
 
@@ -113,7 +115,7 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
     let health = Health::new(clock.clone());
     let metrics = Metrics::new(&name);
     let store = store::open(&config.store.url, &metrics).await.map_err(|error| Error::unavailable(error.to_string()).caused_by(error))?;
-    health.expect(STORE, true);
+    health.expect_every(STORE, PING_COUNTS);
     health.succeeded(STORE);
     let broker = broker::open(&config, local, &health)?;
     let questions = Questions::new(&name, broker.clone());
@@ -149,15 +151,15 @@ fn begin(ready: Ready) -> Running {
     let Ready { config, periodic, runner, dispatcher, broker, health, server, admin } = ready;
     let environment = runner.environment().clone();
     let (store, clock) = (environment.store.clone(), environment.clock.clone());
-    let (mut ways_in, mut relay, mut housekeeping) = (Tasks::new(), Tasks::new(), Tasks::new());
+    let (mut ways_in, mut relay, mut housekeeping) = (Tasks::new(&health), Tasks::new(&health), Tasks::new(&health));
     let (addr, admin_addr) = (server.local_addr(), admin.as_ref().map(Server::local_addr));
-    ways_in.spawn(|stop| server.serve(stop.said()));
+    ways_in.spawn("http", |stop| server.serve(stop.said()));
     if let Some(admin) = admin {
         // Told to stop with the housekeeping: the operator may look as long as anything runs.
-        housekeeping.spawn(|stop| admin.serve(stop.said()));
+        housekeeping.spawn("admin", |stop| admin.serve(stop.said()));
     }
     let inside = runner.clone();
-    ways_in.spawn(|stop| periodic.run(runner, stop));
+    ways_in.spawn("schedule", |stop| periodic.run(runner, stop));
     let messages = Relay::new(
         store.clone(),
         broker.clone(),
@@ -166,9 +168,9 @@ fn begin(ready: Ready) -> Running {
         environment.metrics.clone(),
         RetryPolicy::of(&config.broker),
     );
-    relay.spawn(|stop| messages.run(stop));
-    housekeeping.spawn(|stop| ping(store.clone(), health.clone(), stop));
-    housekeeping.spawn(|stop| forget(store.clone(), clock, config.http.keep_answers, stop));
+    relay.spawn(Relay::PART, |stop| messages.run(stop));
+    housekeeping.spawn(STORE, |stop| ping(store.clone(), health.clone(), stop));
+    housekeeping.spawn("housekeeping", |stop| forget(store.clone(), clock, config.http.keep_answers, stop));
     Running {
         name: environment.service.clone(),
         runner: inside,
@@ -184,10 +186,12 @@ fn begin(ready: Ready) -> Running {
     }
 }
 
-/// Asks the store again and again whether it works, so that readiness says so before the next command finds out.
+/// Asks the store again and again whether it works, so that readiness says so before the next command finds out. One that does not answer, because its
+/// server stands still or its disk hangs, does not work.
 async fn ping(store: SharedStore, health: Health, stop: Stop) {
+    let silent = || StoreError::Unavailable(format!("nothing came within {} s", PING.as_secs()));
     while wait(PING, &stop).await {
-        match store.ping().await {
+        match tokio::time::timeout(PING, store.ping()).await.unwrap_or_else(|_| Err(silent())) {
             Ok(()) => {
                 if health.succeeded(STORE) {
                     tracing::info!("the store works again");
@@ -217,5 +221,28 @@ async fn wait(pause: Duration, stop: &Stop) -> bool {
     tokio::select! {
         () = tokio::time::sleep(pause) => true,
         () = stop.said() => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::silent::SilentStore, *};
+    use crate::stop::Stopper;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_does_not_answer_is_told() {
+        let (health, stopper) = (Health::new(clock::system()), Stopper::new());
+        health.expect_every(STORE, PING_COUNTS);
+        health.succeeded(STORE);
+        let pinging = tokio::spawn(ping(Arc::new(SilentStore), health.clone(), stopper.hear()));
+        tokio::time::sleep(PING * 2 + Duration::from_millis(1)).await;
+        assert!(!health.is_ready());
+        assert_eq!(
+            health.parts()[STORE].failing.as_deref(),
+            Some("the store does not answer: nothing came within 2 s"),
+            "it is told before the last answer is too old to count"
+        );
+        stopper.say();
+        pinging.await.unwrap();
     }
 }
