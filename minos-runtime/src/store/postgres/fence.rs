@@ -25,7 +25,8 @@ use tokio::{
 const LOOK: &str = "SELECT drawn, written, flushed, holders, pids FROM {s}.fence_v1()";
 /// How often it is looked for commits of other replicas.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How soon it is looked again when somebody's end is waited for.
+/// How soon it is looked again when somebody's end is waited for, and at the soonest when there is always something new: each look costs the server
+/// as much as some commands.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// Whoever keeps readers waiting for so long is told to the operator.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -145,6 +146,7 @@ impl Fence {
     pub(super) async fn run(self: Arc<Self>, link: Arc<Link>) {
         let mut watch = Watch::default();
         loop {
+            let looked = Instant::now();
             // Who asks from here on gets a look that begins later.
             let requests = guard(&self.requests).as_mut().map(std::mem::take).unwrap_or_default();
             let (pause, result) = match look(&link).await {
@@ -161,7 +163,7 @@ impl Fence {
                 let _ = request.send(result.clone());
             }
             tokio::select! {
-                () = self.kick.notified() => {}
+                () = self.kick.notified() => tokio::time::sleep_until(looked + LOOK_AGAIN).await,
                 () = tokio::time::sleep(pause) => {}
             }
         }
