@@ -9,6 +9,7 @@ use crate::{
     store::{Handled, Mark, StoreError, StreamId, Unit},
 };
 use futures_util::FutureExt;
+use http::StatusCode;
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use uuid::Uuid;
 
@@ -170,6 +171,8 @@ impl Runner {
         let Some(row) = self.environment.store.handled(subscriber, key).await.map_err(store_error)? else { return Ok(None) };
         match (once, row.answer) {
             (Once::Version { .. }, _) => Ok(Some(Response::default())),
+            // A message whose answer is forgotten: whoever waited for it has long gone.
+            (Once::Key { fingerprint: None, .. }, None) => Ok(Some(Response::new(StatusCode::NO_CONTENT))),
             (Once::Key { .. }, None) => Ok(None),
             (Once::Key { fingerprint, .. }, Some(answer)) => {
                 let (answer, of) = Response::restore(&answer)?;
@@ -190,4 +193,44 @@ fn panicked(def: &HandlerDef, panic: &(dyn Any + Send)) -> Error {
     let words =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
     Error::new(ErrorKind::Internal, format!("the handler `{}` at {} panicked: {words}", def.function, def.place()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock,
+        context::Resources,
+        handler::Parts,
+        metrics::Metrics,
+        store::{MemoryStore, Store},
+    };
+    use futures_util::future::{self, BoxFuture};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+
+    fn pay(_: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+        RUNS.fetch_add(1, Ordering::SeqCst);
+        future::ready(Ok(Response::default())).boxed()
+    }
+
+    static PAY: HandlerDef =
+        HandlerDef { kind: Kind::Command, function: "pay", names: &["Pay"], routes: &[], handle: pay, module: "x", file: "x.rs", line: 1 };
+
+    #[tokio::test]
+    async fn a_message_whose_answer_was_forgotten_is_still_known() {
+        let store = Arc::new(MemoryStore::new());
+        let environment = Environment::new("x", store.clone(), clock::system(), Resources::default(), Metrics::new("x"));
+        let runner = Runner::new(Arc::new(environment));
+        let id = Uuid::now_v7();
+        let run = async || {
+            let request = Request::new(Parts::new(id, id));
+            let once = Some(Once::Key { key: id.to_string(), fingerprint: None });
+            runner.run(Job { def: &PAY, request, once, reply_to: None, resolves: None, lane: None }).await.unwrap().status
+        };
+        assert_eq!((run().await, run().await), (StatusCode::OK, StatusCode::OK));
+        store.forget_answers(jiff::Timestamp::MAX).await.unwrap();
+        assert_eq!((run().await, RUNS.load(Ordering::SeqCst)), (StatusCode::NO_CONTENT, 1));
+    }
 }

@@ -4,6 +4,7 @@ use super::{app::App, body, problem::Answer, route::Target};
 use crate::{
     error::{Error, ErrorKind, Result},
     handler::{Content, Job, Kind, Once, Parts, PathSource, Request, Response},
+    store::CLIENT_KEY,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
@@ -107,7 +108,7 @@ fn idempotency(parts: &request::Parts, content: &[u8]) -> Result<Option<Once>> {
     let mut asked = format!("{} {}\n", parts.method, parts.uri).into_bytes();
     asked.extend_from_slice(content);
     // Apart from the ids of messages, which are keys of the same handler.
-    Ok(Some(Once::Key { key: format!("http {key}"), fingerprint: Some(Uuid::new_v5(&Uuid::NAMESPACE_URL, &asked)) }))
+    Ok(Some(Once::Key { key: format!("{CLIENT_KEY}{key}"), fingerprint: Some(Uuid::new_v5(&Uuid::NAMESPACE_URL, &asked)) }))
 }
 
 /// A handler's answer, on its way out.

@@ -206,7 +206,7 @@ async fn ping(store: SharedStore, health: Health, stop: Stop) {
     }
 }
 
-/// Removes answers to idempotency keys that are older than promised.
+/// Removes answers that are older than promised, and the keys of clients with them. That a message was handled is kept for ever.
 async fn forget(store: SharedStore, clock: Arc<dyn Clock>, keep: Duration, stop: Stop) {
     while wait(FORGET, &stop).await {
         let Ok(before) = clock.now().checked_sub(keep) else { continue };

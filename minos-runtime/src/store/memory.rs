@@ -1,8 +1,8 @@
 //! A store in memory, for tests and for trying things out. What it holds ends with the process.
 
 use super::{
-    Committed, DeadLetter, Handled, InboxRow, Lease, LogPage, Mark, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent,
-    StreamId, Unit,
+    CLIENT_KEY, Committed, DeadLetter, Handled, InboxRow, Lease, LogPage, Mark, OutboxRow, Statement, Store, StoreError, StoreResult,
+    StoredEvent, StreamId, Unit,
 };
 use futures_util::future::{self, BoxFuture, FutureExt};
 use jiff::Timestamp;
@@ -261,9 +261,16 @@ impl Store for MemoryStore {
 
     fn forget_answers(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>> {
         let mut state = self.state();
-        let count = state.inbox.len();
-        state.inbox.retain(|_, (row, at)| row.answer.is_none() || *at >= before);
-        future::ready(Ok((count - state.inbox.len()) as u64)).boxed()
+        let mut forgotten = 0;
+        state.inbox.retain(|(_, key), (row, at)| {
+            if row.answer.is_none() || *at >= before {
+                return true;
+            }
+            forgotten += 1;
+            row.answer = None;
+            !key.starts_with(CLIENT_KEY)
+        });
+        future::ready(Ok(forgotten)).boxed()
     }
 
     fn select(&self, statement: Statement) -> BoxFuture<'_, StoreResult<Vec<serde_json::Value>>> {

@@ -26,7 +26,7 @@ pub use postgres::PostgresStore;
 pub use rows::{DeadLetter, InboxRow, LogPage, OutboxRow, StoredEvent};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
-pub use unit::{Append, Cause, Handled, Mark, NewDeadLetter, NewEvent, NewMessage, Statement, Unit};
+pub use unit::{Append, CLIENT_KEY, Cause, Handled, Mark, NewDeadLetter, NewEvent, NewMessage, Statement, Unit};
 
 use crate::metrics::Metrics;
 use futures_util::future::BoxFuture;
@@ -103,7 +103,8 @@ pub trait Store: Send + Sync + 'static {
     /// Gives a lease back before its time. Nothing happens if it is not held any more.
     fn release(&self, lease: Lease) -> BoxFuture<'_, StoreResult<()>>;
 
-    /// Removes answers to messages ([`Handled::Message`]) that were stored before this time; returns how many.
+    /// Removes answers ([`Handled::Message`]) that were stored before this time; returns how many. That a message was handled is known for ever;
+    /// only keys of clients ([`CLIENT_KEY`]) are forgotten with their answers.
     fn forget_answers(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>>;
 
     /// Rows of a query of the user's own over read models, each as a JSON object.

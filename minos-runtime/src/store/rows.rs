@@ -45,7 +45,7 @@ pub struct OutboxRow {
 pub struct InboxRow {
     /// The last version handled; 0 for a message.
     pub version: u64,
-    /// The answer to a message.
+    /// The answer to a message; `None` once it is forgotten.
     pub answer: Option<String>,
 }
 

@@ -5,8 +5,8 @@
 //! ```
 
 use super::{
-    Append, Cause, Handled, InboxRow, Lease, Mark, NewDeadLetter, NewEvent, NewMessage, SharedStore, StoreError, StoreResult, StreamId,
-    Unit,
+    Append, CLIENT_KEY, Cause, Handled, InboxRow, Lease, Mark, NewDeadLetter, NewEvent, NewMessage, SharedStore, StoreError, StoreResult,
+    StreamId, Unit,
 };
 use jiff::Timestamp;
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -164,8 +164,18 @@ pub async fn an_answer_is_kept_and_forgotten(store: SharedStore) {
     store.commit(Unit { mark: Some(version_mark("Foo/1", 1)), ..unit.clone() }).await.expect("an event");
     assert_eq!(store.forget_answers(unit.at).await, Ok(0), "it is not older than this");
     let later = Timestamp::from_microsecond(unit.at.as_microsecond() + 1).expect("a time");
-    assert_eq!(store.forget_answers(later).await, Ok(1));
-    assert_eq!(store.handled("reader", "id").await, Ok(None));
+    let client = format!("{CLIENT_KEY}k");
+    store.commit(Unit { mark: Some(answer_mark(&client, "the answer")), ..unit.clone() }).await.expect("a request of a client");
+    assert_eq!(store.forget_answers(later).await, Ok(2));
+    assert_eq!(store.forget_answers(later).await, Ok(0), "there is nothing left to forget");
+    assert_eq!(store.handled("reader", &client).await, Ok(None), "clients are promised some time only");
+    assert_eq!(
+        store.handled("reader", "id").await,
+        Ok(Some(InboxRow { version: 0, answer: None })),
+        "that it was handled is known for ever"
+    );
+    let again = Unit { mark: Some(answer_mark("id", "another answer")), ..unit.clone() };
+    assert!(matches!(store.commit(again).await, Err(StoreError::Duplicate { .. })));
     assert!(store.handled("reader", "Foo/1").await.expect("the inbox is read").is_some(), "events are known for ever");
 }
 

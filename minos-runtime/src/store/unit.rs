@@ -64,6 +64,9 @@ pub struct Mark {
     pub lane: Option<String>,
 }
 
+/// What the keys of clients begin with, apart from those of messages: the inbox keeps them for a while only.
+pub const CLIENT_KEY: &str = "http ";
+
 /// What a [`Mark`] is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handled {
@@ -74,7 +77,8 @@ pub enum Handled {
         /// Its version; the mark is a duplicate when this is not above the last one.
         version: u64,
     },
-    /// A message or request with an id of its own: one row each, with the answer that a repetition gets.
+    /// A message or request with an id of its own: one row each, with the answer that a repetition gets. A message's row stays for ever, without the
+    /// answer in the end; a client's only as long as its answer.
     Message {
         /// The message's id or the client's idempotency key.
         key: String,

@@ -17,7 +17,8 @@ mod url;
 mod writer;
 
 use super::{
-    Committed, DeadLetter, InboxRow, Lease, LogPage, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
+    CLIENT_KEY, Committed, DeadLetter, InboxRow, Lease, LogPage, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent,
+    StreamId, Unit,
 };
 use crate::metrics::Metrics;
 use append::number;
@@ -237,7 +238,7 @@ impl Store for PostgresStore {
             let mut all = 0;
             loop {
                 self.check_open()?;
-                let rows = self.readers.query(read::FORGET, &[&before]).await?;
+                let rows = self.readers.query(read::FORGET, &[&before, &CLIENT_KEY]).await?;
                 match self.first(&rows, |row| row.try_get::<_, i64>(0))? {
                     Some(count) if count > 0 => all += count as u64,
                     _ => return Ok(all),

@@ -41,10 +41,14 @@ pub(super) const PARKED: &str = "SELECT DISTINCT subscriber, key FROM {s}.dead_l
 pub(super) const KEYS_OF: &str = "SELECT subscriber, key FROM {s}.dead_letters WHERE id = ANY ($1)";
 pub(super) const ACQUIRE: &str = "SELECT of_epoch FROM {s}.acquire_v1($1, $2, $3, $4)";
 pub(super) const RELEASE: &str = "UPDATE {s}.leases SET owner = NULL WHERE name = $1 AND epoch = $2";
-/// Some at once, so that none of it takes long.
-pub(super) const FORGET: &str = "WITH gone AS (
-        DELETE FROM {s}.inbox WHERE (subscriber, key) IN (SELECT subscriber, key FROM {s}.inbox WHERE answer IS NOT NULL AND at < $1 LIMIT 1000) RETURNING 1
-    ) SELECT count(*) FROM gone";
+/// Some at once, so that none of it takes long. The rows of messages stay: they say that these were handled.
+pub(super) const FORGET: &str = "WITH old AS (
+        SELECT subscriber, key FROM {s}.inbox WHERE answer IS NOT NULL AND at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED
+    ), of_clients AS (
+        DELETE FROM {s}.inbox i USING old WHERE i.subscriber = old.subscriber AND i.key = old.key AND starts_with(i.key, $2) RETURNING 1
+    ), of_messages AS (
+        UPDATE {s}.inbox i SET answer = NULL FROM old WHERE i.subscriber = old.subscriber AND i.key = old.key AND NOT starts_with(i.key, $2) RETURNING 1
+    ) SELECT (SELECT count(*) FROM of_clients) + (SELECT count(*) FROM of_messages)";
 
 /// The connections that read.
 pub(super) struct Readers {

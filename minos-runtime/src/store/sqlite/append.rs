@@ -1,7 +1,7 @@
 //! Writes units: many in one transaction, each as a whole or not at all.
 
 use super::{UuidText, errors::Place, statement, time};
-use crate::store::{Committed, Handled, Lease, Mark, StoreError, StoreResult, Unit, commit::Writer};
+use crate::store::{CLIENT_KEY, Committed, Handled, Lease, Mark, StoreError, StoreResult, Unit, commit::Writer};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use std::time::Duration;
@@ -17,6 +17,9 @@ const SENT: &str = "DELETE FROM outbox WHERE id = ?1";
 const MARKED: &str = "SELECT version FROM inbox WHERE subscriber = ?1 AND key = ?2";
 const MARK: &str = "INSERT INTO inbox (subscriber, key, version, answer, at) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (subscriber, key) DO UPDATE SET version = excluded.version, at = excluded.at";
+const FORGET_CLIENTS: &str = "DELETE FROM inbox WHERE answer IS NOT NULL AND at < ?1 AND substr(key, 1, length(?2)) = ?2";
+/// The row stays: it says that the message was handled.
+const FORGET_MESSAGES: &str = "UPDATE inbox SET answer = NULL WHERE answer IS NOT NULL AND at < ?1";
 const CHECKPOINT: &str = "INSERT INTO checkpoints (name, position) VALUES (?1, ?2)
     ON CONFLICT (name) DO UPDATE SET position = max(position, excluded.position)";
 const DEAD_LETTER: &str =
@@ -256,8 +259,10 @@ impl Writer for Appender {
     }
 
     async fn forget_answers(&mut self, before: Timestamp) -> StoreResult<u64> {
-        let removed = self.connection.execute("DELETE FROM inbox WHERE answer IS NOT NULL AND at < ?1", [time(before)]);
-        removed.map(|count| count as u64).map_err(|error| self.place.error(error))
+        let before = time(before);
+        let of_clients = self.connection.execute(FORGET_CLIENTS, (&before, CLIENT_KEY));
+        let of_messages = of_clients.and_then(|count| Ok(count + self.connection.execute(FORGET_MESSAGES, [&before])?));
+        of_messages.map(|count| count as u64).map_err(|error| self.place.error(error))
     }
 
     async fn acquire(&mut self, name: &str, owner: Uuid, ttl: Duration) -> StoreResult<Option<Lease>> {
