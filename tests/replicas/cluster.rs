@@ -90,7 +90,7 @@ impl Cluster {
 
     /// The store, to look at it beside the processes.
     pub async fn store(&self) -> minos::store::SharedStore {
-        minos::store::open(&self.servers.postgres, &minos::metrics::Metrics::new("test")).await.unwrap()
+        minos::store::open(&self.servers.postgres, "orders", &minos::metrics::Metrics::new("test")).await.unwrap()
     }
 }
 

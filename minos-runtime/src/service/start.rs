@@ -114,7 +114,8 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
     let (clock, name) = (clock::system(), config.service.name.clone());
     let health = Health::new(clock.clone());
     let metrics = Metrics::new(&name);
-    let store = store::open(&config.store.url, &metrics).await.map_err(|error| Error::unavailable(error.to_string()).caused_by(error))?;
+    let store =
+        store::open(&config.store.url, &name, &metrics).await.map_err(|error| Error::unavailable(error.to_string()).caused_by(error))?;
     health.expect_every(STORE, PING_COUNTS);
     health.succeeded(STORE);
     let broker = broker::open(&config, local, &health)?;

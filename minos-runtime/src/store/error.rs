@@ -70,6 +70,9 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("the store's schema could not be migrated: {0}")]
     Migration(String),
+    /// The store belongs to another service.
+    #[error("the store is taken: {0}")]
+    Taken(String),
     /// The store does not answer.
     #[error("the store does not answer: {0}")]
     Unavailable(String),
@@ -88,9 +91,11 @@ impl StoreError {
             | StoreError::NotParked { .. }
             | StoreError::Resolved(_)
             | StoreError::Fenced(_) => ErrorKind::Conflict,
-            StoreError::Statement { .. } | StoreError::Unsupported(_) | StoreError::Corrupt(_) | StoreError::Migration(_) => {
-                ErrorKind::Internal
-            }
+            StoreError::Statement { .. }
+            | StoreError::Unsupported(_)
+            | StoreError::Corrupt(_)
+            | StoreError::Taken(_)
+            | StoreError::Migration(_) => ErrorKind::Internal,
             StoreError::Full(_) | StoreError::Locked(_) | StoreError::Unavailable(_) | StoreError::Closed => ErrorKind::Unavailable,
         }
     }

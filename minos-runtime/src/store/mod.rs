@@ -123,19 +123,20 @@ pub trait Store: Send + Sync + 'static {
 /// A store, shared.
 pub type SharedStore = Arc<dyn Store>;
 
-/// Opens the store of this URL: `memory:`, `sqlite://foo.db`, or `postgres://user:password@host/database`.
+/// Opens the store of this URL for this service: `memory:`, `sqlite://foo.db`, or `postgres://user:password@host/database`. It is that service's
+/// own from then on.
 ///
 /// # Errors
 /// If this build knows no such store, or it cannot be opened: the error says what to do.
-pub async fn open(url: &str, metrics: &Metrics) -> StoreResult<SharedStore> {
+pub async fn open(url: &str, service: &str, metrics: &Metrics) -> StoreResult<SharedStore> {
     if url == "memory:" {
         return Ok(Arc::new(MemoryStore::new()));
     }
     if let Some(path) = url.strip_prefix("sqlite://") {
-        return open_sqlite(path, metrics).await;
+        return open_sqlite(path, service, metrics).await;
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return open_postgres(url, metrics).await;
+        return open_postgres(url, service, metrics).await;
     }
     let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
     // The URL itself is not told: it may hold a password.
@@ -145,23 +146,23 @@ pub async fn open(url: &str, metrics: &Metrics) -> StoreResult<SharedStore> {
 }
 
 #[cfg(feature = "sqlite")]
-async fn open_sqlite(path: &str, metrics: &Metrics) -> StoreResult<SharedStore> {
-    let (path, metrics) = (std::path::PathBuf::from(path), metrics.clone());
-    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(path, &metrics)).await;
+async fn open_sqlite(path: &str, service: &str, metrics: &Metrics) -> StoreResult<SharedStore> {
+    let (path, service, metrics) = (std::path::PathBuf::from(path), service.to_owned(), metrics.clone());
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(path, &service, &metrics)).await;
     opened.map_err(|error| StoreError::Unavailable(error.to_string()))?.map(|store| Arc::new(store) as SharedStore)
 }
 
 #[cfg(not(feature = "sqlite"))]
-async fn open_sqlite(_: &str, _: &Metrics) -> StoreResult<SharedStore> {
+async fn open_sqlite(_: &str, _: &str, _: &Metrics) -> StoreResult<SharedStore> {
     Err(StoreError::Unsupported("this build has no SQLite store: switch on the feature `sqlite` of `minos`".to_owned()))
 }
 
 #[cfg(feature = "postgres")]
-async fn open_postgres(url: &str, metrics: &Metrics) -> StoreResult<SharedStore> {
-    Ok(Arc::new(PostgresStore::open(url, metrics).await?))
+async fn open_postgres(url: &str, service: &str, metrics: &Metrics) -> StoreResult<SharedStore> {
+    Ok(Arc::new(PostgresStore::open(url, service, metrics).await?))
 }
 
 #[cfg(not(feature = "postgres"))]
-async fn open_postgres(_: &str, _: &Metrics) -> StoreResult<SharedStore> {
+async fn open_postgres(_: &str, _: &str, _: &Metrics) -> StoreResult<SharedStore> {
     Err(StoreError::Unsupported("this build has no PostgreSQL store: switch on the feature `postgres` of `minos`".to_owned()))
 }

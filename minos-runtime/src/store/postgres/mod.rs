@@ -68,23 +68,25 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Opens the store of a `postgres://` URL, and brings its schema up to date.
+    /// Opens the store of a `postgres://` URL for this service, and brings its schema up to date.
     ///
     /// Besides what PostgreSQL's own clients know, the URL may have `schema=` (`minos` if it is missing) and `connections=` (8).
     ///
     /// # Errors
-    /// If the URL is wrong, the server refuses it or does not answer for half a minute, or the schema was written by a newer version.
-    pub async fn open(url: &str, metrics: &Metrics) -> StoreResult<Self> {
-        PostgresStore::open_within(url, metrics, PATIENCE).await
+    /// If the URL is wrong, the server refuses it or does not answer for half a minute, or the schema is another service's
+    /// or was written by a newer version.
+    pub async fn open(url: &str, service: &str, metrics: &Metrics) -> StoreResult<Self> {
+        PostgresStore::open_within(url, service, metrics, PATIENCE).await
     }
 
-    async fn open_within(url: &str, metrics: &Metrics, patience: Duration) -> StoreResult<Self> {
+    async fn open_within(url: &str, service: &str, metrics: &Metrics, patience: Duration) -> StoreResult<Self> {
         let server = Arc::new(Server::new(Settings::parse(url)?));
         let (settings, place) = (&server.settings, server.place.clone());
         let link = |role| Link::new(server.clone(), role);
         let reserved = Arc::new(link(Role::Internal));
         let session = reserved.first_session(patience).await?;
         schema::prepare(&session, &settings.schema, &place).await?;
+        schema::claim(&session, service, &place).await?;
         session.query(TIDY, &[]).await.map_err(|error| place.error(&error))?;
         let changes = watch::Sender::new(0);
         let (queue, fence) = (Arc::new(Queue::new(metrics)), Arc::new(Fence::new(changes.clone())));

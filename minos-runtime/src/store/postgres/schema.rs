@@ -6,7 +6,13 @@ use tokio_postgres::Client;
 
 /// The migrations, in order. What is released is never changed; new ones go to the end. Functions carry a version in their names: nodes that were
 /// started before a migration go on calling the ones that they know.
-const MIGRATIONS: &[(&str, &str)] = &[("events, outbox, inbox, checkpoints, dead letters and leases", include_str!("migrations/1.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("events, outbox, inbox, checkpoints, dead letters and leases", include_str!("migrations/1.sql")),
+    ("the service to which all this belongs", include_str!("migrations/2.sql")),
+];
+const CLAIM: &str =
+    "INSERT INTO {s}.minos_service (name) SELECT $1 WHERE NOT EXISTS (SELECT FROM {s}.minos_service) ON CONFLICT DO NOTHING";
+const OWNER: &str = "SELECT name FROM {s}.minos_service";
 
 /// Brings the schema up to date, in one transaction: all of it, or an error and nothing. Nodes that start at once take turns.
 pub(super) async fn prepare(session: &Session, schema: &str, place: &Place) -> StoreResult<()> {
@@ -55,6 +61,21 @@ async fn migrate(client: &Client, schema: &str, place: &Place) -> StoreResult<()
         run(what, &format!("INSERT INTO {schema}.minos_schema (version, what) VALUES ({}, '{what}')", n + 1)).await?;
     }
     run("the commit", "COMMIT").await
+}
+
+/// Claims the schema for the service, unless it is another one's.
+pub(super) async fn claim(session: &Session, service: &str, place: &Place) -> StoreResult<()> {
+    let failed = |error: tokio_postgres::Error| place.error(&error);
+    session.query(CLAIM, &[&service]).await.map_err(failed)?;
+    let rows = session.query(OWNER, &[]).await.map_err(failed)?;
+    let owner: Option<String> = rows.first().map(|row| row.try_get(0)).transpose().map_err(failed)?;
+    match owner {
+        Some(owner) if owner != service => Err(StoreError::Taken(format!(
+            "{} belongs to the service `{owner}`: name another schema with `schema=` in MINOS_STORE_URL, or, if it was renamed, change `minos_service`",
+            place.name()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The version of the schema; 0 for a new or empty one.

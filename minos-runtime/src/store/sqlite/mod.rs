@@ -44,20 +44,25 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database in this file, or creates it. Blocks.
+    /// Opens the database in this file for this service, or creates it. Blocks.
     ///
     /// # Errors
-    /// If the file is in use by another process, no database of Minos, damaged, or written by a newer version.
-    pub fn open(path: PathBuf, metrics: &Metrics) -> StoreResult<Self> {
-        SqliteStore::open_with(path, metrics, |_| Ok(()))
+    /// If the file is in use by another process, another service's, no database of Minos, damaged, or written by a newer version.
+    pub fn open(path: PathBuf, service: &str, metrics: &Metrics) -> StoreResult<Self> {
+        SqliteStore::open_with(path, service, metrics, |_| Ok(()))
     }
 
     /// As [`open`](SqliteStore::open), with settings of the writer's connection.
-    fn open_with(path: PathBuf, metrics: &Metrics, set: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> StoreResult<Self> {
+    fn open_with(
+        path: PathBuf,
+        service: &str,
+        metrics: &Metrics,
+        set: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> StoreResult<Self> {
         let place = Place::new(path);
         let lock = lock(&place)?;
         let mut connection = connect(&place, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-        schema::prepare(&mut connection).map_err(|error| error.at(&place))?;
+        schema::prepare(&mut connection, service).map_err(|error| error.at(&place))?;
         set(&connection).map_err(|error| place.error(error))?;
         let changes = watch::Sender::new(0);
         let (queue, line) = commit::queue(metrics);

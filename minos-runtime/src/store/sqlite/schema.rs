@@ -69,16 +69,19 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ) STRICT, WITHOUT ROWID;
     ",
     ),
+    ("the service to which all this belongs", "CREATE TABLE minos_service (name TEXT NOT NULL) STRICT"),
 ];
 
 /// The tables that are Minos' own: statements of the user may read them, and not change them.
-pub(super) const TABLES: &[&str] = &["events", "outbox", "inbox", "checkpoints", "dead_letters", "leases", "minos_schema"];
+pub(super) const TABLES: &[&str] = &["events", "outbox", "inbox", "checkpoints", "dead_letters", "leases", "minos_schema", "minos_service"];
 
 /// Why the schema could not be brought up to date.
 pub(super) enum SchemaError {
     Sqlite(rusqlite::Error),
     Foreign,
     Newer(usize),
+    /// It belongs to the service of this name.
+    Taken(String),
     Failed(&'static str, rusqlite::Error),
 }
 
@@ -100,13 +103,16 @@ impl SchemaError {
                 "{path} was written by a newer version of Minos (schema {version}, this one knows {}): use that version, or restore a backup",
                 MIGRATIONS.len()
             )),
+            SchemaError::Taken(owner) => StoreError::Taken(format!(
+                "{path} belongs to the service `{owner}`: give this one another file with MINOS_STORE_URL, or, if it was renamed, change `minos_service`"
+            )),
             SchemaError::Failed(what, error) => StoreError::Migration(format!("{path}: {what}: {error}")),
         }
     }
 }
 
-/// Brings the schema up to date, in one transaction: all of it, or an error and nothing.
-pub(super) fn prepare(connection: &mut Connection) -> Result<(), SchemaError> {
+/// Brings the schema up to date and claims it for the service, in one transaction: all of it, or an error and nothing.
+pub(super) fn prepare(connection: &mut Connection, service: &str) -> Result<(), SchemaError> {
     // Before anything is changed, so that a file of something else stays as it is.
     known(connection)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
@@ -124,6 +130,11 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), SchemaError> {
         transaction.execute_batch(sql).map_err(|error| SchemaError::Failed(what, error))?;
         let row = (n as i64 + 1, what, super::time(jiff::Timestamp::now()));
         transaction.execute("INSERT INTO minos_schema (version, what, at) VALUES (?1, ?2, ?3)", row)?;
+    }
+    transaction.execute("INSERT INTO minos_service (name) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM minos_service)", [service])?;
+    let owner: String = transaction.query_row("SELECT name FROM minos_service", [], |row| row.get(0))?;
+    if owner != service {
+        return Err(SchemaError::Taken(owner));
     }
     Ok(transaction.commit()?)
 }

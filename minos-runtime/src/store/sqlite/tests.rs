@@ -17,7 +17,7 @@ fn metrics() -> Metrics {
 }
 
 fn open(path: PathBuf) -> StoreResult<SqliteStore> {
-    SqliteStore::open(path, &metrics())
+    SqliteStore::open(path, "test", &metrics())
 }
 
 fn directory() -> (TempDir, PathBuf) {
@@ -130,7 +130,8 @@ async fn a_lock_of_another_program_only_delays() {
 #[tokio::test]
 async fn a_full_disk_fails_and_recovers() {
     let (_directory, path) = directory();
-    let store = SqliteStore::open_with(path, &metrics(), |connection| connection.pragma_update(None, "max_page_count", 40)).unwrap();
+    let store =
+        SqliteStore::open_with(path, "test", &metrics(), |connection| connection.pragma_update(None, "max_page_count", 40)).unwrap();
     let mut acknowledged = Vec::new();
     let error = loop {
         let (stream, unit) = creating(&format!("\"{}\"", "x".repeat(10_000)));
@@ -189,4 +190,16 @@ async fn statements_stay_away_from_what_is_minos_own() {
     let write = Statement { sql: "DELETE FROM events".to_owned(), parameters: vec![] };
     assert!(store.select(write).await.is_err());
     assert_eq!(store.stream(stream, 0).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_belongs_to_the_service_that_opened_it_first() {
+    let (_directory, path) = directory();
+    open(path.clone()).unwrap().close().await;
+    let error = SqliteStore::open(path.clone(), "other", &metrics()).err().expect("it is taken");
+    assert!(matches!(&error, StoreError::Taken(text) if text.contains("belongs to the service `test`")), "{error}");
+    // As an earlier version has left it.
+    Connection::open(&path).unwrap().execute_batch("DROP TABLE minos_service; DELETE FROM minos_schema WHERE version = 3").unwrap();
+    SqliteStore::open(path.clone(), "other", &metrics()).unwrap().close().await;
+    assert!(refused(&path).contains("belongs to the service `other`"), "{}", refused(&path));
 }

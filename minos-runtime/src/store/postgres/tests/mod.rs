@@ -42,7 +42,11 @@ fn executing(sql: &str, parameters: Vec<serde_json::Value>) -> Unit {
 }
 
 async fn refused(url: &str) -> String {
-    PostgresStore::open_within(url, &Metrics::new("test"), Duration::from_millis(200)).await.err().expect("it does not open").to_string()
+    PostgresStore::open_within(url, "test", &Metrics::new("test"), Duration::from_millis(200))
+        .await
+        .err()
+        .expect("it does not open")
+        .to_string()
 }
 
 /// Waits until this is so.
@@ -66,7 +70,7 @@ async fn nodes_that_start_at_once_migrate_once() {
     assert!(nodes.iter().all(Result::is_ok));
     let (client, schema) = (server::client(&url).await, server::schema_of(&url));
     let versions = client.query(&format!("SELECT version FROM {schema}.minos_schema"), &[]).await.unwrap();
-    assert_eq!(versions.len(), 1);
+    assert_eq!(versions.len(), 2);
     client.batch_execute(&format!("INSERT INTO {schema}.minos_schema VALUES (99, 'from the future')")).await.unwrap();
     assert!(refused(&url).await.contains("written by a newer version"));
 }
@@ -286,4 +290,23 @@ async fn a_lease_fences_across_replicas() {
     let at_the_change = new.checkpoint("relay").await.unwrap();
     assert_eq!(saving.await.unwrap(), StoreError::Fenced("relay".to_owned()));
     assert_eq!((new.checkpoint("relay").await.unwrap(), saved.load(Ordering::SeqCst)), (at_the_change, at_the_change));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_belongs_to_the_service_that_opened_it_first() {
+    let Some(url) = server::url() else { return };
+    server::store(&url).await.unwrap().close().await;
+    let error = PostgresStore::open(&url, "other", &Metrics::new("other")).await.err().expect("it is taken");
+    let told = |text: &str| text.contains("belongs to the service `test`") && text.contains("`schema=`");
+    assert!(matches!(&error, StoreError::Taken(text) if told(text)), "{error}");
+    // As an earlier version has left it: of those that come at once, one gets it.
+    let (client, schema) = (server::client(&url).await, server::schema_of(&url));
+    let back = format!("DROP TABLE {schema}.minos_service; DELETE FROM {schema}.minos_schema WHERE version = 2");
+    client.batch_execute(&back).await.unwrap();
+    let mut services = JoinSet::new();
+    for n in 0..4 {
+        let url = url.clone();
+        services.spawn(async move { PostgresStore::open(&url, &format!("service{n}"), &Metrics::new("test")).await.is_ok() });
+    }
+    assert_eq!(services.join_all().await.into_iter().filter(|opened| *opened).count(), 1);
 }

@@ -47,7 +47,7 @@ pub(super) async fn open() -> Option<PostgresStore> {
 
 /// The store of this URL.
 pub(super) async fn store(url: &str) -> StoreResult<PostgresStore> {
-    PostgresStore::open(url, &Metrics::new("test")).await
+    PostgresStore::open(url, "test", &Metrics::new("test")).await
 }
 
 /// A connection of the test's own.
