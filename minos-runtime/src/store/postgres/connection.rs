@@ -39,12 +39,13 @@ impl Role {
     fn settings(self) -> &'static str {
         match self {
             // Who stops between two statements must not keep the others from the end of the log; who waits for somebody else's lock gives
-            // up in the end; and what is acknowledged survives a crash, whatever the database is set to.
+            // up in the end; and, whatever the database is set to, what is checked behind a lock sees what was committed before it, and what is
+            // acknowledged survives a crash.
             Role::Writer => {
-                "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '10s';
+                "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '10s'; SET default_transaction_isolation = 'read committed';
                 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
             }
-            Role::Internal => "",
+            Role::Internal => "SET default_transaction_isolation = 'read committed'",
             Role::Reader => "SET default_transaction_read_only = on",
         }
     }

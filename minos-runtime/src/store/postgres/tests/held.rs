@@ -114,3 +114,27 @@ async fn a_lease_passes_on_when_what_is_committed_under_it_is_done() {
     assert!(lease.unwrap().is_some());
     assert_eq!(checkpoint, Ok(7));
 }
+
+/// A unit that waits for another replica's sees what that one has committed, whatever the database's own default is.
+#[tokio::test(flavor = "multi_thread")]
+async fn checks_behind_a_lock_see_what_was_committed_before_it() {
+    let Some(url) = server::url() else { return };
+    let role = format!("{}_strict", server::schema_of(&url));
+    let admin = server::client(&url).await;
+    let strict = format!("CREATE ROLE {role} LOGIN SUPERUSER; ALTER ROLE {role} SET default_transaction_isolation = 'repeatable read'");
+    admin.batch_execute(&strict).await.unwrap();
+    let (_, rest) = url.split_once('@').unwrap();
+    let store = Arc::new(server::store(&format!("postgres://{role}@{rest}")).await.unwrap());
+    let (stream, held) = (stream(), Held::begin(&url).await);
+    held.append(&appending(&stream, 0, "{}")).await;
+    let losing = begun(&url, {
+        let (store, stream) = (store.clone(), stream.clone());
+        async move { store.commit(appending(&stream, 0, "{}")).await.map(|_| ()) }
+    })
+    .await;
+    assert!(!losing.is_finished(), "it waits for the other one");
+    held.end("COMMIT").await;
+    assert_eq!(losing.await.unwrap(), Err(StoreError::Conflict { stream, expected: 0, actual: 1 }));
+    store.close().await;
+    admin.batch_execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}")).await.unwrap();
+}
