@@ -330,9 +330,12 @@ enum Kept {
 
 /// Whether it is the store that failed: no reason to give a message up.
 fn is_the_stores(error: &Error) -> bool {
-    error
-        .downcast_ref::<StoreError>()
-        .is_some_and(|error| matches!(error, StoreError::Full(_) | StoreError::Locked(_) | StoreError::Unavailable(_) | StoreError::Closed))
+    error.downcast_ref::<StoreError>().is_some_and(|error| {
+        matches!(
+            error,
+            StoreError::Full(_) | StoreError::Locked(_) | StoreError::Unknown(_) | StoreError::Unavailable(_) | StoreError::Closed
+        )
+    })
 }
 
 /// A message as a request for its handler.

@@ -1,6 +1,9 @@
 //! Errors as problem documents (RFC 9457).
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    store::StoreError,
+};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::Full;
@@ -25,7 +28,7 @@ struct Problem<'p> {
 /// The answer for an error. What went wrong inside is not told: it is in the logs, under the correlation id.
 pub(super) fn answer(error: &Error, correlation: Uuid) -> Answer {
     let status = error.status();
-    let detail = if status.is_server_error() { hint(error.kind()).map(str::to_owned) } else { Some(error.to_string()) };
+    let detail = if status.is_server_error() { hint(error).map(str::to_owned) } else { Some(error.to_string()) };
     let mut answer = with_status(status, error.kind().title(), detail.as_deref(), correlation);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -34,8 +37,11 @@ pub(super) fn answer(error: &Error, correlation: Uuid) -> Answer {
 }
 
 /// What a client may know of an error inside.
-fn hint(kind: ErrorKind) -> Option<&'static str> {
-    match kind {
+fn hint(error: &Error) -> Option<&'static str> {
+    match error.kind() {
+        ErrorKind::Unavailable if matches!(error.downcast_ref(), Some(StoreError::Unknown(_))) => {
+            Some("it may have been done: ask again with the same `Idempotency-Key`, and it is done once")
+        }
         ErrorKind::Unavailable => Some("something that this needs is not available; nothing was changed; try again later"),
         ErrorKind::Timeout => Some("this took too long"),
         _ => None,
@@ -51,4 +57,25 @@ pub(super) fn with_status(status: StatusCode, title: &str, detail: Option<&str>,
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::store_error;
+    use http_body_util::BodyExt;
+
+    #[tokio::test]
+    async fn what_may_have_been_done_is_not_called_undone() {
+        for (error, told) in [
+            (StoreError::Unavailable("down".to_owned()), "nothing was changed"),
+            (StoreError::Unknown("the connection was lost".to_owned()), "it may have been done: ask again with the same `Idempotency-Key`"),
+        ] {
+            let answer = answer(&store_error(error).context("while saving"), Uuid::nil());
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            let text = std::str::from_utf8(&body).unwrap();
+            assert!(text.contains(told), "{text}");
+        }
+    }
 }

@@ -69,23 +69,23 @@ impl Queue {
         self.metrics.queue.inc();
         let result = self.ask(|answer| Job::Commit(unit, answer)).await;
         self.metrics.queue.dec();
-        result?
+        result?.unwrap_or_else(|| Err(StoreError::unanswered()))
     }
 
     pub(super) async fn ping(&self) -> StoreResult<()> {
-        self.ask(Job::Ping).await?
+        self.ask(Job::Ping).await?.ok_or(StoreError::Closed)?
     }
 
     pub(super) async fn forget_answers(&self, before: jiff::Timestamp) -> StoreResult<u64> {
-        self.ask(|answer| Job::Forget(before, answer)).await?
+        self.ask(|answer| Job::Forget(before, answer)).await?.ok_or(StoreError::Closed)?
     }
 
     pub(super) async fn acquire(&self, name: String, owner: Uuid, ttl: Duration) -> StoreResult<Option<Lease>> {
-        self.ask(|answer| Job::Acquire(name, owner, ttl, answer)).await?
+        self.ask(|answer| Job::Acquire(name, owner, ttl, answer)).await?.ok_or(StoreError::Closed)?
     }
 
     pub(super) async fn release(&self, lease: Lease) -> StoreResult<()> {
-        self.ask(|answer| Job::Release(lease, answer)).await?
+        self.ask(|answer| Job::Release(lease, answer)).await?.ok_or(StoreError::Closed)?
     }
 
     /// Waits until all that was queued before is done, and the writer is gone.
@@ -95,10 +95,11 @@ impl Queue {
         self.jobs.closed().await;
     }
 
-    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> StoreResult<T> {
+    /// `None`: it was queued, and the writer has gone without an answer.
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> StoreResult<Option<T>> {
         let (answer, wait) = oneshot::channel();
         self.jobs.send(job(answer)).await.map_err(|_| StoreError::Closed)?;
-        wait.await.map_err(|_| StoreError::Closed)
+        Ok(wait.await.ok())
     }
 }
 
@@ -151,4 +152,28 @@ async fn commit(writer: &mut impl Writer, units: &mut Vec<Unit>, answers: &mut V
         }
     }
     units.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Cause;
+    use jiff::Timestamp;
+
+    fn unit() -> Unit {
+        Unit::new(Timestamp::UNIX_EPOCH, Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None })
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_ends_without_an_answer_leaves_it_open() {
+        let (queue, mut line) = queue(&Metrics::new("test"));
+        let commit = tokio::spawn({
+            let queue = queue.clone();
+            async move { queue.commit(unit()).await }
+        });
+        let taken = line.jobs.recv().await;
+        drop((taken, line));
+        assert!(matches!(commit.await.unwrap(), Err(StoreError::Unknown(_))));
+        assert_eq!(queue.commit(unit()).await, Err(StoreError::Closed), "this one was never taken");
+    }
 }

@@ -73,6 +73,9 @@ pub enum StoreError {
     /// The store belongs to another service.
     #[error("the store is taken: {0}")]
     Taken(String),
+    /// Whether the unit was committed could not be found out.
+    #[error("it is not known whether this was committed: {0}")]
+    Unknown(String),
     /// The store does not answer.
     #[error("the store does not answer: {0}")]
     Unavailable(String),
@@ -82,6 +85,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The writer has gone without saying what became of the unit.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(super) fn unanswered() -> Self {
+        StoreError::Unknown("the writer ended before it said so: restart the service, and report this".to_owned())
+    }
+
     /// The kind of [`Error`](crate::Error) that a client or a retry sees.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -96,7 +105,9 @@ impl StoreError {
             | StoreError::Corrupt(_)
             | StoreError::Taken(_)
             | StoreError::Migration(_) => ErrorKind::Internal,
-            StoreError::Full(_) | StoreError::Locked(_) | StoreError::Unavailable(_) | StoreError::Closed => ErrorKind::Unavailable,
+            StoreError::Full(_) | StoreError::Locked(_) | StoreError::Unknown(_) | StoreError::Unavailable(_) | StoreError::Closed => {
+                ErrorKind::Unavailable
+            }
         }
     }
 }

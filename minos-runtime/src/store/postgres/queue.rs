@@ -76,7 +76,7 @@ impl Queue {
         self.metrics.queue.inc();
         let result = wait.await;
         self.metrics.queue.dec();
-        result.map_err(|_| StoreError::Closed)?
+        result.unwrap_or_else(|_| Err(StoreError::unanswered()))
     }
 
     /// Takes nothing more. What is queued is still served.

@@ -215,9 +215,7 @@ impl Writer {
                 Err(error) => error,
             };
             if started.elapsed() >= FIND_OUT_WITHIN {
-                return Err(StoreError::Unavailable(format!(
-                    "the connection was lost, and it is not known whether this was committed: {error}"
-                )));
+                return Err(StoreError::Unknown(format!("the connection was lost: {error}")));
             }
             failed += 1;
             tokio::time::sleep(pause(failed)).await;
