@@ -19,7 +19,7 @@ pub use std::{
     string::{String, ToString},
 };
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 /// Reads one parameter of a handler.
 pub fn extract<T: FromRequest>(request: &Request) -> Result<T> {
@@ -82,5 +82,8 @@ fn block_on(threads: Option<usize>, main: impl Future<Output = Result<()>>) -> R
         builder.worker_threads(threads);
     }
     let runtime = builder.enable_all().build().map_err(|error| Error::from(error).context("the runtime cannot start"))?;
-    runtime.block_on(main)
+    let result = runtime.block_on(main);
+    // Not dropped, which would wait for ever for a thread that is stuck.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
 }

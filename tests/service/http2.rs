@@ -9,9 +9,9 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
-type Client = http2::SendRequest<Full<Bytes>>;
+pub type Client = http2::SendRequest<Full<Bytes>>;
 
-async fn connect(addr: SocketAddr) -> Client {
+pub async fn connect(addr: SocketAddr) -> Client {
     let stream = TokioIo::new(TcpStream::connect(addr).await.unwrap());
     let (client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
     // Ends with the client.
@@ -20,11 +20,15 @@ async fn connect(addr: SocketAddr) -> Client {
 }
 
 async fn send(client: &mut Client, method: &str, path: &str, body: &str) -> (u16, String) {
+    try_send(client, method, path, body).await.unwrap()
+}
+
+pub async fn try_send(client: &mut Client, method: &str, path: &str, body: &str) -> hyper::Result<(u16, String)> {
     let request = Request::builder().method(method).uri(format!("http://x{path}")).body(Full::from(body.to_owned())).unwrap();
-    let response = client.send_request(request).await.unwrap();
+    let response = client.send_request(request).await?;
     let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(body.to_vec()).unwrap())
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok((status, String::from_utf8(body.to_vec()).unwrap()))
 }
 
 #[tokio::test(flavor = "multi_thread")]

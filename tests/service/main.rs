@@ -28,5 +28,5 @@ fn the_service() {
 
 #[minos::main]
 async fn serve() -> minos::Result<()> {
-    common::process::asked_for()?.with(setup::Calls::default()).with(setup::Bug::default()).run().await
+    common::process::asked_for()?.with(setup::Calls::default()).with(setup::Bug::default()).with(setup::TooLate(60_000)).run().await
 }

@@ -21,6 +21,9 @@ pub struct Bug {
     pub fixed: Arc<AtomicBool>,
 }
 
+/// After how many milliseconds `POST /late` would do something.
+pub struct TooLate(pub u64);
+
 impl Calls {
     pub fn add(&self) -> usize {
         self.0.fetch_add(1, Ordering::SeqCst) + 1
@@ -37,7 +40,12 @@ pub fn service(store: &str, module: &str, calls: &Calls) -> Service {
 /// A service whose configuration is not quite that of the others.
 pub fn service_with(store: &str, module: &str, calls: &Calls, change: impl FnOnce(&str) -> String) -> Service {
     let config = change(&config("test", store));
-    Service::from_toml(&config).unwrap().module(format!("service::app::{module}")).with(calls.clone()).with(Bug::default())
+    Service::from_toml(&config)
+        .unwrap()
+        .module(format!("service::app::{module}"))
+        .with(calls.clone())
+        .with(Bug::default())
+        .with(TooLate(60_000))
 }
 
 pub async fn start(module: &str) -> (Running, SocketAddr, Calls) {
@@ -49,9 +57,13 @@ pub async fn start(module: &str) -> (Running, SocketAddr, Calls) {
 
 /// A service with room for this many connections.
 pub async fn narrow(module: &str, connections: usize) -> (Running, SocketAddr, Calls) {
+    start_with(module, "[http]", &format!("[http]\nmax_connections = {connections}")).await
+}
+
+/// A service in whose configuration one text is another.
+pub async fn start_with(module: &str, text: &str, other: &str) -> (Running, SocketAddr, Calls) {
     let calls = Calls::default();
-    let change = |config: &str| config.replace("[http]", &format!("[http]\nmax_connections = {connections}"));
-    let running = service_with("memory:", module, &calls, change).start().await.unwrap();
+    let running = service_with("memory:", module, &calls, |config| config.replace(text, other)).start().await.unwrap();
     let addr = running.addr();
     (running, addr, calls)
 }

@@ -2,11 +2,12 @@
 
 use crate::{
     common::{
-        config, get,
+        config, get, post,
         process::{self, Process},
         send, until,
     },
-    setup::{narrow, open, start},
+    http2,
+    setup::{Calls, TooLate, narrow, open, service_with, start, start_with},
 };
 use std::{
     io,
@@ -98,11 +99,23 @@ fn client(addr: SocketAddr, account: String, told: Arc<AtomicBool>) -> JoinHandl
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_connected_when_the_signal_comes_is_answered() {
-    const CYCLES: u64 = 20;
+async fn f50_whoever_is_connected_when_the_signal_comes_is_answered() {
+    stops_under_load(20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn f50_two_hundred_stops_under_load() {
+    stops_under_load(200).await;
+}
+
+/// What a process may take to end: `http.drain_timeout`, as the default is.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+async fn stops_under_load(cycles: u64) {
     let directory = tempfile::tempdir().unwrap();
     let (mut account, mut acknowledged) = (None, 0);
-    for cycle in 0..CYCLES {
+    for cycle in 0..cycles {
         let mut process = process(directory.path(), "account");
         let addr = process.addr().await;
         let account = match &account {
@@ -118,6 +131,7 @@ async fn whoever_is_connected_when_the_signal_comes_is_answered() {
         }
         tokio::time::sleep(Duration::from_millis(cycle * 7 % 40)).await;
         told.store(true, Ordering::SeqCst);
+        let signalled = Instant::now();
         process.signal("TERM");
         for stream in late {
             let answer = deposit(stream, &account).await;
@@ -134,11 +148,56 @@ async fn whoever_is_connected_when_the_signal_comes_is_answered() {
             acknowledged += more;
         }
         assert_eq!(process.ended().await.code(), Some(0), "{:#?}", process.lines());
+        assert!(signalled.elapsed() < DEADLINE, "cycle {cycle}: it took {:?}", signalled.elapsed());
+        assert!(!process.lines().iter().any(|line| line.contains("cut off")), "cycle {cycle}: {:#?}", process.lines());
     }
     let process = process(directory.path(), "account");
     let stored = get(process.addr().await, &format!("/accounts/{}", account.unwrap())).await.json()["balance"].as_u64().unwrap();
     assert_eq!(stored, acknowledged, "what is stored is what was acknowledged");
-    assert!(acknowledged > CYCLES * 5, "there was hardly any load: {acknowledged}");
+    assert!(acknowledged > cycles * 5, "there was hardly any load: {acknowledged}");
+}
+
+/// A process whose drain is short.
+fn hasty(directory: &Path, module: &str) -> Process {
+    let config = config("test", "memory:").replace("[http]", "[http]\ndrain_timeout = \"200ms\"");
+    Process::start(process::service(directory, &format!("service::app::{module}"), &config))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_of_a_message_that_never_ends_does_not_keep_the_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = hasty(directory.path(), "trouble");
+    let addr = process.addr().await;
+    assert_eq!(post(addr, "/jobs", r#"{"mood":"sleeps"}"#).await.status, 200);
+    process.says("sleeps").await;
+    process.signal("TERM");
+    assert_eq!(process.ended().await.code(), Some(0), "{:#?}", process.lines());
+    process.says("a handler still ran after `http.drain_timeout`; its message is delivered again").await;
+    process.says("test: stopped").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_take_too_long_for_a_stop_are_cut_off() {
+    let (running, addr, calls) = start_with("trouble", "[http]", "[http]\ndrain_timeout = \"100ms\"").await;
+    let mut http2 = http2::connect(addr).await;
+    let first = tokio::spawn(async move { send(addr, "POST", "/late", "", "").await });
+    let second = tokio::spawn(async move { http2::try_send(&mut http2, "POST", "/late", "").await });
+    until("both have begun", async || calls.count() == 2).await;
+    running.stop().await;
+    assert!(first.await.unwrap().is_err() && second.await.unwrap().is_err(), "nobody knows what became of them");
+    until("both are gone", async || calls.count() == 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_took_too_long_does_nothing_later() {
+    let calls = Calls::default();
+    let running = service_with("memory:", "trouble", &calls, |config| config.replace("\"2s\"", "\"100ms\""));
+    let running = running.with(TooLate(300)).start().await.unwrap();
+    let answer = post(running.addr(), "/late", "").await;
+    assert_eq!((answer.status, calls.count()), (504, 2), "its handler is gone before the client is answered");
+    assert!(answer.detail().contains("may have been done"), "{answer:?}");
+    assert!(running.store().log(0, 10, None).await.unwrap().events.is_empty());
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

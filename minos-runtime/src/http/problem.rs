@@ -43,7 +43,9 @@ fn hint(error: &Error) -> Option<&'static str> {
             Some("it may have been done: ask again with the same `Idempotency-Key`, and it is done once")
         }
         ErrorKind::Unavailable => Some("something that this needs is not available; nothing was changed; try again later"),
-        ErrorKind::Timeout => Some("this took too long"),
+        ErrorKind::Timeout => {
+            Some("this took too long, and may have been done: ask again, with the same `Idempotency-Key` if it changes something")
+        }
         _ => None,
     }
 }

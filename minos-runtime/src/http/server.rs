@@ -75,18 +75,21 @@ impl Server {
         let Server { listener, config, way, .. } = self;
         let permits = Arc::new(Semaphore::new(config.max_connections));
         // Each connection holds a receiver, so that the sender knows when the last one has ended.
-        let (ending, _) = watch::channel(false);
+        let (phase, _) = watch::channel(Phase::Open);
         let connections = Arc::new(Connections { builder: builder(&config), way, config });
         let serve = |stream, permit: Option<OwnedSemaphorePermit>| {
-            let (connections, permits, ending) = (connections.clone(), permits.clone(), ending.subscribe());
+            let (connections, permits, phase) = (connections.clone(), permits.clone(), phase.subscribe());
             tokio::spawn(async move {
                 let _permit = match permit {
                     None => permits.acquire_owned().await.ok(),
                     taken => taken,
                 };
-                // A client that goes away, says nothing or speaks no HTTP is no news for the operator.
-                if let Err(error) = connections.serve(stream, ending).await {
-                    tracing::debug!(error, "a connection ended early");
+                tokio::select! {
+                    // A client that goes away, says nothing or speaks no HTTP is no news for the operator.
+                    ended = connections.serve(stream, phase.clone()) => if let Err(error) = ended {
+                        tracing::debug!(error, "a connection ended early");
+                    },
+                    () = reached(phase.clone(), Phase::Over) => {}
                 }
             });
         };
@@ -106,9 +109,13 @@ impl Server {
         for stream in queued(listener) {
             serve(stream, None);
         }
-        ending.send_replace(true);
-        if tokio::time::timeout(connections.config.drain_timeout, ending.closed()).await.is_err() {
-            tracing::warn!("requests still ran after `http.drain_timeout`; they were cut off, and nothing of them was committed");
+        phase.send_replace(Phase::Ending);
+        if tokio::time::timeout(connections.config.drain_timeout, phase.closed()).await.is_err() {
+            phase.send_replace(Phase::Over);
+            phase.closed().await;
+            tracing::warn!(
+                "requests still ran after `http.drain_timeout` and were cut off; what they had not yet given to the store is not done"
+            );
         }
     }
 }
@@ -125,6 +132,21 @@ fn builder(config: &HttpConfig) -> auto::Builder<TokioExecutor> {
     builder
 }
 
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Open,
+    /// Requests that run are answered.
+    Ending,
+    /// They are cut off.
+    Over,
+}
+
+/// Ends with this phase. That nobody is left who could say it counts as said.
+async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
+    let _ = phase.wait_for(|phase| *phase >= wanted).await;
+}
+
 /// What all connections have in common.
 struct Connections {
     builder: auto::Builder<TokioExecutor>,
@@ -133,12 +155,11 @@ struct Connections {
 }
 
 impl Connections {
-    /// Serves a connection until its client or `ending` ends it; a request that was begun is answered.
-    async fn serve(&self, stream: TcpStream, mut ending: watch::Receiver<bool>) -> Result<(), BoxError> {
+    /// Serves a connection until its client or the [end](Phase::Ending) ends it; a request that was begun is answered.
+    async fn serve(&self, stream: TcpStream, phase: watch::Receiver<Phase>) -> Result<(), BoxError> {
         // Answers are written whole, so waiting for more only delays them.
         stream.set_nodelay(true)?;
-        // That nobody is left who could say it counts as said.
-        let mut ended = async || drop(ending.wait_for(|ending| *ending).await);
+        let ended = || reached(phase.clone(), Phase::Ending);
         // Who has just connected is about to ask, and is given time for it even if the end has come.
         let too_late = async {
             ended().await;

@@ -11,8 +11,8 @@ use crate::{
     telemetry,
 };
 use serde::Serialize;
-use std::{future::Future, net::SocketAddr, sync::Arc};
-use tokio::task::JoinHandle;
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{task::JoinHandle, time::Instant};
 use uuid::Uuid;
 
 /// A service that runs in the background of this program, until it is [stopped](Running::stop) or dropped with its runtime.
@@ -29,13 +29,15 @@ pub struct Running {
     pub(super) ways_in: Tasks,
     pub(super) relay: Tasks,
     pub(super) housekeeping: Tasks,
+    /// `http.drain_timeout`
+    pub(super) drain_timeout: Duration,
 }
 
 /// Tasks that end when they are told to.
 pub(super) struct Tasks {
     stop: Stopper,
     health: Health,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Vec<(&'static str, JoinHandle<()>)>,
 }
 
 /// Tells that a task has ended before it was told to, by a panic or otherwise.
@@ -63,17 +65,24 @@ impl Tasks {
     pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(&mut self, name: &'static str, task: impl FnOnce(Stop) -> F) {
         let watch = Watch { name, stop: self.stop.hear(), health: self.health.clone() };
         let task = task(self.stop.hear());
-        self.tasks.push(tokio::spawn(async move {
+        let watched = async move {
             let _watch = watch;
             task.await;
-        }));
+        };
+        self.tasks.push((name, tokio::spawn(watched)));
     }
 
-    async fn stop(&mut self) {
+    /// Tells them to end, and cuts off those that have not by then.
+    async fn stop(&mut self, by: Instant) {
         self.stop.say();
-        for task in self.tasks.drain(..) {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a part of the service did not end well");
+        for (name, mut task) in self.tasks.drain(..) {
+            match tokio::time::timeout_at(by, &mut task).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "the part `{name}` of the service did not end well"),
+                Err(_) => {
+                    tracing::warn!("the part `{name}` of the service had to be cut off");
+                    task.abort();
+                }
             }
         }
     }
@@ -124,30 +133,50 @@ impl Running {
         DeadLetters::new(self.dispatcher.clone())
     }
 
-    /// Stops it: no new requests, what runs is finished, what was not sent is sent at the next start.
+    /// Stops it: no new requests, what runs is finished, what was not sent is sent at the next start. A handler that is not done within
+    /// `http.drain_timeout` is not waited for.
     pub async fn stop(self) {
         stop_all(vec![self]).await;
     }
 }
 
-/// Stops services that may send each other messages: first nothing comes in, then what is under way arrives, then the handlers end.
+/// How long what has run may take to be given back after the drain: progress, leases, the broker's groups, the store.
+const GIVE_BACK: Duration = Duration::from_secs(10);
+/// What each step of a stop gets at least, though an earlier one has used up the time.
+const AT_LEAST: Duration = Duration::from_secs(1);
+
+/// Stops services that may send each other messages: first nothing comes in, then what is under way arrives, then the handlers end. Nothing can hold
+/// this up for longer than `http.drain_timeout` and [`GIVE_BACK`]: what was cut off is done again at the next start, or was not acknowledged.
 pub(super) async fn stop_all(mut all: Vec<Running>) {
+    let drained = Instant::now() + all.iter().map(|running| running.drain_timeout).max().unwrap_or_default();
+    let end = drained + GIVE_BACK;
     for running in &mut all {
         tracing::info!("{}: stopping", running.name);
         running.ways_in.stop.say();
     }
     for running in &mut all {
-        running.ways_in.stop().await;
+        running.ways_in.stop(drained + AT_LEAST).await;
     }
     for running in &mut all {
-        running.relay.stop().await;
+        running.relay.stop(end - AT_LEAST).await;
     }
     for running in &mut all {
         // The broker waits for what it delivered, which the dispatcher ends.
-        tokio::join!(running.dispatcher.stop(), running.broker.close());
-        running.housekeeping.stop().await;
-        running.store.close().await;
+        let handlers = drained.max(Instant::now() + AT_LEAST);
+        tokio::join!(
+            by(handlers, "a handler still ran after `http.drain_timeout`; its message is delivered again", running.dispatcher.stop()),
+            by(end, "the broker did not end in time; what it did not answer for is sent again", running.broker.close()),
+        );
+        running.housekeeping.stop(end).await;
+        by(end.max(Instant::now() + AT_LEAST), "the store did not end in time; what it acknowledged is kept", running.store.close()).await;
         tracing::info!("{}: stopped", running.name);
+    }
+}
+
+/// Waits until this is done, or it is too late for it, which is told.
+async fn by(deadline: Instant, otherwise: &str, work: impl Future<Output = ()>) {
+    if tokio::time::timeout_at(deadline, work).await.is_err() {
+        tracing::warn!("{otherwise}");
     }
 }
 
@@ -216,12 +245,12 @@ mod tests {
         tasks.spawn("good", |stop| async move { stop.said().await });
         tasks.spawn("lazy", |_| async {});
         tasks.spawn("clumsy", |_| async { panic!("as told") });
-        for task in tasks.tasks.split_off(1) {
+        for (_, task) in tasks.tasks.split_off(1) {
             let _ = task.await;
         }
         assert!(!health.is_ready());
         assert_eq!(health.parts().into_keys().collect::<Vec<_>>(), ["clumsy", "lazy"]);
-        tasks.stop().await;
+        tasks.stop(Instant::now() + Duration::from_secs(10)).await;
         assert!(!health.parts().contains_key("good"), "it ended when it was told to");
     }
 
@@ -230,9 +259,23 @@ mod tests {
         let health = Health::new(clock::system());
         let mut tasks = Tasks::new(&health);
         tasks.spawn("good", |stop| async move { stop.said().await });
-        let task = tasks.tasks.remove(0);
+        let (_, task) = tasks.tasks.remove(0);
         drop(tasks);
         task.await.unwrap();
         assert!(health.is_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_holds_up_a_stop_for_ever() {
+        let text = "[service]\nname = \"x\"\n[http]\naddr = \"127.0.0.1:0\"\ndrain_timeout = \"1s\"\n[store]\nurl = \"memory:\"";
+        let mut running = crate::Service::from_toml(text).unwrap().module("none").start().await.unwrap();
+        running.store = Arc::new(super::super::silent::SilentStore);
+        for tasks in [&mut running.ways_in, &mut running.relay, &mut running.housekeeping] {
+            tasks.spawn("deaf", |_| std::future::pending());
+        }
+        let before = Instant::now();
+        running.stop().await;
+        let took = before.elapsed();
+        assert!(took < Duration::from_secs(1) + GIVE_BACK + 2 * AT_LEAST, "{took:?}");
     }
 }

@@ -184,6 +184,7 @@ fn begin(ready: Ready) -> Running {
         ways_in,
         relay,
         housekeeping,
+        drain_timeout: config.http.drain_timeout,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Handlers that fail, panic, wait and hesitate.
 
-use crate::setup::{Bug, Calls};
+use crate::setup::{Bug, Calls, TooLate};
 use minos::prelude::*;
 use std::sync::atomic::Ordering;
 
@@ -41,6 +41,11 @@ async fn created(cx: &mut Context, event: JobCreated) -> Result<()> {
     match event.mood.as_str() {
         "panics" => panic!("as told"),
         "refuses" => bail!("never"),
+        "sleeps" => {
+            eprintln!("sleeps");
+            calls.add();
+            std::future::pending().await
+        }
         "hesitates" if calls.add() < 3 => Err(Error::internal("not yet")),
         _ => Ok(()),
     }
@@ -91,6 +96,26 @@ async fn sum(input: Sum) -> u64 {
 async fn slow() -> Result<()> {
     eprintln!("waits for ever");
     std::future::pending().await
+}
+
+/// Counts when it is dropped.
+struct Gone(Calls);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.add();
+    }
+}
+
+/// Takes longer than anybody waits, and then would do something.
+#[command(POST "/late")]
+async fn late(cx: &mut Context) -> Result<()> {
+    let calls = cx.resource::<Calls>()?.clone();
+    calls.add();
+    let _gone = Gone(calls);
+    let too_late = std::time::Duration::from_millis(cx.resource::<TooLate>()?.0);
+    tokio::time::sleep(too_late).await;
+    Job::create(cx, Job { mood: "late".to_owned() }).await.map(|_| ())
 }
 
 #[derive(Debug, minos::Problem)]
