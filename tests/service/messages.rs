@@ -2,7 +2,7 @@
 
 use crate::{
     common::{config, get, post, send, until},
-    setup::{Bug, Calls, open, service, start},
+    setup::{Bug, Calls, open, service, start, start_with},
 };
 use minos::prelude::*;
 use std::sync::atomic::Ordering;
@@ -50,6 +50,19 @@ async fn what_comes_behind_a_dead_letter_waits_and_is_replayed_in_order() {
     until("the key flows again", async || bug.seen.lock().unwrap().len() == 3).await;
     assert_eq!(*bug.seen.lock().unwrap(), [r#"1 "blocks""#, r#"2 "later""#, r#"3 "at last""#]);
     assert!(letters.list().await.unwrap().is_empty());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_of_a_message_that_hangs_has_failed() {
+    let (running, addr, calls) = start_with("trouble", "[broker]", "[broker]\nhandler_timeout = \"50ms\"").await;
+    post(addr, "/jobs", r#"{"mood":"sleeps"}"#).await;
+    let letters = running.dead_letters();
+    until("it is put aside", async || letters.list().await.unwrap().len() == 1).await;
+    let letter = letters.list().await.unwrap().remove(0).letter;
+    assert_eq!((letter.attempts, calls.count()), (3, 3), "it may pass, so it is tried again");
+    assert!(letter.cause.contains("`created` at tests/service/app/trouble.rs:"), "{}", letter.cause);
+    assert!(letter.cause.ends_with("took longer than 50ms, which is `broker.handler_timeout`"), "{}", letter.cause);
     running.stop().await;
 }
 

@@ -12,7 +12,21 @@ const KEYS: &[(&str, &[&str])] = &[
         &["addr", "max_body", "header_timeout", "body_timeout", "request_timeout", "max_connections", "drain_timeout", "keep_answers"],
     ),
     ("store", &["url"]),
-    ("broker", &["url", "attempts", "first_pause", "longest_pause", "concurrency", "partitions", "replication", "max_message", "options"]),
+    (
+        "broker",
+        &[
+            "url",
+            "attempts",
+            "first_pause",
+            "longest_pause",
+            "handler_timeout",
+            "concurrency",
+            "partitions",
+            "replication",
+            "max_message",
+            "options",
+        ],
+    ),
     ("log", &["format", "level"]),
     ("admin", &["addr"]),
 ];

@@ -64,7 +64,8 @@ pub struct HttpConfig {
     /// How many connections are open at once; more wait to be accepted. Default `10000`.
     #[serde(deserialize_with = "number")]
     pub max_connections: usize,
-    /// How long requests may go on after the service was told to stop. Default `"10s"`.
+    /// How long requests, and handlers of messages and schedules, may go on after the service was told to stop. The process ends some ten seconds later,
+    /// whatever happens. Default `"10s"`.
     #[serde(deserialize_with = "duration")]
     pub drain_timeout: Duration,
     /// How long the answer to an `Idempotency-Key` is kept. Default `"7d"`.
@@ -112,6 +113,9 @@ pub struct BrokerConfig {
     /// The longest pause. Default `"30s"`.
     #[serde(deserialize_with = "duration")]
     pub longest_pause: Duration,
+    /// How long a handler of a message or a schedule may run; then it counts as failed, and is tried again. Default `"60s"`.
+    #[serde(deserialize_with = "duration")]
+    pub handler_timeout: Duration,
     /// How many handlers of messages run at once in one process. Default `256`.
     #[serde(deserialize_with = "number")]
     pub concurrency: usize,
@@ -137,6 +141,7 @@ impl Default for BrokerConfig {
             attempts: 10,
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(30),
+            handler_timeout: Duration::from_secs(60),
             concurrency: 256,
             partitions: 6,
             replication: 0,

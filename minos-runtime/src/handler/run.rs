@@ -24,6 +24,8 @@ const ATTEMPTS_TO_CREATE: u32 = 3;
 #[derive(Clone)]
 pub struct Runner {
     environment: Arc<Environment>,
+    /// How long a handler may run, each time that it does.
+    limit: Option<Duration>,
 }
 
 /// One run of a handler.
@@ -64,7 +66,14 @@ pub enum Once {
 impl Runner {
     /// Runs handlers in this environment.
     pub fn new(environment: Arc<Environment>) -> Self {
-        Runner { environment }
+        Runner { environment, limit: None }
+    }
+
+    /// The same for handlers that nobody waits for: one that takes longer each time that it runs fails, as [`ErrorKind::Timeout`]. A commit is never cut
+    /// off.
+    #[must_use]
+    pub fn limited(&self, limit: Duration) -> Self {
+        Runner { environment: self.environment.clone(), limit: Some(limit) }
     }
 
     /// What the handlers share.
@@ -139,10 +148,13 @@ impl Runner {
         let queues = job.def.kind != Kind::Query;
         let mut cx = Context::new(self.environment.clone(), request.id(), request.correlation_id(), user, queues);
         cx.hold(held);
-        let answer = AssertUnwindSafe(async { (job.def.handle)(&mut cx, request).await })
+        let handling = AssertUnwindSafe(async { (job.def.handle)(&mut cx, request).await })
             .catch_unwind()
-            .await
-            .unwrap_or_else(|panic| Err(panicked(job.def, &*panic)))?;
+            .map(|done| done.unwrap_or_else(|panic| Err(panicked(job.def, &*panic))));
+        let answer = match self.limit {
+            None => handling.await,
+            Some(limit) => tokio::time::timeout(limit, handling).await.unwrap_or_else(|_| Err(too_slow(job.def, limit))),
+        }?;
         let (unit, guards) = cx.finish();
         Ok((answer, unit, guards))
     }
@@ -187,6 +199,12 @@ impl Runner {
 
 fn jitter(attempt: u32) -> Duration {
     Duration::from_millis(fastrand::u64(1..=u64::from(attempt) * 4))
+}
+
+fn too_slow(def: &HandlerDef, limit: Duration) -> Error {
+    let (function, place) = (def.function, def.place());
+    let message = format!("the handler `{function}` at {place} took longer than {limit:?}, which is `broker.handler_timeout`");
+    Error::new(ErrorKind::Timeout, message)
 }
 
 fn panicked(def: &HandlerDef, panic: &(dyn Any + Send)) -> Error {

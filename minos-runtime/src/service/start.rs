@@ -124,7 +124,9 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
     environment.set_courier(Arc::new(questions.clone()));
     let runner = Runner::new(environment);
     let sources = topics.sources().into_iter().chain([questions.source()]).collect();
-    let dispatcher = Dispatcher::new(runner.clone(), broker.clone(), topics, questions, &config.broker).await?;
+    // Who asks by HTTP has `http.request_timeout`; nobody waits for a message or a schedule, so these need a limit of their own.
+    let unwatched = runner.limited(config.broker.handler_timeout);
+    let dispatcher = Dispatcher::new(unwatched, broker.clone(), topics, questions, &config.broker).await?;
     broker.subscribe(&name, sources, Arc::new(dispatcher.clone())).await?;
     let app = App::new(routes, runner.clone(), health.clone(), config.http.clone());
     let server = Server::bind(&config.http, app, layers).await?;
@@ -159,8 +161,8 @@ fn begin(ready: Ready) -> Running {
         // Told to stop with the housekeeping: the operator may look as long as anything runs.
         housekeeping.spawn("admin", |stop| admin.serve(stop.said()));
     }
-    let inside = runner.clone();
-    ways_in.spawn("schedule", |stop| periodic.run(runner, stop));
+    let unwatched = runner.limited(config.broker.handler_timeout);
+    ways_in.spawn("schedule", |stop| periodic.run(unwatched, stop));
     let messages = Relay::new(
         store.clone(),
         broker.clone(),
@@ -174,7 +176,7 @@ fn begin(ready: Ready) -> Running {
     housekeeping.spawn("housekeeping", |stop| forget(store.clone(), clock, config.http.keep_answers, stop));
     Running {
         name: environment.service.clone(),
-        runner: inside,
+        runner,
         addr,
         admin_addr,
         store,
