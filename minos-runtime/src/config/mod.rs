@@ -5,7 +5,7 @@ mod units;
 
 use crate::error::{Error, Result};
 use serde::Deserialize;
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::Path, time::Duration};
 use toml::Table;
 use units::{duration, level, number, size, texts};
 
@@ -93,7 +93,7 @@ impl Default for HttpConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StoreConfig {
-    /// `sqlite://file.db`, or `memory:`. Default: `sqlite://<service>.db`.
+    /// `sqlite://file.db`, `postgres://user:password@host/database` with the feature `postgres`, or `memory:`. Default: `sqlite://<service>.db`.
     pub url: String,
 }
 
@@ -240,12 +240,26 @@ impl Config {
         if self.store.url.is_empty() {
             self.store.url = format!("sqlite://{}.db", self.service.name);
         }
-        if self.broker.attempts == 0 || self.broker.partitions == 0 || self.http.max_connections == 0 {
-            return Err(Error::invalid(format!(
-                "{name}: `broker.attempts`, `broker.partitions` and `http.max_connections` are at least 1"
-            )));
+        for (key, value, bounds) in self.bounded() {
+            if !bounds.contains(&value) {
+                let (least, most) = bounds.into_inner();
+                return Err(Error::invalid(format!("{name}: `{key}` is {value}; it has to be from {least} to {most}")));
+            }
         }
         Ok(self)
+    }
+
+    /// Numbers that not all values make sense for, whatever the file says: more would not fit into what they are for.
+    fn bounded(&self) -> [(&'static str, usize, RangeInclusive<usize>); 6] {
+        [
+            ("http.max_connections", self.http.max_connections, 1..=1_000_000),
+            ("broker.attempts", self.broker.attempts, 1..=1_000_000),
+            ("broker.concurrency", self.broker.concurrency, 1..=1_000_000),
+            ("broker.partitions", self.broker.partitions, 1..=100_000),
+            ("broker.replication", self.broker.replication, 0..=1000),
+            // Headers alone may take 2 KiB; Kafka itself takes no more than 1 GB.
+            ("broker.max_message", self.broker.max_message, 8 * 1024..=1_000_000_000),
+        ]
     }
 }
 
@@ -309,6 +323,30 @@ mod tests {
         assert!(wrong("[service]\nname = \"foo\"\n[auth]\nsecret = \"x\"").contains("unknown field `auth`"));
         assert!(wrong("[service]\nname = \"a/b\"").contains("letters, digits"));
         assert!(wrong("[service\nname").contains("the configuration:1:"));
+    }
+
+    #[test]
+    fn numbers_have_bounds() {
+        let text = |section: &str, line: &str| format!("[service]\nname = \"foo\"\n[{section}]\n{line}");
+        for (section, line, told) in [
+            ("http", "max_connections = 0", "`http.max_connections` is 0; it has to be from 1 to 1000000"),
+            ("http", "max_connections = 9223372036854775807", "it has to be from 1 to 1000000"),
+            ("broker", "concurrency = 0", "`broker.concurrency` is 0; it has to be from 1 to 1000000"),
+            ("broker", "concurrency = 9223372036854775807", "it has to be from 1 to 1000000"),
+            ("broker", "attempts = 0", "`broker.attempts` is 0; "),
+            ("broker", "partitions = 0", "`broker.partitions` is 0; "),
+            ("broker", "replication = 99999", "`broker.replication` is 99999; it has to be from 0 to 1000"),
+            ("broker", "max_message = \"2048B\"", "`broker.max_message` is 2048; it has to be from 8192 to 1000000000"),
+            ("broker", "handler_timeout = \"99999999999d\"", "`99999999999d` is longer than the longest duration, `36500d`"),
+            ("http", "drain_timeout = \"36501d\"", "`36501d` is longer than the longest duration, `36500d`"),
+        ] {
+            let error = wrong(&text(section, line));
+            assert!(error.contains(told), "{line}: {error}");
+        }
+        assert!(Config::parse(&text("broker", "max_message = \"8KiB\"")).is_ok());
+        assert!(Config::parse(&text("http", "keep_answers = \"36500d\"")).is_ok());
+        let error = with(&text("log", ""), &[("MINOS_BROKER_CONCURRENCY", "0")]).unwrap_err().to_string();
+        assert_eq!(error, "minos.toml: `broker.concurrency` is 0; it has to be from 1 to 1000000");
     }
 
     #[test]

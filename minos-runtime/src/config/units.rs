@@ -36,6 +36,9 @@ pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize
     usize::try_from(number).map_err(|_| D::Error::invalid_value(Unexpected::Signed(number), &"a whole number from 0"))
 }
 
+/// A hundred years, in milliseconds. Added to the time of today, more may be no time any more.
+const LONGEST: u64 = 36_500 * 86_400_000;
+
 /// `"30s"`.
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = match Scalar::deserialize(deserializer)? {
@@ -43,10 +46,11 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
         Scalar::Number(number) => number.to_string(),
     };
     let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-    let millis = with_unit(&text, &units).filter(|millis| *millis > 0);
-    millis
-        .map(Duration::from_millis)
-        .ok_or_else(|| D::Error::custom(format!("`{text}` is no duration: write \"30s\", \"5m\", \"500ms\", \"2h\" or \"7d\"")))
+    match with_unit(&text, &units).filter(|millis| *millis > 0) {
+        None => Err(D::Error::custom(format!("`{text}` is no duration: write \"30s\", \"5m\", \"500ms\", \"2h\" or \"7d\""))),
+        Some(millis) if millis > LONGEST => Err(D::Error::custom(format!("`{text}` is longer than the longest duration, `36500d`"))),
+        Some(millis) => Ok(Duration::from_millis(millis)),
+    }
 }
 
 /// `"1MiB"`, or a number of bytes.

@@ -300,15 +300,15 @@ real! {
     async fn a_topic_that_takes_less_than_is_configured(kafka) {
         use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
         let (topic, service) = (unique("Foo"), unique("foo"));
-        let small = NewTopic::new(&topic, 1, TopicReplication::Fixed(1)).set("max.message.bytes", "2000");
+        let small = NewTopic::new(&topic, 1, TopicReplication::Fixed(1)).set("max.message.bytes", "8192");
         kafka.admin().create_topics([&small], &AdminOptions::new()).await.unwrap();
         let (large, health) = broker(&kafka.url, &service, "");
         let result = large.publish(event(&topic, Uuid::now_v7(), 1)).await;
-        assert!(matches!(&result, Err(BrokerError::Unavailable(why)) if why.contains("at most 2000 bytes")), "{result:?}");
+        assert!(matches!(&result, Err(BrokerError::Unavailable(why)) if why.contains("at most 8192 bytes")), "{result:?}");
         until_health(&health, "the topic is named", |failing| failing.is_some_and(|why| why.contains(&topic))).await;
         large.close().await;
         // With the right limit, many small messages at once are no problem.
-        let (fitting, health) = broker(&kafka.url, &service, "max_message = \"2000B\"");
+        let (fitting, health) = broker(&kafka.url, &service, "max_message = \"8KiB\"");
         let inbox = Inbox::new();
         fitting.subscribe(&service, events(&topic), inbox.clone()).await.unwrap();
         publish_all(&*fitting, &versions(Uuid::now_v7(), &topic, 1..=100)).await;
