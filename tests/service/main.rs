@@ -14,6 +14,7 @@ mod full;
 mod health;
 mod http2;
 mod messages;
+mod overload;
 mod requests;
 mod restarting;
 mod setup;

@@ -9,7 +9,18 @@ const KEYS: &[(&str, &[&str])] = &[
     ("service", &["name", "instance"]),
     (
         "http",
-        &["addr", "max_body", "header_timeout", "body_timeout", "request_timeout", "max_connections", "drain_timeout", "keep_answers"],
+        &[
+            "addr",
+            "max_body",
+            "header_timeout",
+            "body_timeout",
+            "request_timeout",
+            "max_connections",
+            "max_requests",
+            "max_body_memory",
+            "drain_timeout",
+            "keep_answers",
+        ],
     ),
     ("store", &["url"]),
     (

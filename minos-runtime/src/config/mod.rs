@@ -64,6 +64,12 @@ pub struct HttpConfig {
     /// How many connections are open at once; more wait to be accepted. Default `10000`.
     #[serde(deserialize_with = "number")]
     pub max_connections: usize,
+    /// How many requests are handled at once, on all connections; more are answered with 503 at once. Default `10000`.
+    #[serde(deserialize_with = "number")]
+    pub max_requests: usize,
+    /// How many bytes the bodies of all these requests may take; what is more is answered with 503. Default `"256MiB"`.
+    #[serde(deserialize_with = "size")]
+    pub max_body_memory: usize,
     /// How long requests, and handlers of messages and schedules, may go on after the service was told to stop. The process ends some ten seconds later,
     /// whatever happens. Default `"10s"`.
     #[serde(deserialize_with = "duration")]
@@ -82,6 +88,8 @@ impl Default for HttpConfig {
             body_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(30),
             max_connections: 10_000,
+            max_requests: 10_000,
+            max_body_memory: 256 * 1024 * 1024,
             drain_timeout: Duration::from_secs(10),
             keep_answers: Duration::from_secs(7 * 24 * 60 * 60),
         }
@@ -250,9 +258,12 @@ impl Config {
     }
 
     /// Numbers that not all values make sense for, whatever the file says: more would not fit into what they are for.
-    fn bounded(&self) -> [(&'static str, usize, RangeInclusive<usize>); 6] {
+    fn bounded(&self) -> [(&'static str, usize, RangeInclusive<usize>); 8] {
         [
             ("http.max_connections", self.http.max_connections, 1..=1_000_000),
+            ("http.max_requests", self.http.max_requests, 1..=1_000_000),
+            // No body that is allowed may be too large for it.
+            ("http.max_body_memory", self.http.max_body_memory, self.http.max_body.max(1)..=usize::MAX),
             ("broker.attempts", self.broker.attempts, 1..=1_000_000),
             ("broker.concurrency", self.broker.concurrency, 1..=1_000_000),
             ("broker.partitions", self.broker.partitions, 1..=100_000),
@@ -331,6 +342,8 @@ mod tests {
         for (section, line, told) in [
             ("http", "max_connections = 0", "`http.max_connections` is 0; it has to be from 1 to 1000000"),
             ("http", "max_connections = 9223372036854775807", "it has to be from 1 to 1000000"),
+            ("http", "max_requests = 0", "`http.max_requests` is 0; it has to be from 1 to 1000000"),
+            ("http", "max_body_memory = \"1MiB\"\nmax_body = \"2MiB\"", "`http.max_body_memory` is 1048576; it has to be from 2097152 to "),
             ("broker", "concurrency = 0", "`broker.concurrency` is 0; it has to be from 1 to 1000000"),
             ("broker", "concurrency = 9223372036854775807", "it has to be from 1 to 1000000"),
             ("broker", "attempts = 0", "`broker.attempts` is 0; "),

@@ -1,6 +1,8 @@
 //! Everything of HTTP between the connection and the handlers.
 
 use super::{
+    body,
+    budget::Budget,
     dispatch::{self, CORRELATION, Ids, Refused},
     health, problem,
     problem::Answer,
@@ -32,16 +34,25 @@ struct Inner {
     runner: Runner,
     health: Health,
     config: HttpConfig,
+    /// Requests for handlers that may be under way at once.
+    requests: Budget,
+    /// Bytes that the bodies of all of them may take.
+    bodies: Budget,
 }
 
 impl App {
     /// Answers these routes.
     pub fn new(routes: Routes, runner: Runner, health: Health, config: HttpConfig) -> Self {
-        App(Arc::new(Inner { routes, runner, health, config }))
+        let (requests, bodies) = (Budget::new(config.max_requests), Budget::new(config.max_body_memory));
+        App(Arc::new(Inner { routes, runner, health, config, requests, bodies }))
     }
 
     pub(super) fn limits(&self) -> &HttpConfig {
         &self.0.config
+    }
+
+    pub(super) fn bodies(&self) -> &Budget {
+        &self.0.bodies
     }
 
     pub(super) fn runner(&self) -> &Runner {
@@ -95,6 +106,8 @@ impl App {
             Found::OtherMethods(methods) => return Ok(other_methods(&parts.method, &methods, ids)),
             Found::Nothing => return Ok(self.own(&parts.method, parts.uri.path(), ids)),
         };
+        // Told at once: a queue would only make all of them late. Probes are answered all the same.
+        let _place = self.0.requests.take(1).ok_or_else(|| Refused::Http(body::busy()))?;
         dispatch::run(self, ids, target, PathSource::Parameters(params), parts, body).await
     }
 

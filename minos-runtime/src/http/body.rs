@@ -1,5 +1,6 @@
 //! Bodies of requests, within limits.
 
+use super::budget::Taken;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -71,8 +72,8 @@ pub(super) struct Unread {
     pub(super) detail: String,
 }
 
-/// Reads a body to its end.
-pub(super) async fn read<B>(body: B, max: usize, timeout: Duration) -> Result<Bytes, Unread>
+/// Reads a body to its end. What it takes is taken from `memory` as it comes, so that who announces much and sends little keeps nobody out.
+pub(super) async fn read<B>(body: B, max: usize, timeout: Duration, memory: &mut Taken<'_>) -> Result<Bytes, Unread>
 where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -83,7 +84,7 @@ where
     if body.size_hint().lower() > max as u64 {
         return Err(too_large(max));
     }
-    tokio::time::timeout(timeout, collect(body, max)).await.unwrap_or_else(|_| {
+    tokio::time::timeout(timeout, collect(body, max, memory)).await.unwrap_or_else(|_| {
         Err(Unread {
             status: StatusCode::REQUEST_TIMEOUT,
             title: "request timeout",
@@ -92,7 +93,7 @@ where
     })
 }
 
-async fn collect<B>(body: B, max: usize) -> Result<Bytes, Unread>
+async fn collect<B>(body: B, max: usize, memory: &mut Taken<'_>) -> Result<Bytes, Unread>
 where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -109,6 +110,9 @@ where
         if first.len() + rest.len() + data.len() > max {
             return Err(too_large(max));
         }
+        if !memory.more(data.len()) {
+            return Err(busy());
+        }
         // Most bodies come as one piece, which needs no copy.
         if first.is_empty() && rest.is_empty() {
             first = data;
@@ -120,6 +124,15 @@ where
         }
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// There is no room for this request.
+pub(super) fn busy() -> Unread {
+    Unread {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "overloaded",
+        detail: "the service has as many requests as it can have at once; nothing was done; try again later".to_owned(),
+    }
 }
 
 fn too_large(max: usize) -> Unread {

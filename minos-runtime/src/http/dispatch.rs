@@ -60,7 +60,9 @@ where
     B::Error: Into<body::BoxError>,
 {
     let def = target.def;
-    let content = body::read(content, app.limits().max_body, app.limits().body_timeout).await.map_err(Refused::Http)?;
+    // Until the handler has ended, which keeps the body.
+    let mut memory = app.bodies().nothing();
+    let content = body::read(content, app.limits().max_body, app.limits().body_timeout, &mut memory).await.map_err(Refused::Http)?;
     if !content.is_empty() {
         content_type(&parts.headers)?;
     }

@@ -2,6 +2,7 @@
 
 mod app;
 mod body;
+mod budget;
 mod dispatch;
 mod health;
 mod layer;

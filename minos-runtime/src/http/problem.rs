@@ -29,11 +29,7 @@ struct Problem<'p> {
 pub(super) fn answer(error: &Error, correlation: Uuid) -> Answer {
     let status = error.status();
     let detail = if status.is_server_error() { hint(error).map(str::to_owned) } else { Some(error.to_string()) };
-    let mut answer = with_status(status, error.kind().title(), detail.as_deref(), correlation);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    answer
+    with_status(status, error.kind().title(), detail.as_deref(), correlation)
 }
 
 /// What a client may know of an error inside.
@@ -58,6 +54,9 @@ pub(super) fn with_status(status: StatusCode, title: &str, detail: Option<&str>,
     let mut answer = http::Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     answer
 }
 
