@@ -1,6 +1,6 @@
 //! The envelope as named texts: the headers of a message in a broker, readable by any of its clients.
 
-use super::{Envelope, MessageKind};
+use super::{Envelope, MessageKind, is_topic_name};
 use bytes::Bytes;
 use jiff::Timestamp;
 use std::{borrow::Cow, fmt::Display, str::FromStr};
@@ -21,6 +21,10 @@ const STATUS: &str = "status";
 const TRACEPARENT: &str = "traceparent";
 const CONTENT_TYPE: &str = "content-type";
 const JSON: &str = "application/json";
+/// The longest id of a user, in bytes.
+const MAX_USER: usize = 255;
+/// The length of a W3C trace context, in bytes.
+const MAX_TRACEPARENT: usize = 55;
 
 /// What a message is if it does not say so itself: a foreign sender knows our topics, and not our headers.
 pub struct Unsaid<I> {
@@ -113,14 +117,14 @@ impl Envelope {
                 NAME => name = Some(read()?.to_owned()),
                 AGGREGATE => envelope.aggregate = Some(read()?.to_owned()),
                 UUID => envelope.uuid = Some(parse(field, read()?)?),
-                VERSION => envelope.version = Some(parse(field, read()?)?),
+                VERSION => envelope.version = Some(version(read()?)?),
                 OCCURRED_AT => envelope.occurred_at = parse(field, read()?)?,
                 CORRELATION => correlation = Some(id_of("", read()?)),
                 CAUSATION => causation = Some(id_of("", read()?)),
-                USER => envelope.user = Some(read()?.to_owned()),
-                REPLY_TO => envelope.reply_to = Some(read()?.to_owned()),
+                USER => envelope.user = Some(at_most(MAX_USER, field, read()?)?),
+                REPLY_TO => envelope.reply_to = Some(topic_of(read()?)?),
                 STATUS => envelope.status = Some(parse(field, read()?)?),
-                TRACEPARENT => envelope.traceparent = Some(read()?.to_owned()),
+                TRACEPARENT => envelope.traceparent = Some(at_most(MAX_TRACEPARENT, field, read()?)?),
                 CONTENT_TYPE => is_json(read()?)?,
                 _ => {}
             }
@@ -147,6 +151,28 @@ fn text<'f>(value: impl Display) -> Cow<'f, str> {
 
 fn parse<T: FromStr<Err: Display>>(field: &str, value: &str) -> Result<T, String> {
     value.parse().map_err(|error| format!("its header `{field}` is `{value}`: {error}"))
+}
+
+/// Versions are numbers that every store can keep.
+fn version(text: &str) -> Result<u64, String> {
+    let version = parse(VERSION, text)?;
+    let fits = i64::try_from(version).is_ok();
+    fits.then_some(version).ok_or_else(|| format!("its header `{VERSION}` is `{text}`, and at most {} makes sense", i64::MAX))
+}
+
+/// Where an answer goes has to be a topic: what cannot be sent would stand in the way of what can.
+fn topic_of(text: &str) -> Result<String, String> {
+    if is_topic_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("its header `{REPLY_TO}` names no topic: 1 to 249 letters, digits, `.`, `_` and `-`"))
+}
+
+fn at_most(limit: usize, field: &str, text: &str) -> Result<String, String> {
+    if text.len() <= limit {
+        return Ok(text.to_owned());
+    }
+    Err(format!("its header `{field}` has {} bytes, and at most {limit} make sense", text.len()))
 }
 
 /// A foreign id may be any text: the same text is the same id.
@@ -190,7 +216,7 @@ mod tests {
             kind: MessageKind::Event,
             aggregate: Some("Foo".into()),
             uuid: Some(Uuid::now_v7()),
-            version: Some(u64::MAX),
+            version: Some(i64::MAX as u64),
             reply_to: Some("x.replies".into()),
             status: Some(404),
             traceparent: Some("00-a-b-01".into()),
@@ -225,6 +251,12 @@ mod tests {
         assert_eq!(wrong(&[]), "it has no header `name` that says which event it is");
         assert_eq!(wrong(&[("user", b"\xff")]), "its header `user` is no text");
         assert!(wrong(&[("version", b"-1")]).starts_with("its header `version` is `-1`: invalid digit"));
+        assert!(wrong(&[("version", b"9223372036854775808")]).contains("at most 9223372036854775807"));
+        for topic in ["", "..", "no topic at all!", "a/b", &"a".repeat(250)] {
+            assert!(wrong(&[("reply-to", topic.as_bytes())]).starts_with("its header `reply-to` names no topic"), "{topic}");
+        }
+        assert_eq!(wrong(&[("user", "u".repeat(256).as_bytes())]), "its header `user` has 256 bytes, and at most 255 make sense");
+        assert_eq!(wrong(&[("traceparent", &[b'0'; 56])]), "its header `traceparent` has 56 bytes, and at most 55 make sense");
         assert_eq!(wrong(&[("kind", b"thing")]), "its header `kind` is `thing`, not `event`, `request` or `reply`");
         assert!(wrong(&[("occurred-at", b"today")]).starts_with("its header `occurred-at` is `today`: "));
         assert_eq!(wrong(&[("content-type", b"text/xml")]), "its header `content-type` is `text/xml`, not `application/json`");

@@ -6,7 +6,7 @@ mod topic;
 
 pub use envelope::{Envelope, MessageKind};
 pub use fields::Unsaid;
-pub use topic::{EventName, dead_letter_topic, reply_topic};
+pub use topic::{EventName, dead_letter_topic, is_topic_name, reply_topic};
 
 use serde::{Serialize, de::DeserializeOwned};
 

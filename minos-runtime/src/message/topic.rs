@@ -1,5 +1,8 @@
 //! Names of topics and events, and what they say.
 
+/// The longest name of a topic.
+const MAX_TOPIC: usize = 249;
+
 /// The topic on which a service receives the answers to its requests.
 pub fn reply_topic(service: &str) -> String {
     format!("{service}.replies")
@@ -8,6 +11,12 @@ pub fn reply_topic(service: &str) -> String {
 /// The topic on which a service tells what it could not handle.
 pub fn dead_letter_topic(service: &str) -> String {
     format!("{service}.dead-letters")
+}
+
+/// Whether a broker takes this as the name of a topic: what Kafka takes, as the strictest of them.
+pub fn is_topic_name(name: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=MAX_TOPIC).contains(&name.len()) && name.bytes().all(known) && name != "." && name != ".."
 }
 
 /// What an `#[event("…")]` handler listens to, read from its name.
@@ -45,7 +54,18 @@ fn own_event(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::EventName;
+    use super::{EventName, is_topic_name};
+
+    #[test]
+    fn names_of_topics() {
+        let long = "a".repeat(249);
+        for name in ["Foo", "foo.replies", "a_b-C.9", "...", &long] {
+            assert!(is_topic_name(name), "{name}");
+        }
+        for name in ["", ".", "..", "no topic", "ü", "a/b", "a\0", &format!("{long}a")] {
+            assert!(!is_topic_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_name_says_whose_event_it_is() {
