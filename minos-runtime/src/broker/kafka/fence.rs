@@ -4,6 +4,7 @@
 //! or it would come before the one that failed, and who gets them would take the later for a repetition. So a topic that has refused a
 //! message refuses all, until the caller has let go of everything that it handed over before: then it begins anew, in order.
 
+use crate::broker::BrokerError;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock},
@@ -23,7 +24,7 @@ struct Fence {
 
 /// Whether something of the same beginning failed, and why.
 #[derive(Default, Clone)]
-pub(super) struct Broken(Arc<OnceLock<String>>);
+pub(super) struct Broken(Arc<OnceLock<BrokerError>>);
 
 /// Held as long as the caller has not seen what became of a message.
 pub(super) struct Held {
@@ -31,13 +32,13 @@ pub(super) struct Held {
 }
 
 impl Broken {
-    pub(super) fn set(&self, why: &str) {
+    pub(super) fn set(&self, why: &BrokerError) {
         // The first reason is the one that matters.
-        let _ = self.0.set(why.to_owned());
+        let _ = self.0.set(why.clone());
     }
 
-    pub(super) fn why(&self) -> Option<&str> {
-        self.0.get().map(String::as_str)
+    pub(super) fn why(&self) -> Option<&BrokerError> {
+        self.0.get()
     }
 }
 
@@ -60,7 +61,7 @@ impl Fences {
     }
 
     /// Nothing that was handed over for any topic will be sent.
-    pub(super) fn break_all(&self, why: &str) {
+    pub(super) fn break_all(&self, why: &BrokerError) {
         self.lock().values().for_each(|fence| fence.broken.set(why));
     }
 }
@@ -69,27 +70,31 @@ impl Fences {
 mod tests {
     use super::*;
 
+    fn no() -> BrokerError {
+        BrokerError::Unavailable("no".to_owned())
+    }
+
     #[test]
     fn a_topic_begins_anew_when_all_was_let_go_of() {
         let fences = Fences::default();
         let (first, held) = fences.pass("a");
         let (second, also) = fences.pass("a");
-        first.set("no");
-        assert_eq!(second.why(), Some("no"), "what was handed over after it is not sent");
+        first.set(&no());
+        assert_eq!(second.why(), Some(&no()), "what was handed over after it is not sent");
         drop(held);
         let (third, last) = fences.pass("a");
-        assert_eq!(third.why(), Some("no"), "the caller may not know yet");
+        assert_eq!(third.why(), Some(&no()), "the caller may not know yet");
         assert_eq!(fences.pass("b").0.why(), None, "another topic has an order of its own");
         drop((also, last));
         assert_eq!(fences.pass("a").0.why(), None);
-        assert_eq!(third.why(), Some("no"), "and what came too early stays refused");
+        assert_eq!(third.why(), Some(&no()), "and what came too early stays refused");
     }
 
     #[test]
     fn all_break_at_once() {
         let fences = Fences::default();
         let (a, b) = (fences.pass("a"), fences.pass("b"));
-        fences.break_all("no");
-        assert_eq!((a.0.why(), b.0.why()), (Some("no"), Some("no")));
+        fences.break_all(&no());
+        assert_eq!((a.0.why(), b.0.why()), (Some(&no()), Some(&no())));
     }
 }

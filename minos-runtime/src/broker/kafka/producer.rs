@@ -110,7 +110,7 @@ impl Reports {
     /// From the first failure on, this producer is not used: whatever it still has must not overtake what failed.
     fn fail(&self, topic: Option<&str>, why: &str) {
         if !self.failed.swap(true, Ordering::AcqRel) {
-            self.signals.fences.break_all(why);
+            self.signals.fences.break_all(&BrokerError::Unavailable(why.to_owned()));
             // Nobody is there to hear it when the service ends.
             let _ = self.signals.failed.send((topic.map(str::to_owned), why.to_owned()));
         }

@@ -116,7 +116,7 @@ impl Publisher {
         let counted = Counted { waiting: self.waiting.clone(), size };
         let full = (before > MOST).then_some("too much waits to be sent already");
         if let Some(why) = refused.or(self.closing.was_said().then_some(CLOSED)).or(full) {
-            broken.set(why);
+            broken.set(&unavailable(why));
         }
         let (answer, told) = oneshot::channel();
         // If the task has ended, the answer is dropped.
@@ -124,7 +124,7 @@ impl Publisher {
         async move {
             let _held = (held, counted);
             told.await.unwrap_or_else(|_| {
-                broken.set(CLOSED);
+                broken.set(&unavailable(CLOSED));
                 Err(refusal(&broken))
             })
         }
@@ -141,14 +141,24 @@ impl Publisher {
     }
 }
 
-fn refusal(broken: &Broken) -> BrokerError {
-    BrokerError::Unavailable(broken.why().unwrap_or("something before it was refused").to_owned())
+fn unavailable(why: &str) -> BrokerError {
+    BrokerError::Unavailable(why.to_owned())
 }
 
-fn refuse(out: Outgoing, why: &str) {
+fn refusal(broken: &Broken) -> BrokerError {
+    broken.why().cloned().unwrap_or_else(|| unavailable("something before it was refused"))
+}
+
+/// Refuses a message, and with it what comes behind it. Something before it may have been refused already, for a reason of its own.
+fn refuse(out: Outgoing, why: &BrokerError) {
     out.broken.set(why);
     // Who published it may have gone.
     let _ = out.answer.send(Err(refusal(&out.broken)));
+}
+
+/// The refusal of one topic.
+fn refused(topic: &str, why: &str) -> BrokerError {
+    BrokerError::Refused { topic: topic.to_owned(), why: why.to_owned() }
 }
 
 impl Feeder {
@@ -178,12 +188,15 @@ impl Feeder {
 
     async fn take(&mut self, out: Outgoing) {
         if out.broken.why().is_some() {
-            return refuse(out, "");
+            return refuse(out, &unavailable(""));
         }
         match self.states.get_mut(&out.message.topic) {
             Some(State::Usable) => self.send(out).await,
             Some(State::Looking(waiting)) => waiting.push(out),
-            Some(State::Refused { why, since }) if since.elapsed() < COOL_DOWN => refuse(out, why),
+            Some(State::Refused { why, since }) if since.elapsed() < COOL_DOWN => {
+                let why = refused(&out.message.topic, why);
+                refuse(out, &why);
+            }
             Some(State::Refused { .. }) | None => {
                 let topic = out.message.topic.clone();
                 self.states.insert(topic.clone(), State::Looking(vec![out]));
@@ -204,29 +217,29 @@ impl Feeder {
     }
 
     async fn found(&mut self, topic: String, result: Result<Known, Unusable>) {
-        let refused = match result {
+        let unusable = match result {
             // Until the broker is there again, messages wait: the order is kept, and nothing is given up.
             Err(Unusable::Unreachable(_)) => return self.look(topic, LOOK_AGAIN),
-            Err(Unusable::Refused(why)) => Some(format!("topic `{topic}`: {why}")),
+            Err(Unusable::Refused(why)) => Some(why),
             Ok(Known { limit: Some(limit), .. }) if limit < self.settings.max_batch => {
                 let wanted = self.settings.max_batch;
                 let why = format!(
                     "it takes at most {limit} bytes, and `broker.max_message` is {wanted}: set that to {limit}, or raise the topic's `max.message.bytes`"
                 );
                 self.troubles.set(&troubles::sending(&topic), &why);
-                Some(format!("topic `{topic}`: {why}"))
+                Some(why)
             }
             Ok(_) => None,
         };
-        let state = match &refused {
+        let state = match &unusable {
             Some(why) => State::Refused { why: why.clone(), since: Instant::now() },
             None => State::Usable,
         };
+        let why = unusable.map(|why| refused(&topic, &why));
         let Some(State::Looking(waiting)) = self.states.insert(topic, state) else { return };
         for out in waiting {
-            match &refused {
+            match &why {
                 Some(why) => refuse(out, why),
-                None if out.broken.why().is_some() => refuse(out, ""),
                 None => self.send(out).await,
             }
         }
@@ -250,7 +263,7 @@ impl Feeder {
                 Some(producer) => producer,
                 None => match Producer::new(&self.settings, self.signals.clone()) {
                     Ok(producer) => self.producer.insert(producer),
-                    Err(error) => return refuse(Outgoing { message, broken, answer }, &error.to_string()),
+                    Err(error) => return refuse(Outgoing { message, broken, answer }, &unavailable(&error.to_string())),
                 },
             };
             match producer.queue(&message, answer) {
@@ -259,7 +272,7 @@ impl Feeder {
                     answer = again;
                     tokio::select! {
                         () = self.signals.room.notified() => {}
-                        () = self.closing.said() => return refuse(Outgoing { message, broken, answer }, CLOSED),
+                        () = self.closing.said() => return refuse(Outgoing { message, broken, answer }, &unavailable(CLOSED)),
                     }
                 }
                 Err(NotQueued::TooLarge(answer)) => {
@@ -268,6 +281,7 @@ impl Feeder {
                     return;
                 }
                 Err(NotQueued::Failed(answer, why)) => {
+                    let why = unavailable(&why);
                     self.signals.fences.break_all(&why);
                     refuse(Outgoing { message, broken, answer }, &why);
                     return self.discard().await;
@@ -300,7 +314,7 @@ impl Feeder {
     async fn close(&mut self) {
         for (_, state) in self.states.drain() {
             if let State::Looking(waiting) = state {
-                waiting.into_iter().for_each(|out| refuse(out, CLOSED));
+                waiting.into_iter().for_each(|out| refuse(out, &unavailable(CLOSED)));
             }
         }
         let Some(producer) = self.producer.take() else { return };

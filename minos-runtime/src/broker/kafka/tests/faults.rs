@@ -304,7 +304,7 @@ real! {
         kafka.admin().create_topics([&small], &AdminOptions::new()).await.unwrap();
         let (large, health) = broker(&kafka.url, &service, "");
         let result = large.publish(event(&topic, Uuid::now_v7(), 1)).await;
-        assert!(matches!(&result, Err(BrokerError::Unavailable(why)) if why.contains("at most 8192 bytes")), "{result:?}");
+        assert!(matches!(&result, Err(BrokerError::Refused { why, .. }) if why.contains("at most 8192 bytes")), "{result:?}");
         until_health(&health, "the topic is named", |failing| failing.is_some_and(|why| why.contains(&topic))).await;
         large.close().await;
         // With the right limit, many small messages at once are no problem.
