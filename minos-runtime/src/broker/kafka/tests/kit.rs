@@ -12,11 +12,12 @@ use rdkafka::{
 };
 use std::{
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
+use tempfile::TempDir;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -109,7 +110,7 @@ impl Real {
 
 /// A Kafka of a test's own, which it may stop and kill.
 pub(super) struct Own {
-    dir: PathBuf,
+    dir: TempDir,
     pub(super) kafka: Real,
 }
 
@@ -117,8 +118,7 @@ impl Own {
     /// Starts one, where there is one for the other tests.
     pub(super) fn start(test: &str) -> Option<Self> {
         Real::find(test)?;
-        let dir = std::env::temp_dir().join(format!("minos-{test}-{}", std::process::id()));
-        let mut own = Own { dir, kafka: Real { url: String::new() } };
+        let mut own = Own { dir: tempfile::tempdir().unwrap(), kafka: Real { url: String::new() } };
         own.run(&["start", "kafka"]);
         let env = own.run(&["env"]);
         let url = env.lines().find_map(|line| line.split_once("MINOS_TEST_KAFKA_URL=")).expect("a Kafka runs").1;
@@ -130,7 +130,7 @@ impl Own {
     pub(super) fn run(&self, command: &[&str]) -> String {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services");
         let (verb, rest) = command.split_first().unwrap();
-        let output = Command::new(script).arg(verb).arg("--dir").arg(&self.dir).args(rest).output().unwrap();
+        let output = Command::new(script).arg(verb).arg("--dir").arg(self.dir.path()).args(rest).output().unwrap();
         assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
