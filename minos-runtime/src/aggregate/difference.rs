@@ -12,7 +12,10 @@ const REMOVED: &str = "$removed";
 
 /// A JSON object whose fields are left unread.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Object<'a>(Vec<Field<'a>>);
+
+/// A key and its value.
+type Field<'a> = (Cow<'a, str>, &'a RawValue);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -152,8 +155,7 @@ fn same_within(depth: usize, a: &str, b: &str) -> bool {
         for object in [&mut a, &mut b] {
             object.0.sort_by(|(one, _), (other, _)| one.cmp(other));
         }
-        let same_field =
-            |((a, x), (b, y)): (&(Cow<'_, str>, &RawValue), &(Cow<'_, str>, &RawValue))| a == b && same_within(depth, x.get(), y.get());
+        let same_field = |((a, x), (b, y)): (&Field<'_>, &Field<'_>)| a == b && same_within(depth, x.get(), y.get());
         a.0.len() == b.0.len() && a.0.iter().zip(&b.0).all(same_field)
     } else {
         let items = |json| serde_json::from_str::<Vec<&RawValue>>(json);
