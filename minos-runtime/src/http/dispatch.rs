@@ -27,9 +27,22 @@ impl Ids {
         let id = Uuid::now_v7();
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let given = text(CORRELATION).and_then(|text| Uuid::try_parse(text).ok());
-        let traced = || Uuid::try_parse(text("traceparent")?.split('-').nth(1)?).ok();
+        let traced = || trace(text("traceparent")?);
         Ids { id, correlation: given.or_else(traced).filter(|id| !id.is_nil()).unwrap_or(id) }
     }
+}
+
+/// The trace of a W3C `traceparent`: `00-<32 hexadecimal digits>-<16>-<2>`. A later version may say more behind a further dash, and nothing else in front.
+fn trace(parent: &str) -> Option<Uuid> {
+    let mut parts = parent.split('-');
+    let mut part = |digits: usize| {
+        parts.next().filter(|part| part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+    };
+    let (version, trace) = (part(2)?, part(32)?);
+    part(16)?;
+    part(2)?;
+    let is_whole = version != "ff" && (version != "00" || parts.next().is_none());
+    Uuid::try_parse(trace).ok().filter(|_| is_whole)
 }
 
 /// Why there is no answer of a handler.
@@ -124,4 +137,44 @@ fn answer(response: Response) -> Answer {
         answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+    fn correlation(name: &'static str, value: &str) -> Option<String> {
+        let headers = HeaderMap::from_iter([(http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())]);
+        let Ids { id, correlation } = Ids::of(&headers);
+        (correlation != id).then(|| correlation.simple().to_string())
+    }
+
+    #[test]
+    fn a_correlation_is_taken_over_from_who_asks() {
+        let uuid = Uuid::try_parse(TRACE).unwrap().to_string();
+        assert_eq!(correlation(CORRELATION, &uuid).as_deref(), Some(TRACE));
+        assert_eq!(correlation("traceparent", &format!("00-{TRACE}-b7ad6b7169203331-01")).as_deref(), Some(TRACE));
+        assert_eq!(correlation("traceparent", &format!("01-{TRACE}-b7ad6b7169203331-01-more")).as_deref(), Some(TRACE));
+    }
+
+    #[test]
+    fn what_is_no_id_goes_no_further() {
+        for value in ["", "x", &"a".repeat(60_000), &format!("{TRACE}0"), "00000000-0000-0000-0000-000000000000"] {
+            assert_eq!(correlation(CORRELATION, value), None, "{value:.50}");
+        }
+        for value in [
+            format!("00-{TRACE}"),
+            format!("00-{TRACE}-b7ad6b7169203331"),
+            format!("00-{TRACE}-b7ad6b7169203331-01-more"),
+            format!("ff-{TRACE}-b7ad6b7169203331-01"),
+            format!("00-{}-b7ad6b7169203331-01", TRACE.to_uppercase()),
+            format!("00-{}-b7ad6b7169203331-01", "0".repeat(32)),
+            format!("00-{TRACE}-{}-01", "b".repeat(60_000)),
+            format!("{}-{TRACE}-b7ad6b7169203331-01", "0".repeat(60_000)),
+        ] {
+            assert_eq!(correlation("traceparent", &value), None, "{value:.80}");
+        }
+    }
 }
