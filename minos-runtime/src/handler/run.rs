@@ -17,6 +17,9 @@ use uuid::Uuid;
 /// other processes can make it conflict so often.
 const ATTEMPTS: u32 = 16;
 
+/// How long the store may take to prove that it works, before a handler that took too long is blamed.
+const PING: Duration = Duration::from_secs(2);
+
 /// A second attempt to create what exists fails like the first.
 const ATTEMPTS_TO_CREATE: u32 = 3;
 
@@ -152,11 +155,25 @@ impl Runner {
             .catch_unwind()
             .map(|done| done.unwrap_or_else(|panic| Err(panicked(job.def, &*panic))));
         let answer = match self.limit {
-            None => handling.await,
-            Some(limit) => tokio::time::timeout(limit, handling).await.unwrap_or_else(|_| Err(too_slow(job.def, limit))),
-        }?;
+            None => handling.await?,
+            Some(limit) => match tokio::time::timeout(limit, handling).await {
+                Ok(answer) => answer?,
+                Err(_) => return Err(self.too_slow(job.def, limit).await),
+            },
+        };
         let (unit, guards) = cx.finish();
         Ok((answer, unit, guards))
+    }
+
+    /// Why a handler took too long: by its own fault, or because the store stands still, which is no reason to give up its message.
+    async fn too_slow(&self, def: &HandlerDef, limit: Duration) -> Error {
+        let silent = || StoreError::Unavailable(format!("`{}` waited for it for {limit:?}", def.function));
+        if let Err(error) = tokio::time::timeout(PING, self.environment.store.ping()).await.unwrap_or_else(|_| Err(silent())) {
+            return store_error(error);
+        }
+        let (function, place) = (def.function, def.place());
+        let message = format!("the handler `{function}` at {place} took longer than {limit:?}, which is `broker.handler_timeout`");
+        Error::new(ErrorKind::Timeout, message)
     }
 
     /// Adds to the unit what is not the handler's business: the inbox mark, and the answer to who waits for it.
@@ -199,12 +216,6 @@ impl Runner {
 
 fn jitter(attempt: u32) -> Duration {
     Duration::from_millis(fastrand::u64(1..=u64::from(attempt) * 4))
-}
-
-fn too_slow(def: &HandlerDef, limit: Duration) -> Error {
-    let (function, place) = (def.function, def.place());
-    let message = format!("the handler `{function}` at {place} took longer than {limit:?}, which is `broker.handler_timeout`");
-    Error::new(ErrorKind::Timeout, message)
 }
 
 fn panicked(def: &HandlerDef, panic: &(dyn Any + Send)) -> Error {

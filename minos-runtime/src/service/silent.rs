@@ -80,3 +80,39 @@ impl Store for SilentStore {
         never()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Context, ErrorKind, Result, clock,
+        context::{Environment, Resources},
+        handler::{HandlerDef, Job, Kind, Parts, Request, Response, Runner},
+        metrics::Metrics,
+        store::{MemoryStore, SharedStore, StoreError},
+    };
+    use std::sync::Arc;
+
+    fn hangs(_: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+        never()
+    }
+
+    static HANGS: HandlerDef =
+        HandlerDef { kind: Kind::Event, function: "hangs", names: &[], routes: &[], handle: hangs, module: "m", file: "src/m.rs", line: 1 };
+
+    async fn error(store: SharedStore) -> crate::Error {
+        let environment = Environment::new("x", store, clock::system(), Resources::default(), Metrics::new("x"));
+        let runner = Runner::new(Arc::new(environment)).limited(Duration::from_secs(60));
+        let request = Request::new(Parts::new(Uuid::nil(), Uuid::nil()));
+        runner.run(Job { def: &HANGS, request, once: None, reply_to: None, resolves: None, lane: None }).await.unwrap_err()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_takes_too_long_is_to_blame_unless_the_store_is_silent() {
+        let own = error(Arc::new(MemoryStore::new())).await;
+        assert_eq!(own.kind(), ErrorKind::Timeout);
+        assert_eq!(own.to_string(), "the handler `hangs` at src/m.rs:1 took longer than 60s, which is `broker.handler_timeout`");
+        let other = error(Arc::new(SilentStore)).await;
+        assert!(matches!(other.downcast_ref(), Some(StoreError::Unavailable(_))), "{other:?}");
+    }
+}
