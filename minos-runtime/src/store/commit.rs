@@ -2,7 +2,7 @@
 //!
 //! There is no timer: an idle service commits at once, and a busy one commits many units with one flush.
 
-use super::{Committed, Lease, StoreError, StoreResult, Unit};
+use super::{BATCH_BYTES, Committed, Lease, StoreError, StoreResult, Unit};
 use crate::metrics::Metrics;
 use std::{future::Future, time::Duration};
 use tokio::sync::{mpsc, oneshot};
@@ -108,10 +108,16 @@ impl Line {
     pub(super) async fn serve(mut self, mut writer: impl Writer) {
         let (mut jobs, mut units, mut answers) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         while self.jobs.recv_many(&mut jobs, BATCH).await > 0 {
-            let mut closing = Vec::new();
+            let (mut closing, mut bytes) = (Vec::new(), 0);
             for job in jobs.drain(..) {
                 match job {
                     Job::Commit(unit, answer) => {
+                        let more = unit.bytes();
+                        if bytes + more > BATCH_BYTES {
+                            self.commit(&mut writer, &mut units, &mut answers).await;
+                            bytes = 0;
+                        }
+                        bytes += more;
                         units.push(unit);
                         answers.push(answer);
                     }
@@ -123,10 +129,7 @@ impl Line {
                     Job::Close(done) => closing.push(done),
                 }
             }
-            if !units.is_empty() {
-                self.metrics.batch.observe(units.len() as f64);
-                commit(&mut writer, &mut units, &mut answers).await;
-            }
+            self.commit(&mut writer, &mut units, &mut answers).await;
             if !closing.is_empty() {
                 // What is queued already is served; nothing more is taken.
                 self.jobs.close();
@@ -136,28 +139,32 @@ impl Line {
             }
         }
     }
-}
 
-async fn commit(writer: &mut impl Writer, units: &mut Vec<Unit>, answers: &mut Vec<oneshot::Sender<StoreResult<Committed>>>) {
-    match writer.commit(units).await {
-        Ok(results) => {
-            for (answer, result) in answers.drain(..).zip(results) {
-                let _ = answer.send(result);
+    async fn commit(&self, writer: &mut impl Writer, units: &mut Vec<Unit>, answers: &mut Vec<oneshot::Sender<StoreResult<Committed>>>) {
+        if units.is_empty() {
+            return;
+        }
+        self.metrics.batch.observe(units.len() as f64);
+        match writer.commit(units).await {
+            Ok(results) => {
+                for (answer, result) in answers.drain(..).zip(results) {
+                    let _ = answer.send(result);
+                }
+            }
+            Err(error) => {
+                for answer in answers.drain(..) {
+                    let _ = answer.send(Err(error.clone()));
+                }
             }
         }
-        Err(error) => {
-            for answer in answers.drain(..) {
-                let _ = answer.send(Err(error.clone()));
-            }
-        }
+        units.clear();
     }
-    units.clear();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Cause;
+    use crate::store::{Cause, Statement};
     use jiff::Timestamp;
 
     fn unit() -> Unit {
@@ -175,5 +182,44 @@ mod tests {
         drop((taken, line));
         assert!(matches!(commit.await.unwrap(), Err(StoreError::Unknown(_))));
         assert_eq!(queue.commit(unit()).await, Err(StoreError::Closed), "this one was never taken");
+    }
+
+    /// A writer that says how many bytes it was given at once.
+    struct Counting(std::sync::Arc<std::sync::Mutex<Vec<usize>>>);
+
+    impl Writer for Counting {
+        async fn commit(&mut self, units: &[Unit]) -> StoreResult<Vec<StoreResult<Committed>>> {
+            self.0.lock().unwrap().push(units.iter().map(Unit::bytes).sum());
+            Ok(units.iter().map(|_| Ok(Committed::default())).collect())
+        }
+        async fn ping(&mut self) -> StoreResult<()> {
+            Ok(())
+        }
+        async fn forget_answers(&mut self, _: Timestamp) -> StoreResult<u64> {
+            Ok(0)
+        }
+        async fn acquire(&mut self, _: &str, _: Uuid, _: Duration) -> StoreResult<Option<Lease>> {
+            Ok(None)
+        }
+        async fn release(&mut self, _: &Lease) -> StoreResult<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_bounded_by_its_bytes() {
+        let (queue, line) = queue(&Metrics::new("test"));
+        let sizes = [1, BATCH_BYTES / 2, BATCH_BYTES / 2, BATCH_BYTES * 2, 1, 1];
+        let commits = sizes.map(|size| {
+            let statement = Statement { sql: "x".repeat(size), parameters: Vec::new() };
+            queue.commit(Unit { statements: vec![statement], ..unit() })
+        });
+        let batches = std::sync::Arc::<std::sync::Mutex<Vec<usize>>>::default();
+        let all = async {
+            futures_util::future::join_all(commits).await.into_iter().for_each(|result| assert!(result.is_ok()));
+            queue.close().await;
+        };
+        tokio::join!(all, line.serve(Counting(batches.clone())));
+        assert_eq!(*batches.lock().unwrap(), [BATCH_BYTES / 2 + 1, BATCH_BYTES / 2, BATCH_BYTES * 2, 2]);
     }
 }

@@ -120,6 +120,10 @@ pub trait Store: Send + Sync + 'static {
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 
+/// How many bytes of contents go into one transaction, unless a single unit has more.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
 /// A store, shared.
 pub type SharedStore = Arc<dyn Store>;
 

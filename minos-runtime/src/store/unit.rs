@@ -172,6 +172,20 @@ impl Unit {
         }
     }
 
+    /// About how many bytes its contents have.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(super) fn bytes(&self) -> usize {
+        let events = self.appends.iter().flat_map(|append| &append.events).map(|event| event.data.len());
+        let messages = self.messages.iter().map(|message| message.headers.len() + message.content.len());
+        let letters = self.dead_letters.iter().map(|letter| letter.headers.len() + letter.content.len() + letter.cause.len());
+        let statements = self.statements.iter().map(|statement| statement.sql.len());
+        let answer = match &self.mark {
+            Some(Mark { handled: Handled::Message { answer, .. }, .. }) => answer.len(),
+            _ => 0,
+        };
+        events.chain(messages).chain(letters).chain(statements).sum::<usize>() + answer
+    }
+
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
         self.appends.is_empty()

@@ -66,11 +66,19 @@ impl Place {
 /// Whether the connection is gone, so that nobody can say what became of what was under way.
 pub(super) fn is_loss(error: &Error) -> bool {
     match error.code() {
-        None => true,
+        None => !is_of_the_client(error),
         Some(code) => {
             [&SqlState::ADMIN_SHUTDOWN, &SqlState::CRASH_SHUTDOWN, &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(&code)
         }
     }
+}
+
+/// Whether it was found on this side, on a connection that goes on: a value that cannot be written for the server or is too large, a wrong number of
+/// parameters, a column that cannot be read. The kind is only told as text.
+pub(super) fn is_of_the_client(error: &Error) -> bool {
+    let text = error.to_string();
+    let kinds = ["error serializing parameter", "error encoding message", "expected ", "error deserializing column", "invalid column"];
+    error.code().is_none() && kinds.iter().any(|kind| text.starts_with(kind))
 }
 
 fn is_of_certificate(error: &Error) -> bool {
@@ -95,9 +103,24 @@ pub(super) fn is_collision(error: &Error) -> bool {
     error.code().is_some_and(|code| [&SqlState::T_R_DEADLOCK_DETECTED, &SqlState::T_R_SERIALIZATION_FAILURE].contains(&code))
 }
 
-/// Whether it concerns the whole server, and not what was asked of it.
-pub(super) fn is_of_the_server(error: &Error) -> bool {
-    let all =
-        [&SqlState::DISK_FULL, &SqlState::READ_ONLY_SQL_TRANSACTION, &SqlState::INSUFFICIENT_PRIVILEGE, &SqlState::UNDEFINED_FUNCTION];
-    error.code().is_some_and(|code| all.contains(&code))
+/// Whether it concerns all, and not only what was asked: no space, no memory, a lock that is not given, a server that ends or is damaged.
+pub(super) fn is_of_all(error: &Error) -> bool {
+    let all = [
+        &SqlState::LOCK_NOT_AVAILABLE,
+        &SqlState::READ_ONLY_SQL_TRANSACTION,
+        &SqlState::INSUFFICIENT_PRIVILEGE,
+        &SqlState::UNDEFINED_FUNCTION,
+    ];
+    error.code().is_some_and(|code| all.contains(&code) || ["53", "57", "58", "XX"].iter().any(|class| code.code().starts_with(class)))
+}
+
+/// The same for a statement of the user's, which may bring its own rights, time limits and bugs along.
+pub(super) fn is_of_all_beside_a_statement(error: &Error) -> bool {
+    let own = |code: &SqlState| {
+        *code == SqlState::QUERY_CANCELED
+            || *code == SqlState::INSUFFICIENT_PRIVILEGE
+            || *code == SqlState::UNDEFINED_FUNCTION
+            || code.code().starts_with("XX")
+    };
+    is_of_all(error) && !error.code().is_some_and(own)
 }

@@ -45,8 +45,11 @@ use writer::Writer;
 /// How long a server that does not answer is waited for at the start: it may be starting, too.
 const PATIENCE: Duration = Duration::from_secs(30);
 const CAN_WRITE: &str = "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'";
-const PROVE: &str =
-    "INSERT INTO {s}.checkpoints AS c (name, position) VALUES ('ping', 1) ON CONFLICT (name) DO UPDATE SET position = c.position + 1";
+/// That all tables of the writers can be written: a lock of somebody else on one of them is not waited for.
+const PROVE: &str = "DO $$ BEGIN
+        LOCK TABLE {s}.events, {s}.outbox, {s}.inbox, {s}.checkpoints, {s}.dead_letters, {s}.batches IN ROW EXCLUSIVE MODE NOWAIT;
+        INSERT INTO {s}.checkpoints AS c (name, position) VALUES ('ping', 1) ON CONFLICT (name) DO UPDATE SET position = c.position + 1;
+    END $$";
 /// Outcomes of batches that a writer which crashed has left behind.
 const TIDY: &str = "DELETE FROM {s}.batches WHERE at < now() - interval '1 day'";
 

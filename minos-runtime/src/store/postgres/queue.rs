@@ -5,7 +5,7 @@
 
 use crate::{
     metrics::Metrics,
-    store::{Append, Committed, StoreError, StoreResult, StreamId, Unit},
+    store::{Append, BATCH_BYTES, Committed, StoreError, StoreResult, StreamId, Unit},
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -39,6 +39,7 @@ struct State {
 
 struct Job {
     unit: Box<Unit>,
+    bytes: usize,
     keys: Vec<i64>,
     answer: oneshot::Sender<StoreResult<Committed>>,
 }
@@ -70,7 +71,7 @@ impl Queue {
             if state.closed {
                 return Err(StoreError::Closed);
             }
-            state.waiting.push_back(Job { unit: Box::new(unit), keys, answer });
+            state.waiting.push_back(Job { bytes: unit.bytes(), unit: Box::new(unit), keys, answer });
         }
         self.wake.notify_one();
         self.metrics.queue.inc();
@@ -152,11 +153,11 @@ impl State {
     /// Takes what may go together, in the order in which it came. What collides stays, and what collides with that stays behind it.
     fn pick(&mut self) -> Option<Batch> {
         let (mut batch, mut stay, mut held) = (Batch::default(), VecDeque::new(), HashSet::new());
-        let mut locks = 0;
+        let (mut locks, mut bytes) = (0, 0);
         while let Some(job) = self.waiting.pop_front() {
             // Statements of the user run one by one: those units have batches of their own.
             let fits = batch.units.first().is_none_or(|first| first.statements.is_empty() == job.unit.statements.is_empty())
-                && (locks + job.keys.len() <= LOCKS || batch.units.is_empty());
+                && (locks + job.keys.len() <= LOCKS && bytes + job.bytes <= BATCH_BYTES || batch.units.is_empty());
             let collides = job.keys.iter().any(|key| self.busy.contains(key) || held.contains(key));
             held.extend(job.keys.iter().copied());
             if !fits || collides {
@@ -164,6 +165,7 @@ impl State {
                 continue;
             }
             locks += job.keys.len();
+            bytes += job.bytes;
             batch.units.push(*job.unit);
             batch.answers.push(job.answer);
             batch.keys.push(job.keys);
@@ -175,5 +177,25 @@ impl State {
         self.waiting = stay;
         self.busy.extend(batch.keys.iter().flatten());
         (!batch.units.is_empty()).then_some(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Cause, NewEvent};
+    use uuid::Uuid;
+
+    #[test]
+    fn a_batch_is_bounded_by_its_bytes() {
+        let mut state = State::default();
+        for size in [1, BATCH_BYTES / 2, BATCH_BYTES / 2, BATCH_BYTES * 2, 1, 1] {
+            let mut unit = Unit::new(jiff::Timestamp::UNIX_EPOCH, Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None });
+            let events = vec![NewEvent { name: "E".into(), data: "x".repeat(size) }];
+            unit.appends.push(Append { stream: StreamId::new("Foo", Uuid::now_v7()), expected: 0, events });
+            state.waiting.push_back(Job { bytes: unit.bytes(), unit: Box::new(unit), keys: Vec::new(), answer: oneshot::channel().0 });
+        }
+        let batches: Vec<usize> = std::iter::from_fn(|| state.pick()).map(|batch| batch.units.iter().map(Unit::bytes).sum()).collect();
+        assert_eq!(batches, [BATCH_BYTES / 2 + 3, BATCH_BYTES / 2, BATCH_BYTES * 2]);
     }
 }

@@ -95,12 +95,13 @@ impl Readers {
                 session.forget_prepared();
                 Err(error)
             }
+            Err(statement::Failure::OfAll(error)) => Err(link.error(&error)),
             Err(statement::Failure::Lost(_)) => {
                 link.discard(&session);
                 let session: Arc<Session> = link.session().await?;
                 statement::select(&session, statement).await.map_err(|failure| match failure {
                     statement::Failure::Refused(error) => error,
-                    statement::Failure::Lost(error) => link.error(&error),
+                    statement::Failure::OfAll(error) | statement::Failure::Lost(error) => link.error(&error),
                 })
             }
         }

@@ -1,6 +1,6 @@
 //! Statements of the user's own. They stay inside their transaction.
 
-use super::connection::Session;
+use super::{connection::Session, errors};
 use crate::store::{Statement, StoreError};
 use futures_util::future::try_join_all;
 use serde_json::Value as Json;
@@ -20,6 +20,8 @@ const WORDS: &[&str] = &[
 pub(super) enum Failure {
     /// This one failed, or is refused.
     Refused(StoreError),
+    /// It concerns all, and not only this one.
+    OfAll(Error),
     /// The connection is gone.
     Lost(Error),
 }
@@ -112,13 +114,14 @@ fn failed(statement: &Statement, reason: String) -> StoreError {
 
 fn checked<T>(statement: &Statement, result: Result<T, Error>) -> Result<T, Failure> {
     result.map_err(|error| match error.as_db_error() {
-        // Numbers of parameters, and the like: found before anything was sent.
-        None if !error.is_closed() && error.source().is_none_or(|source| !source.is::<std::io::Error>()) => {
-            Failure::Refused(failed(statement, error.source().map_or_else(|| error.to_string(), ToString::to_string)))
-        }
-        Some(database) if !super::errors::is_loss(&error) => {
+        _ if errors::is_of_all_beside_a_statement(&error) && !errors::is_loss(&error) => Failure::OfAll(error),
+        Some(database) if !errors::is_loss(&error) => {
             let hint = database.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
             Failure::Refused(failed(statement, format!("{}{hint}", database.message())))
+        }
+        // Numbers of parameters, and the like: found before anything was sent.
+        None if errors::is_of_the_client(&error) => {
+            Failure::Refused(failed(statement, error.source().map_or_else(|| error.to_string(), ToString::to_string)))
         }
         _ => Failure::Lost(error),
     })

@@ -62,15 +62,6 @@ enum Attempt {
     Lost,
 }
 
-impl From<statement::Failure> for Attempt {
-    fn from(failure: statement::Failure) -> Self {
-        match failure {
-            statement::Failure::Refused(error) => Attempt::Failed(Failure::OfUnit(error)),
-            statement::Failure::Lost(_) => Attempt::Lost,
-        }
-    }
-}
-
 /// The versions that streams are known to have now.
 fn heads<'u>(units: &'u [Unit], results: &'u [StoreResult<Committed>]) -> HashMap<&'u StreamId, u64> {
     let mut heads = HashMap::new();
@@ -166,7 +157,8 @@ impl Writer {
             let outcome = self.outcome(appended)?;
             let refused: Vec<_> = outcome.refused().collect();
             let written = units.iter().enumerate().filter(|(n, _)| !refused.contains(n));
-            statement::execute(session, written.flat_map(|(_, unit)| &unit.statements)).await?;
+            let executed = statement::execute(session, written.flat_map(|(_, unit)| &unit.statements)).await;
+            executed.map_err(|failure| self.failed(failure))?;
             self.checked(session.client().batch_execute("COMMIT").await)?;
             Ok(outcome)
         };
@@ -180,6 +172,15 @@ impl Writer {
         result
     }
 
+    /// What the failure of a statement of the user's means for the batch.
+    fn failed(&self, failure: statement::Failure) -> Attempt {
+        match failure {
+            statement::Failure::Refused(error) => Attempt::Failed(Failure::OfUnit(error)),
+            statement::Failure::OfAll(error) => Attempt::Failed(Failure::OfAll(self.link.error(&error))),
+            statement::Failure::Lost(_) => Attempt::Lost,
+        }
+    }
+
     fn outcome(&self, row: Result<Row, Error>) -> Result<Outcome, Attempt> {
         let row = self.checked(row)?;
         self.checked(Outcome::read(&row))
@@ -191,7 +192,7 @@ impl Writer {
                 Attempt::Lost
             } else if errors::is_collision(&error) {
                 Attempt::Again
-            } else if errors::is_of_the_server(&error) {
+            } else if errors::is_of_all(&error) {
                 Attempt::Failed(Failure::OfAll(self.link.error(&error)))
             } else {
                 Attempt::Failed(Failure::OfUnit(self.link.error(&error)))

@@ -354,3 +354,26 @@ async fn what_cannot_be_found_out_is_not_called_undone() {
     let result = commit.await.unwrap();
     assert!(matches!(&result, Err(StoreError::Unknown(why)) if why.contains("the connection was lost")), "{result:?}");
 }
+
+/// A lock that somebody else holds on a table fails whole batches at once, and the service is not ready until it is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_table_is_told_by_a_ping() {
+    let Some(url) = server::url() else { return };
+    let (store, schema) = (Arc::new(server::store(&url).await.unwrap()), server::schema_of(&url));
+    let client = server::client(&url).await;
+    client.batch_execute(&format!("BEGIN; LOCK TABLE {schema}.events IN EXCLUSIVE MODE")).await.unwrap();
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for _ in 0..50 {
+        let store = store.clone();
+        tasks.spawn(async move { store.commit(appending(&stream(), 0, "{}")).await });
+    }
+    for result in tasks.join_all().await {
+        assert!(matches!(&result, Err(StoreError::Locked(why)) if why.contains("pg_locks")), "{result:?}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(35), "not ten seconds for each: {:?}", started.elapsed());
+    assert!(matches!(store.ping().await, Err(StoreError::Locked(_))));
+    client.batch_execute("ROLLBACK").await.unwrap();
+    store.ping().await.unwrap();
+    store.commit(appending(&stream(), 0, "{}")).await.unwrap();
+}

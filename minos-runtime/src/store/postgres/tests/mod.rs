@@ -11,6 +11,7 @@ use crate::store::{Append, Cause, NewEvent, NewMessage, SharedStore};
 use serde_json::json;
 use std::time::Instant;
 use tokio::task::JoinSet;
+use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 
 async fn in_new_schema() -> Option<SharedStore> {
     server::open().await.map(|store| Arc::new(store) as SharedStore)
@@ -309,4 +310,37 @@ async fn a_schema_belongs_to_the_service_that_opened_it_first() {
         services.spawn(async move { PostgresStore::open(&url, &format!("service{n}"), &Metrics::new("test")).await.is_ok() });
     }
     assert_eq!(services.join_all().await.into_iter().filter(|opened| *opened).count(), 1);
+}
+
+/// A value that is too large to be sent.
+#[derive(Debug)]
+struct TooLarge;
+
+impl ToSql for TooLarge {
+    fn to_sql(&self, _: &Type, _: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        Err(Box::new(std::io::Error::new(std::io::ErrorKind::InvalidInput, "value too large to transmit")))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+#[tokio::test]
+async fn what_was_never_sent_loses_no_connection() {
+    let Some(url) = server::url() else { return };
+    let client = server::client(&url).await;
+    for error in [
+        client.query("SELECT $1::text", &[&TooLarge]).await.unwrap_err(),
+        client.query("SELECT $1::text", &[]).await.unwrap_err(),
+        client.query("SELECT 1", &[]).await.unwrap()[0].try_get::<_, String>(0).unwrap_err(),
+    ] {
+        assert!(!errors::is_loss(&error) && errors::is_of_the_client(&error), "{error:?}");
+    }
+    let end = client.query("SELECT pg_terminate_backend(pg_backend_pid())", &[]).await.unwrap_err();
+    assert!(errors::is_loss(&end), "{end:?}");
+    let after = client.query("SELECT 1", &[]).await.unwrap_err();
+    assert!(errors::is_loss(&after), "{after:?}");
 }
