@@ -251,6 +251,20 @@ impl Link {
         current.take_if(|session| Arc::ptr_eq(session, lost));
     }
 
+    /// Ends what runs on this one; the next one is another.
+    pub(super) fn abandon(&self, session: &Arc<Session>) {
+        self.discard(session);
+        let (token, tls) = (session.client.cancel_token(), self.server.settings.tls.clone());
+        // Without a runtime the process is ending, and its connections with it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = token.cancel_query(tls).await {
+                    tracing::debug!(%error, "a query that nobody waits for could not be ended");
+                }
+            });
+        }
+    }
+
     /// What an error on this connection means.
     pub(super) fn error(&self, error: &Error) -> StoreError {
         self.server.place.error(error)

@@ -88,22 +88,22 @@ impl Readers {
             return Err(StoreError::Closed);
         };
         let _using = link.using();
-        let session = link.session().await?;
-        match statement::select(&session, statement).await {
-            Ok(rows) => Ok(rows),
-            Err(statement::Failure::Refused(error)) => {
-                session.forget_prepared();
-                Err(error)
+        let mut again = true;
+        loop {
+            let session = link.session().await?;
+            let running = Running { link, session: Some(session.clone()) };
+            let result = statement::select(&session, statement).await;
+            running.ended();
+            match result {
+                Ok(rows) => return Ok(rows),
+                Err(statement::Failure::Refused(error)) => {
+                    session.forget_prepared();
+                    return Err(error);
+                }
+                Err(statement::Failure::Lost(_)) if again => link.discard(&session),
+                Err(statement::Failure::OfAll(error) | statement::Failure::Lost(error)) => return Err(link.error(&error)),
             }
-            Err(statement::Failure::OfAll(error)) => Err(link.error(&error)),
-            Err(statement::Failure::Lost(_)) => {
-                link.discard(&session);
-                let session: Arc<Session> = link.session().await?;
-                statement::select(&session, statement).await.map_err(|failure| match failure {
-                    statement::Failure::Refused(error) => error,
-                    statement::Failure::OfAll(error) | statement::Failure::Lost(error) => link.error(&error),
-                })
-            }
+            again = false;
         }
     }
 
@@ -111,6 +111,26 @@ impl Readers {
         self.turns.close();
         for link in self.own.iter().chain(&self.users) {
             link.close();
+        }
+    }
+}
+
+/// A query that runs. When nobody waits for it any more, it is ended, and its connection with it: so the end can hit no other query.
+struct Running<'l> {
+    link: &'l Link,
+    session: Option<Arc<Session>>,
+}
+
+impl Running<'_> {
+    fn ended(mut self) {
+        self.session = None;
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.link.abandon(&session);
         }
     }
 }

@@ -344,3 +344,26 @@ async fn what_was_never_sent_loses_no_connection() {
     let after = client.query("SELECT 1", &[]).await.unwrap_err();
     assert!(errors::is_loss(&after), "{after:?}");
 }
+
+/// The only connection for queries of the user is free again when nobody waits for its query any more.
+#[tokio::test]
+async fn a_query_that_nobody_waits_for_is_ended() {
+    let Some(url) = server::url() else { return };
+    let store = server::store(&format!("{url}&connections=4")).await.unwrap();
+    let select = |sql: &str| store.select(Statement { sql: sql.to_owned(), parameters: vec![] });
+    let client = server::client(&url).await;
+    let mark = Uuid::now_v7();
+    let sql = format!("SELECT pg_sleep(60) /* {mark} */");
+    let running = "SELECT FROM pg_stat_activity WHERE state = 'active' AND strpos(query, $1) > 0 AND pid <> pg_backend_pid()";
+    let count = async || client.query(running, &[&mark.to_string()]).await.unwrap().len();
+    {
+        let mut abandoned = std::pin::pin!(select(&sql));
+        tokio::select! {
+            _ = &mut abandoned => panic!("it takes a minute"),
+            () = until("it runs", async || count().await == 1) => {}
+        }
+    }
+    let next = tokio::time::timeout(Duration::from_secs(10), select("SELECT 1 AS n")).await;
+    assert_eq!(next.expect("it does not wait for the other one").unwrap(), [json!({ "n": 1 })]);
+    until("it is ended in the database, too", async || count().await == 0).await;
+}
