@@ -18,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{Semaphore, oneshot};
+use uuid::Uuid;
 
 /// When a message whose handler fails is tried again, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,10 @@ impl RetryPolicy {
     }
 }
 
+/// The longest lane that is kept as it is, in bytes: an index of a database has room for some thousands.
+const LONGEST_LANE: usize = 512;
+/// How many characters of a longer one are kept, for the operator.
+const READABLE: usize = 100;
 /// Who could not handle what nobody can read.
 const UNREADABLE: &str = "unreadable";
 
@@ -138,10 +143,16 @@ impl Consumer for Dispatcher {
     }
 }
 
-/// The lane of a message: that of its key on its topic, or one of its own.
+/// The lane of a message: that of its key on its topic, or one of its own. It is the key of its marks and dead letters, too, so it is one that every
+/// store can keep: what is too long, or has a NUL in it, is told apart by a hash.
 pub(super) fn lane(message: &Envelope) -> String {
     let key = message.key.clone().unwrap_or_else(|| message.id.to_string());
-    format!("{}/{key}", message.topic)
+    let lane = format!("{}/{key}", message.topic);
+    if lane.len() <= LONGEST_LANE && !lane.contains('\0') {
+        return lane;
+    }
+    let readable = lane.chars().take(READABLE).map(|c| if c == '\0' { '\u{fffd}' } else { c });
+    readable.chain(['~']).chain(Uuid::new_v5(&Uuid::NAMESPACE_OID, lane.as_bytes()).to_string().chars()).collect()
 }
 
 fn stopping() -> BrokerError {
@@ -354,4 +365,25 @@ pub(crate) fn request(def: &HandlerDef, message: &Envelope) -> Request {
 fn path_names(def: &HandlerDef) -> Vec<&'static str> {
     let Some((_, path)) = def.routes.first() else { return Vec::new() };
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| name.trim_start_matches('*')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    #[test]
+    fn every_lane_can_be_kept() {
+        let lane = |key: &str| {
+            let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None };
+            lane(&Envelope::request(Uuid::nil(), "Pay", Some(key.to_owned()), "{}", Timestamp::UNIX_EPOCH, cause))
+        };
+        assert_eq!(lane("ada"), "Pay/ada");
+        let long = "ä".repeat(5000);
+        let (one, other) = (lane(&format!("{long}1")), lane(&format!("{long}2")));
+        assert!(one.starts_with("Pay/ää") && one.len() <= LONGEST_LANE && one != other, "{one}");
+        assert_eq!(one, lane(&format!("{long}1")), "the same at each delivery");
+        let (one, other) = (lane("a\0b"), lane("a\u{fffd}b"));
+        assert!(!one.contains('\0') && one.starts_with("Pay/a\u{fffd}b~") && one != other, "{one}");
+    }
 }

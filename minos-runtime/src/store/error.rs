@@ -55,6 +55,9 @@ pub enum StoreError {
         /// What the database says.
         reason: String,
     },
+    /// Something in the unit can never be stored, however often it is tried: nothing of the unit was written.
+    #[error("this cannot be stored: {0}")]
+    Unstorable(String),
     /// This store cannot do that.
     #[error("{0}")]
     Unsupported(String),
@@ -100,6 +103,7 @@ impl StoreError {
             | StoreError::NotParked { .. }
             | StoreError::Resolved(_)
             | StoreError::Fenced(_) => ErrorKind::Conflict,
+            StoreError::Unstorable(_) => ErrorKind::Invalid,
             StoreError::Statement { .. }
             | StoreError::Unsupported(_)
             | StoreError::Corrupt(_)

@@ -22,6 +22,9 @@ impl Place {
         let place = self.name();
         let Some(database) = error.as_db_error() else {
             let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            if is_of_the_client(error) {
+                return StoreError::Unstorable(format!("PostgreSQL cannot be given this: {error}: {reason}"));
+            }
             if is_of_certificate(error) {
                 return StoreError::Unavailable(format!("{place} cannot be verified ({reason}): check `sslrootcert=` and the host's name"));
             }
@@ -55,9 +58,13 @@ impl Place {
                 StoreError::Corrupt(format!("{place} is damaged ({said}): restore a backup"))
             }
             &SqlState::CHARACTER_NOT_IN_REPERTOIRE | &SqlState::UNTRANSLATABLE_CHARACTER => {
-                StoreError::Unsupported(format!("PostgreSQL cannot store this text, which may have a NUL character in it: {said}"))
+                StoreError::Unstorable(format!("PostgreSQL cannot store this text, which may have a NUL character in it: {said}"))
             }
-            &SqlState::INVALID_TEXT_REPRESENTATION => StoreError::Unsupported(format!("PostgreSQL cannot store this as JSON: {said}")),
+            &SqlState::INVALID_TEXT_REPRESENTATION => StoreError::Unstorable(format!("PostgreSQL cannot store this as JSON: {said}")),
+            // Bad values, and limits of the program.
+            code if ["22", "54"].iter().any(|class| code.code().starts_with(class)) => {
+                StoreError::Unstorable(format!("PostgreSQL cannot store this: {said} ({})", code.code()))
+            }
             code => StoreError::Unavailable(format!("{place}: {said} ({})", code.code())),
         }
     }

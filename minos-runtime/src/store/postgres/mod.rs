@@ -132,8 +132,12 @@ impl Store for PostgresStore {
         format!("postgres {}", self.place.name())
     }
 
-    fn commit(&self, unit: Unit) -> BoxFuture<'_, StoreResult<Committed>> {
+    fn commit(&self, mut unit: Unit) -> BoxFuture<'_, StoreResult<Committed>> {
         Box::pin(async move {
+            // Errors may quote anything, and what is put aside has to be stored.
+            for letter in unit.dead_letters.iter_mut().filter(|letter| letter.cause.contains('\0')) {
+                letter.cause = letter.cause.replace('\0', "\u{fffd}");
+            }
             unit.statements.iter().try_for_each(statement::check)?;
             let resolved = if unit.resolved.is_empty() {
                 Vec::new()

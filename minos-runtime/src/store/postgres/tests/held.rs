@@ -1,7 +1,6 @@
 //! Writers of another replica that stop before they commit, and what has to wait for them.
 
 use super::{super::append, server, *};
-use crate::store::{Handled, Mark, NewDeadLetter};
 
 /// A writer of another replica that stops before it commits.
 pub(super) struct Held(Arc<connection::Session>, String);

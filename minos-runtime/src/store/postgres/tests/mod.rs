@@ -7,7 +7,7 @@ mod proxy;
 mod server;
 
 use super::*;
-use crate::store::{Append, Cause, NewEvent, NewMessage, SharedStore};
+use crate::store::{Append, Cause, Handled, Mark, NewDeadLetter, NewEvent, NewMessage, SharedStore};
 use serde_json::json;
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -121,8 +121,8 @@ async fn what_cannot_be_stored_is_refused_alone() {
     }
     for (n, result) in tasks.join_all().await {
         match n % 20 {
-            3 => assert!(matches!(&result, Err(StoreError::Unsupported(why)) if why.contains("NUL")), "{result:?}"),
-            7 => assert!(matches!(&result, Err(StoreError::Unsupported(why)) if why.contains("JSON")), "{result:?}"),
+            3 => assert!(matches!(&result, Err(StoreError::Unstorable(why)) if why.contains("NUL")), "{result:?}"),
+            7 => assert!(matches!(&result, Err(StoreError::Unstorable(why)) if why.contains("JSON")), "{result:?}"),
             _ => assert!(result.is_ok(), "{result:?}"),
         }
     }
@@ -366,4 +366,33 @@ async fn a_query_that_nobody_waits_for_is_ended() {
     let next = tokio::time::timeout(Duration::from_secs(10), select("SELECT 1 AS n")).await;
     assert_eq!(next.expect("it does not wait for the other one").unwrap(), [json!({ "n": 1 })]);
     until("it is ended in the database, too", async || count().await == 0).await;
+}
+
+#[tokio::test]
+async fn what_is_too_long_for_an_index_is_refused_for_good() {
+    let Some(store) = server::open().await else { return };
+    let long: String = (0..2000).map(|_| Uuid::now_v7().simple().to_string()).collect();
+    let handled = Handled::Message { key: long, answer: String::new() };
+    let mark = Some(Mark { subscriber: "reader".into(), handled, lane: None });
+    let refused = store.commit(Unit { mark, ..unit() }).await;
+    assert!(matches!(&refused, Err(error @ StoreError::Unstorable(_)) if !error.kind().is_transient()), "{refused:?}");
+    store.ping().await.unwrap();
+    assert!(!store.failed.load(Ordering::Relaxed), "the others go on");
+}
+
+#[tokio::test]
+async fn an_error_with_nul_in_it_is_put_aside() {
+    let Some(store) = server::open().await else { return };
+    let letter = NewDeadLetter {
+        subscriber: "reader".to_owned(),
+        key: "Foo/1".to_owned(),
+        topic: "Foo".to_owned(),
+        headers: "{}".to_owned(),
+        content: vec![0],
+        cause: "unknown variant `a\0b`".to_owned(),
+        attempts: 1,
+    };
+    store.commit(Unit { dead_letters: vec![letter], ..unit() }).await.unwrap();
+    let cause = store.dead_letters(None, 0, 1).await.unwrap()[0].letter.cause.clone();
+    assert_eq!(cause, "unknown variant `a\u{fffd}b`");
 }
