@@ -3,7 +3,7 @@
 use super::{UuidText, errors::Place, statement, time};
 use crate::store::{CLIENT_KEY, Committed, Handled, Lease, Mark, StoreError, StoreResult, Unit, commit::Writer};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -48,13 +48,18 @@ pub(super) struct Appender {
 enum Failure {
     /// It concerns this unit alone.
     Refused(StoreError),
+    /// It concerns this unit alone, and has ended the transaction of all.
+    Ended(StoreError),
     /// The transaction cannot go on.
     Broken(rusqlite::Error),
 }
 
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
-        Failure::Broken(error)
+        match error.sqlite_error_code() {
+            Some(ErrorCode::TooBig) => Failure::Ended(StoreError::Unstorable(format!("SQLite cannot store this: {error}"))),
+            _ => Failure::Broken(error),
+        }
     }
 }
 
@@ -63,14 +68,14 @@ impl Appender {
         Ok(Appender { connection, place, changes, failed: false })
     }
 
-    fn transaction(&mut self, units: &[Unit]) -> rusqlite::Result<Vec<StoreResult<Committed>>> {
+    fn transaction(&mut self, units: &[Unit]) -> Result<Vec<StoreResult<Committed>>, Failure> {
         self.connection.prepare_cached(BEGIN)?.execute([])?;
         let mut results = Vec::with_capacity(units.len());
         for unit in units {
             results.push(match self.unit(unit) {
                 Ok(committed) => Ok(committed),
                 Err(Failure::Refused(error)) => Err(error),
-                Err(Failure::Broken(error)) => return Err(error),
+                Err(failure) => return Err(failure),
             });
         }
         self.connection.prepare_cached(COMMIT)?.execute([])?;
@@ -147,6 +152,10 @@ impl Appender {
         self.connection.execute_batch("SAVEPOINT unit")?;
         for user in &unit.statements {
             if let Err(error) = statement::execute(&mut self.connection, user) {
+                // Some statements can end the transaction, such as `INSERT OR ROLLBACK`.
+                if self.connection.is_autocommit() {
+                    return Err(Failure::Ended(error));
+                }
                 self.connection.execute_batch("ROLLBACK TO unit; RELEASE unit")?;
                 return Err(Failure::Refused(error));
             }
@@ -237,7 +246,19 @@ impl Writer for Appender {
                 }
                 Ok(results)
             }
-            Err(error) => {
+            Err(Failure::Refused(error) | Failure::Ended(error)) => {
+                self.roll_back();
+                if units.len() == 1 {
+                    return Ok(vec![Err(error)]);
+                }
+                // Only the one that did it is refused.
+                let mut results = Vec::with_capacity(units.len());
+                for unit in units.chunks(1) {
+                    results.extend(Box::pin(self.commit(unit)).await.unwrap_or_else(|error| vec![Err(error)]));
+                }
+                Ok(results)
+            }
+            Err(Failure::Broken(error)) => {
                 self.failed = true;
                 self.roll_back();
                 Err(self.place.error(error))

@@ -203,3 +203,31 @@ async fn a_file_belongs_to_the_service_that_opened_it_first() {
     SqliteStore::open(path.clone(), "other", &metrics()).unwrap().close().await;
     assert!(refused(&path).contains("belongs to the service `other`"), "{}", refused(&path));
 }
+
+/// A statement that ends the transaction of all, beside others in one batch.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_rolls_back_refuses_its_unit_only() {
+    let (_directory, path) = directory();
+    let store = Arc::new(open(path).unwrap());
+    store.commit(executing("CREATE TABLE foos (n INTEGER PRIMARY KEY)", vec![])).await.unwrap();
+    store.commit(executing("INSERT INTO foos VALUES (0)", vec![])).await.unwrap();
+    let mut units: Vec<_> = (0..40)
+        .map(|n| {
+            let (stream, unit) = creating("{}");
+            let statements = if n % 10 == 7 { executing("INSERT OR ROLLBACK INTO foos VALUES (0)", vec![]).statements } else { vec![] };
+            (n, stream, Unit { statements, ..unit })
+        })
+        .collect();
+    // All wait before the first is taken: they become few batches.
+    let commits: Vec<_> = units.iter_mut().map(|(_, _, unit)| store.commit(std::mem::replace(unit, self::unit()))).collect();
+    let results = futures_util::future::join_all(commits).await;
+    for ((n, stream, _), result) in units.into_iter().zip(results) {
+        let guilty = n % 10 == 7;
+        assert_eq!(store.stream(stream, 0).await.unwrap().len(), usize::from(!guilty), "{n}: {result:?}");
+        match result {
+            Err(StoreError::Statement { sql, .. }) if guilty => assert!(sql.contains("ROLLBACK")),
+            result => assert!(result.is_ok() && !guilty, "{n}: {result:?}"),
+        }
+    }
+    assert_eq!(store.log(0, 100, None).await.unwrap().events.len(), 36);
+}
