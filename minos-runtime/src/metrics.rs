@@ -110,12 +110,26 @@ impl Metrics {
         metrics
     }
 
+    /// Counts a unit of work that waits for the store, until the answer is dropped: also when nobody waits for it any more.
+    pub(crate) fn waits_for_store(&self) -> impl Drop + use<> {
+        self.queue.inc();
+        Counted(self.queue.clone())
+    }
+
     /// All of them as text.
     pub fn text(&self) -> String {
         let mut text = String::with_capacity(4096);
         // Writing to a string cannot fail.
         let _ = text::encode(&mut text, &self.registry);
         text
+    }
+}
+
+struct Counted(Gauge);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

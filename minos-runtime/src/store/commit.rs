@@ -66,10 +66,8 @@ pub(super) fn queue(metrics: &Metrics) -> (Queue, Line) {
 
 impl Queue {
     pub(super) async fn commit(&self, unit: Unit) -> StoreResult<Committed> {
-        self.metrics.queue.inc();
-        let result = self.ask(|answer| Job::Commit(unit, answer)).await;
-        self.metrics.queue.dec();
-        result?.unwrap_or_else(|| Err(StoreError::unanswered()))
+        let _waits = self.metrics.waits_for_store();
+        self.ask(|answer| Job::Commit(unit, answer)).await?.unwrap_or_else(|| Err(StoreError::unanswered()))
     }
 
     pub(super) async fn ping(&self) -> StoreResult<()> {

@@ -74,10 +74,8 @@ impl Queue {
             state.waiting.push_back(Job { bytes: unit.bytes(), unit: Box::new(unit), keys, answer });
         }
         self.wake.notify_one();
-        self.metrics.queue.inc();
-        let result = wait.await;
-        self.metrics.queue.dec();
-        result.unwrap_or_else(|_| Err(StoreError::unanswered()))
+        let _waits = self.metrics.waits_for_store();
+        wait.await.unwrap_or_else(|_| Err(StoreError::unanswered()))
     }
 
     /// Takes nothing more. What is queued is still served.

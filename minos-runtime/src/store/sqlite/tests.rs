@@ -231,3 +231,15 @@ async fn a_statement_that_rolls_back_refuses_its_unit_only() {
     }
     assert_eq!(store.log(0, 100, None).await.unwrap().events.len(), 36);
 }
+
+#[tokio::test]
+async fn who_gave_up_does_not_wait_any_more() {
+    let (_directory, path) = directory();
+    let metrics = metrics();
+    let store = SqliteStore::open(path, "test", &metrics).unwrap();
+    for _ in 0..10 {
+        assert!(futures_util::FutureExt::now_or_never(store.commit(creating("{}").1)).is_none());
+    }
+    store.ping().await.unwrap();
+    assert_eq!(metrics.queue.get(), 0);
+}

@@ -396,3 +396,15 @@ async fn an_error_with_nul_in_it_is_put_aside() {
     let cause = store.dead_letters(None, 0, 1).await.unwrap()[0].letter.cause.clone();
     assert_eq!(cause, "unknown variant `a\u{fffd}b`");
 }
+
+#[tokio::test]
+async fn who_gave_up_does_not_wait_any_more() {
+    let Some(url) = server::url() else { return };
+    let metrics = Metrics::new("test");
+    let store = PostgresStore::open(&url, "test", &metrics).await.unwrap();
+    for _ in 0..10 {
+        assert!(futures_util::FutureExt::now_or_never(store.commit(appending(&stream(), 0, "{}"))).is_none());
+    }
+    assert_eq!(metrics.queue.get(), 0);
+    store.close().await;
+}
