@@ -70,6 +70,7 @@ impl State {
         if self.closed {
             return Err(StoreError::Closed);
         }
+        unit.check()?;
         if let Some(statement) = unit.statements.first() {
             return Err(unsupported(statement));
         }

@@ -26,7 +26,8 @@ macro_rules! store_suite {
                 the_log_skips_what_is_not_asked_for dead_letters_wait_for_the_operator what_is_parked_waits
                 a_key_is_parked_or_flows_and_nothing_between a_dead_letter_is_dealt_with_once a_lease_has_one_owner
                 a_lost_lease_fences writers_of_one_stream writers_of_many_streams changes_wake_who_waits
-                big_and_odd_content close_finishes_and_refuses);
+                big_and_odd_content a_version_that_no_store_counts_to_is_refused
+                close_finishes_and_refuses);
         }
     };
     (@cases $make:expr; $($case:ident)*) => {
@@ -473,6 +474,16 @@ pub async fn big_and_odd_content(store: SharedStore) {
         .expect("committed");
     let events = store.stream(stream, 0).await.expect("the stream is read");
     assert!(events[0].data == data && events[0].name == "Ereignis 'x'");
+}
+
+#[allow(missing_docs)]
+pub async fn a_version_that_no_store_counts_to_is_refused(store: SharedStore) {
+    for version in [u64::MAX, 1 << 63] {
+        let refused = store.commit(Unit { mark: Some(version_mark("Foo/1", version)), ..unit() }).await;
+        assert!(matches!(&refused, Err(error @ StoreError::Unstorable(_)) if !error.kind().is_transient()), "{refused:?}");
+    }
+    store.commit(Unit { mark: Some(version_mark("Foo/1", 1)), ..unit() }).await.expect("what comes later is no duplicate of it");
+    store.commit(Unit { mark: Some(version_mark("Foo/1", i64::MAX as u64)), ..unit() }).await.expect("the highest");
 }
 
 #[allow(missing_docs)]

@@ -1,6 +1,6 @@
 //! What is written: the unit of work, and what it is made of.
 
-use super::{Lease, StreamId};
+use super::{Lease, StoreError, StoreResult, StreamId};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -184,6 +184,16 @@ impl Unit {
             _ => 0,
         };
         events.chain(messages).chain(letters).chain(statements).sum::<usize>() + answer
+    }
+
+    /// Refuses what no store can keep.
+    pub(super) fn check(&self) -> StoreResult<()> {
+        match &self.mark {
+            Some(Mark { handled: Handled::Version { key, version }, .. }) if i64::try_from(*version).is_err() => {
+                Err(StoreError::Unstorable(format!("{key} cannot be at version {version}: the highest is {}", i64::MAX)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether there is nothing to commit.

@@ -138,6 +138,7 @@ impl Store for PostgresStore {
             for letter in unit.dead_letters.iter_mut().filter(|letter| letter.cause.contains('\0')) {
                 letter.cause = letter.cause.replace('\0', "\u{fffd}");
             }
+            unit.check()?;
             unit.statements.iter().try_for_each(statement::check)?;
             let resolved = if unit.resolved.is_empty() {
                 Vec::new()

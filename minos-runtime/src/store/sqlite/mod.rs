@@ -165,7 +165,10 @@ impl Store for SqliteStore {
     }
 
     fn commit(&self, unit: Unit) -> BoxFuture<'_, StoreResult<Committed>> {
-        Box::pin(self.queue.commit(unit))
+        Box::pin(async move {
+            unit.check()?;
+            self.queue.commit(unit).await
+        })
     }
 
     fn stream(&self, stream: StreamId, after: u64) -> BoxFuture<'_, StoreResult<Vec<StoredEvent>>> {
