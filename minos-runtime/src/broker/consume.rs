@@ -344,7 +344,12 @@ fn is_the_stores(error: &Error) -> bool {
     error.downcast_ref::<StoreError>().is_some_and(|error| {
         matches!(
             error,
-            StoreError::Full(_) | StoreError::Locked(_) | StoreError::Unknown(_) | StoreError::Unavailable(_) | StoreError::Closed
+            StoreError::Full(_)
+                | StoreError::Locked(_)
+                | StoreError::Behind { .. }
+                | StoreError::Unknown(_)
+                | StoreError::Unavailable(_)
+                | StoreError::Closed
         )
     })
 }

@@ -76,6 +76,17 @@ pub enum StoreError {
     /// The store belongs to another service.
     #[error("the store is taken: {0}")]
     Taken(String),
+    /// The log ends before a place up to which it was read or committed: what was there is gone, as after a failover to a standby that lagged.
+    #[error(
+        "the log is behind the checkpoint: something was read or committed at {reader}, and it ends at {log}, so the database has lost commits: \
+         restore what has them; to go on without them, set `checkpoints` back to at most {log} and restart all processes of the service"
+    )]
+    Behind {
+        /// Where the log ends, or how far it was numbered.
+        log: u64,
+        /// What is not there.
+        reader: u64,
+    },
     /// Whether the unit was committed could not be found out.
     #[error("it is not known whether this was committed: {0}")]
     Unknown(String),
@@ -109,9 +120,12 @@ impl StoreError {
             | StoreError::Corrupt(_)
             | StoreError::Taken(_)
             | StoreError::Migration(_) => ErrorKind::Internal,
-            StoreError::Full(_) | StoreError::Locked(_) | StoreError::Unknown(_) | StoreError::Unavailable(_) | StoreError::Closed => {
-                ErrorKind::Unavailable
-            }
+            StoreError::Full(_)
+            | StoreError::Locked(_)
+            | StoreError::Behind { .. }
+            | StoreError::Unknown(_)
+            | StoreError::Unavailable(_)
+            | StoreError::Closed => ErrorKind::Unavailable,
         }
     }
 }

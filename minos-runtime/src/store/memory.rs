@@ -204,14 +204,18 @@ impl Store for MemoryStore {
     }
 
     fn log(&self, after: u64, limit: usize, aggregates: Option<&[String]>) -> BoxFuture<'_, StoreResult<LogPage>> {
-        self.read(|state| {
+        let page = self.read(|state| {
+            if after > state.log.len() as u64 {
+                return Err(StoreError::Behind { log: state.log.len() as u64, reader: after });
+            }
             let rest = state.log.iter().skip(usize::try_from(after).unwrap_or(usize::MAX));
             let wanted = |event: &&StoredEvent| aggregates.is_none_or(|all| all.iter().any(|name| *name == event.stream.aggregate));
             let events: Vec<_> = rest.filter(wanted).take(limit).cloned().collect();
             let end = after.max(state.log.len() as u64);
             let read = if events.len() == limit { events.last().map_or(after, |event| event.position) } else { end };
-            LogPage { events, read }
-        })
+            Ok(LogPage { events, read })
+        });
+        page.map(StoreResult::flatten).boxed()
     }
 
     fn outbox(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<OutboxRow>>> {

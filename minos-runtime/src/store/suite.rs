@@ -27,6 +27,7 @@ macro_rules! store_suite {
                 a_key_is_parked_or_flows_and_nothing_between a_dead_letter_is_dealt_with_once a_lease_has_one_owner
                 a_lost_lease_fences writers_of_one_stream writers_of_many_streams changes_wake_who_waits
                 big_and_odd_content a_version_that_no_store_counts_to_is_refused
+                a_log_that_ends_before_its_reader_is_told
                 close_finishes_and_refuses);
         }
     };
@@ -484,6 +485,18 @@ pub async fn a_version_that_no_store_counts_to_is_refused(store: SharedStore) {
     }
     store.commit(Unit { mark: Some(version_mark("Foo/1", 1)), ..unit() }).await.expect("what comes later is no duplicate of it");
     store.commit(Unit { mark: Some(version_mark("Foo/1", i64::MAX as u64)), ..unit() }).await.expect("the highest");
+}
+
+#[allow(missing_docs)]
+pub async fn a_log_that_ends_before_its_reader_is_told(store: SharedStore) {
+    let stream = stream();
+    store.commit(appending(&stream, 0, &["E"])).await.expect("committed");
+    let read = store.log(0, 10, None).await.expect("the log is read").read;
+    assert_eq!(store.log(read, 10, None).await.expect("there is no more").read, read);
+    let lost = store.log(read + 1000, 10, None).await;
+    assert!(matches!(lost, Err(StoreError::Behind { reader, .. }) if reader == read + 1000), "{lost:?}");
+    store.commit(appending(&stream, 1, &["E"])).await.expect("committed");
+    assert_eq!(store.log(read, 10, None).await.expect("the log is read").events.len(), 1);
 }
 
 #[allow(missing_docs)]

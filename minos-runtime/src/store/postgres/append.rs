@@ -194,6 +194,11 @@ impl Outcome {
         })
     }
 
+    /// The position of the last event; 0 if there was none.
+    pub(super) fn last(&self) -> u64 {
+        self.positions.last().map_or(0, |position| *position as u64)
+    }
+
     /// Which units were refused, by their place in the batch.
     pub(super) fn refused(&self) -> impl Iterator<Item = usize> {
         self.refused.iter().map(|unit| (*unit - 1) as usize)

@@ -5,14 +5,15 @@
 //! ended, nothing at or below that number can appear any more. Other transactions, however long, do not matter.
 
 use super::{
-    connection::{Backend, Link},
+    append::number,
+    connection::{Backend, Link, Session},
     errors,
 };
 use crate::store::{StoreError, StoreResult};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -21,8 +22,10 @@ use tokio::{
     sync::{Notify, oneshot, watch},
     time::Instant,
 };
+use tokio_postgres::Error;
 
 const LOOK: &str = "SELECT drawn, written, flushed, holders, pids FROM {s}.fence_v1()";
+const IS_THERE: &str = "SELECT EXISTS (SELECT FROM {s}.events WHERE position = $1)";
 /// How often it is looked for commits of other replicas.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How soon it is looked again when somebody's end is waited for, and at the soonest when there is always something new: each look costs the server
@@ -95,6 +98,12 @@ pub(super) struct Fence {
     reached: AtomicU64,
     /// The highest number that this store has committed.
     committed: AtomicU64,
+    /// How far the sequence had come at the last look.
+    drawn: AtomicU64,
+    /// The last event that is known to be in the log.
+    known: AtomicU64,
+    /// That the database has lost what was in it. Nothing is read or written any more then: what comes now would take the place of what others have seen.
+    lost: OnceLock<StoreError>,
     changes: watch::Sender<u64>,
     kick: Notify,
     /// Who waits for the next look; `None` when there are no more.
@@ -106,6 +115,9 @@ impl Fence {
         Fence {
             reached: AtomicU64::new(0),
             committed: AtomicU64::new(0),
+            drawn: AtomicU64::new(0),
+            known: AtomicU64::new(0),
+            lost: OnceLock::new(),
             changes,
             kick: Notify::new(),
             requests: Mutex::new(Some(Vec::new())),
@@ -120,13 +132,31 @@ impl Fence {
         }
     }
 
-    /// How far may be read. Who has just committed here may read that, unless somebody else is not done below it.
-    pub(super) async fn reached(&self) -> u64 {
+    /// This event is in the log.
+    pub(super) fn knows(&self, position: u64) {
+        self.known.fetch_max(position, Ordering::AcqRel);
+    }
+
+    /// Refuses when the database has lost something.
+    pub(super) fn check(&self) -> StoreResult<()> {
+        self.lost.get().map_or(Ok(()), |lost| Err(lost.clone()))
+    }
+
+    /// How far may be read by somebody who has read so far. Who has just committed here may read that, unless somebody else is not done below it.
+    pub(super) async fn reached(&self, reader: u64) -> StoreResult<u64> {
+        if reader > self.drawn.load(Ordering::Acquire) {
+            self.look_now().await?;
+            let log = self.drawn.load(Ordering::Acquire);
+            if reader > log {
+                return Err(StoreError::Behind { log, reader });
+            }
+        }
         if self.committed.load(Ordering::Acquire) > self.reached.load(Ordering::Acquire) {
             // If it fails, what is asked for next does, too, and says why.
             let _ = self.look_now().await;
         }
-        self.reached.load(Ordering::Acquire)
+        self.check()?;
+        Ok(self.reached.load(Ordering::Acquire))
     }
 
     /// Waits for a look that begins from here on.
@@ -149,13 +179,14 @@ impl Fence {
             let looked = Instant::now();
             // Who asks from here on gets a look that begins later.
             let requests = guard(&self.requests).as_mut().map(std::mem::take).unwrap_or_default();
-            let (pause, result) = match look(&link).await {
+            let (pause, result) = match self.look(&link, watch.backend.as_ref()).await {
                 Ok((look, backend)) => {
+                    self.drawn.store(look.drawn, Ordering::Release);
                     let reached = watch.see(&look, backend, self.committed.load(Ordering::Acquire));
                     if reached > self.reached.swap(reached, Ordering::AcqRel) {
                         self.changes.send_modify(|count| *count += 1);
                     }
-                    (if watch.core.notes.is_empty() { LOOK_EVERY } else { LOOK_AGAIN }, Ok(()))
+                    (if watch.core.notes.is_empty() { LOOK_EVERY } else { LOOK_AGAIN }, self.check())
                 }
                 Err(error) => (LOOK_EVERY, Err(error)),
             };
@@ -170,30 +201,47 @@ impl Fence {
     }
 }
 
+impl Fence {
+    /// Looks, and on a new connection also whether all is still there: another server may answer now.
+    async fn look(&self, link: &Link, before: Option<&Backend>) -> StoreResult<(Look, Backend)> {
+        let (reached, known) = (self.reached.load(Ordering::Acquire), self.known.load(Ordering::Acquire));
+        let session = link.session().await?;
+        let looked = async {
+            let look = look(&session).await?;
+            let is_new = before.is_some_and(|before| *before != session.backend);
+            let is_there = !is_new || known == 0 || session.query(IS_THERE, &[&number(known)]).await?[0].try_get(0)?;
+            Ok((look, is_there))
+        };
+        let (look, is_there) = looked.await.map_err(|error| {
+            if errors::is_loss(&error) {
+                link.discard(&session);
+            }
+            link.error(&error)
+        })?;
+        if look.drawn < reached || !is_there {
+            let lost = StoreError::Behind { log: look.drawn, reader: if is_there { reached } else { known } };
+            if self.lost.set(lost.clone()).is_ok() {
+                tracing::error!(error = %lost, "the service stops to read and write");
+            }
+        }
+        Ok((look, session.backend.clone()))
+    }
+}
+
 fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-async fn look(link: &Link) -> StoreResult<(Look, Backend)> {
-    let session = link.session().await?;
-    let look = async {
-        let statement = session.own(LOOK).await?;
-        let row = session.client().query_one(&statement, &[]).await?;
-        let (holders, pids): (Vec<String>, Vec<i32>) = (row.try_get(3)?, row.try_get(4)?);
-        Ok(Look {
-            drawn: row.try_get::<_, i64>(0)? as u64,
-            written: row.try_get::<_, i64>(1)? as u64,
-            flushed: row.try_get::<_, i64>(2)? as u64,
-            holders: holders.into_iter().zip(pids).collect(),
-        })
-    };
-    let look = look.await.map_err(|error| {
-        if errors::is_loss(&error) {
-            link.discard(&session);
-        }
-        link.error(&error)
-    })?;
-    Ok((look, session.backend.clone()))
+async fn look(session: &Session) -> Result<Look, Error> {
+    let statement = session.own(LOOK).await?;
+    let row = session.client().query_one(&statement, &[]).await?;
+    let (holders, pids): (Vec<String>, Vec<i32>) = (row.try_get(3)?, row.try_get(4)?);
+    Ok(Look {
+        drawn: row.try_get::<_, i64>(0)? as u64,
+        written: row.try_get::<_, i64>(1)? as u64,
+        flushed: row.try_get::<_, i64>(2)? as u64,
+        holders: holders.into_iter().zip(pids).collect(),
+    })
 }
 
 /// The core, and what is known of the connection and of those that keep it waiting.

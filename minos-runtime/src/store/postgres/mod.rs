@@ -139,6 +139,7 @@ impl Store for PostgresStore {
                 letter.cause = letter.cause.replace('\0', "\u{fffd}");
             }
             unit.check()?;
+            self.fence.check()?;
             unit.statements.iter().try_for_each(statement::check)?;
             let resolved = if unit.resolved.is_empty() {
                 Vec::new()
@@ -165,7 +166,7 @@ impl Store for PostgresStore {
         Box::pin(async move {
             self.check_open()?;
             // First how far may be read, then, later, what is there.
-            let end = after.max(self.fence.reached().await);
+            let end = after.max(self.fence.reached(after).await?);
             let (from, to, limit) = (number(after), number(end), read::limit(limit));
             let rows = match &aggregates {
                 _ if end == after => Vec::new(),
@@ -174,6 +175,7 @@ impl Store for PostgresStore {
                 None => self.reserved.query(read::LOG, &[&from, &to, &limit]).await?,
             };
             let events = self.rows(&rows, read::event)?;
+            self.fence.knows(events.last().map_or(0, |last: &StoredEvent| last.position));
             let full = events.last().filter(|_| number(events.len() as u64) == limit);
             let read = full.map_or(end, |last| last.position);
             Ok(LogPage { events, read })
@@ -183,7 +185,7 @@ impl Store for PostgresStore {
     fn outbox(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<OutboxRow>>> {
         Box::pin(async move {
             self.check_open()?;
-            let end = self.fence.reached().await;
+            let end = self.fence.reached(0).await?;
             let rows = self.reserved.query(read::OUTBOX, &[&number(after), &number(end), &read::limit(limit)]).await?;
             self.rows(&rows, read::outbox_row)
         })

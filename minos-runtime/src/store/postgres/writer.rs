@@ -99,6 +99,7 @@ impl Writer {
         match self.transaction(units, keys).await {
             Ok(outcome) => {
                 self.failed.store(false, Ordering::Relaxed);
+                self.fence.knows(outcome.last());
                 self.fence.committed(outcome.drawn);
                 outcome.results(units)
             }

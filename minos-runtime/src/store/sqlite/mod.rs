@@ -177,7 +177,8 @@ impl Store for SqliteStore {
 
     fn log(&self, after: u64, limit: usize, aggregates: Option<&[String]>) -> BoxFuture<'_, StoreResult<LogPage>> {
         let aggregates = aggregates.map(<[_]>::to_vec);
-        self.read(move |connection| read::log(connection, after, limit, aggregates.as_deref()))
+        let page = self.read(move |connection| read::log(connection, after, limit, aggregates.as_deref()));
+        Box::pin(async move { page.await? })
     }
 
     fn outbox(&self, after: u64, limit: usize) -> BoxFuture<'_, StoreResult<Vec<OutboxRow>>> {

@@ -77,18 +77,26 @@ pub(super) fn stream(connection: &Connection, stream: StreamId, after: u64) -> r
     statement.query_map((&*stream.aggregate, uuid.as_str(), number(after)), event)?.collect()
 }
 
-pub(super) fn log(connection: &Connection, after: u64, limit: usize, aggregates: Option<&[String]>) -> rusqlite::Result<LogPage> {
+pub(super) fn log(
+    connection: &Connection,
+    after: u64,
+    limit: usize,
+    aggregates: Option<&[String]>,
+) -> rusqlite::Result<StoreResult<LogPage>> {
     // What is committed meanwhile is above it.
     let head: i64 = connection.prepare_cached(HEAD)?.query_row([], |row| row.get(0))?;
-    let end = after.max(head as u64);
+    let end = head as u64;
+    if after > end {
+        return Ok(Err(StoreError::Behind { log: end, reader: after }));
+    }
     let names = aggregates.map(|names| serde_json::Value::from(names).to_string());
     if aggregates.is_some_and(<[_]>::is_empty) {
-        return Ok(LogPage { events: Vec::new(), read: end });
+        return Ok(Ok(LogPage { events: Vec::new(), read: end }));
     }
     let events: Vec<_> =
         connection.prepare_cached(LOG)?.query_map((number(after), head, names, limit as i64), event)?.collect::<rusqlite::Result<_>>()?;
     let read = if events.len() == limit { events.last().map_or(after, |event| event.position) } else { end };
-    Ok(LogPage { events, read })
+    Ok(Ok(LogPage { events, read }))
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {

@@ -377,3 +377,37 @@ async fn a_locked_table_is_told_by_a_ping() {
     store.ping().await.unwrap();
     store.commit(appending(&stream(), 0, "{}")).await.unwrap();
 }
+
+/// What takes over lacks commits that were acknowledged and read.
+#[tokio::test(flavor = "multi_thread")]
+async fn f23_lost_commits_are_told_and_nothing_is_read_or_written_on() {
+    for running in [false, true] {
+        let Some(server) = Private::start("") else { return };
+        let store = server::store(&server.url()).await.unwrap();
+        for _ in 0..3 {
+            store.commit(appending(&stream(), 0, "{}")).await.unwrap();
+        }
+        // The sequence of one that was running is ahead, as that of a standby: only the log itself tells.
+        if running {
+            server.save();
+        } else {
+            server.down("fast");
+            server.save();
+            server.up();
+        }
+        until("it goes on", async || store.commit(appending(&stream(), 0, "{}")).await.is_ok()).await;
+        let read = store.log(0, 100, None).await.unwrap().read;
+        server.down("fast");
+        server.restore();
+        server.up();
+        until("it is told", async || matches!(store.ping().await, Err(StoreError::Behind { reader, .. }) if reader == read)).await;
+        let told = store.log(read, 100, None).await.unwrap_err();
+        assert!(told.to_string().contains("the database has lost commits"), "{told}");
+        assert_eq!(store.commit(appending(&stream(), 0, "{}")).await, Err(told.clone()));
+        assert_eq!(store.outbox(0, 1).await, Err(told));
+        store.close().await;
+        let restarted = server::store(&server.url()).await.unwrap();
+        until("who restarts it goes on without", async || restarted.log(0, 100, None).await.unwrap().events.len() == 3).await;
+        assert!(running || matches!(restarted.log(read, 100, None).await, Err(StoreError::Behind { .. })));
+    }
+}

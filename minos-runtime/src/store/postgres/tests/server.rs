@@ -138,6 +138,24 @@ impl Private {
         self.up();
     }
 
+    /// Copies its files as they are now.
+    pub(super) fn save(&self) {
+        self.copy("data", "saved");
+        // A copy of a server that runs is one of a server that has crashed.
+        let _ = fs::remove_file(self.directory.path().join("saved/postmaster.pid"));
+    }
+
+    /// Goes back to the copy. The server is down.
+    pub(super) fn restore(&self) {
+        fs::remove_dir_all(self.data()).unwrap();
+        self.copy("saved", "data");
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        let [from, to] = [from, to].map(|name| self.directory.path().join(name));
+        assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+    }
+
     pub(super) fn url(&self) -> String {
         format!("postgres://minos@127.0.0.1:{}/postgres", self.port)
     }
