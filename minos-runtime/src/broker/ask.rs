@@ -93,7 +93,7 @@ impl Courier for Questions {
             let _waiting = Waiting { questions: self, id: request.id };
             request.reply_to = Some(self.0.topic.clone());
             let exchange = async {
-                self.0.broker.publish(request).await.map_err(|error| not_sent(&name, error))?;
+                self.0.broker.tell(request).await.map_err(|error| not_sent(&name, error))?;
                 answer.await.map_err(|_| Error::unavailable("the service is stopping"))
             };
             let reply = tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| unanswered(&name))??;

@@ -238,7 +238,7 @@ impl State {
     async fn reply(&self, message: &Envelope, answer: &Response) {
         let now = self.runner.environment().clock.now();
         let Some(reply) = message.reply(answer.status().as_u16(), answer.body().clone(), now) else { return };
-        if let Err(error) = self.broker.publish(reply).await {
+        if let Err(error) = self.broker.tell(reply).await {
             tracing::warn!(name = message.name, correlation = %message.correlation, %error, "an answer could not be sent");
         }
     }

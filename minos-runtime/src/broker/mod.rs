@@ -140,8 +140,15 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// A message never overtakes an earlier one of its topic that has to be sent again. After [`Refused`](BrokerError::Refused), everything for
     /// that topic is refused until the caller has dropped all futures of that topic; then it hands over again, in order, from the first on that
-    /// was not answered for with `Ok`. Other topics go on. After [`Unavailable`](BrokerError::Unavailable), the same holds for every topic.
+    /// was not answered for with `Ok`. Other topics go on. After [`Unavailable`](BrokerError::Unavailable), the same holds for every topic. No future
+    /// waits for ever for a broker that is silent: after some seconds it ends with one of these.
     fn publish(&self, message: Envelope) -> BoxFuture<'static, BrokerResult>;
+
+    /// Hands over a message that is in no order with others and is not handed over again: a question, or the answer to one. That it is refused
+    /// concerns nothing else.
+    fn tell(&self, message: Envelope) -> BoxFuture<'static, BrokerResult> {
+        self.publish(message)
+    }
 
     /// Delivers the messages of these topics to a service. Ends when nothing can be missed any more that is sent from then on, or when
     /// the broker is not there at the moment: then it goes on trying.

@@ -1,9 +1,12 @@
 //! Kafka: messages between services in many processes.
 //!
-//! What is published goes through [`publish`] to a producer; what the processes of a service share comes through [`member`], what each of them gets
+//! What is published goes through [`publish`] and [`feeder`] to a producer, questions and their answers through one of their own ([`direct`]); what the processes of a service share comes through [`member`], what each of them gets
 //! through [`listener`]. Each is told of in the service's health by [`troubles`].
 
+mod direct;
+mod feeder;
 mod fence;
+mod ledger;
 mod listener;
 mod log;
 mod member;
@@ -26,6 +29,7 @@ use crate::{
     message::{Envelope, MessageKind, reply_topic},
     stop::{Stop, Stopper},
 };
+use direct::Direct;
 use futures_util::future::{self, BoxFuture, FutureExt};
 use listener::Listener;
 use member::Member;
@@ -55,6 +59,7 @@ pub struct KafkaBroker {
     topics: Topics,
     troubles: Arc<Troubles>,
     publisher: Publisher,
+    direct: Direct,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     listening: Mutex<Vec<Listening>>,
     stopper: Stopper,
@@ -77,8 +82,9 @@ impl KafkaBroker {
         let topics = Topics::new(settings.clone(), troubles.clone(), Handle::current())?;
         let stopper = Stopper::new();
         tokio::spawn(ping(topics.clone(), reply_topic(&settings.group), stopper.hear()));
+        let direct = Direct::new(settings.clone(), topics.clone());
         let publisher = Publisher::start(settings.clone(), topics.clone(), troubles.clone());
-        Ok(KafkaBroker { settings, topics, troubles, publisher, threads: Mutex::default(), listening: Mutex::default(), stopper })
+        Ok(KafkaBroker { settings, topics, troubles, publisher, direct, threads: Mutex::default(), listening: Mutex::default(), stopper })
     }
 
     fn threads(&self) -> MutexGuard<'_, Vec<thread::JoinHandle<()>>> {
@@ -147,8 +153,14 @@ impl Broker for KafkaBroker {
     }
 
     fn publish(&self, message: Envelope) -> BoxFuture<'static, BrokerResult> {
-        let refused = self.unheard(&message);
-        self.publisher.publish(message, refused)
+        self.publisher.publish(message)
+    }
+
+    fn tell(&self, message: Envelope) -> BoxFuture<'static, BrokerResult> {
+        if let Some(why) = self.unheard(&message) {
+            return future::ready(Err(BrokerError::Unavailable(why.to_owned()))).boxed();
+        }
+        self.direct.clone().send(message).boxed()
     }
 
     fn subscribe(&self, _service: &str, sources: Vec<Source>, consumer: Arc<dyn Consumer>) -> BoxFuture<'_, BrokerResult> {
@@ -164,13 +176,14 @@ impl Broker for KafkaBroker {
     fn close(&self) -> BoxFuture<'_, ()> {
         async move {
             self.stopper.say();
-            let threads = std::mem::take(&mut *self.threads());
+            let (threads, direct) = (std::mem::take(&mut *self.threads()), self.direct.clone());
             let joined = tokio::task::spawn_blocking(move || {
                 for thread in threads {
                     if thread.join().is_err() {
                         tracing::error!("a part of the broker did not end well");
                     }
                 }
+                direct.close();
             });
             // An error says that the runtime ends; then there is nothing to wait for.
             let _ = joined.await;

@@ -1,16 +1,13 @@
 //! The producer of librdkafka, and what becomes of what it was given.
 
 use super::{
-    fence::Fences,
+    ledger::Ledger,
     log::Lines,
     settings::Settings,
-    topics::words,
+    topics::told,
     troubles::{self, Troubles},
 };
-use crate::{
-    broker::{BrokerError, BrokerResult},
-    message::Envelope,
-};
+use crate::message::Envelope;
 use rdkafka::{
     ClientContext,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
@@ -19,80 +16,84 @@ use rdkafka::{
     producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
 };
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
-use tokio::sync::{Notify, mpsc, oneshot};
-
-/// What becomes of a message.
-pub(super) type Answer = oneshot::Sender<BrokerResult>;
+use tokio::sync::Notify;
 
 /// What producers tell the task that feeds them.
 #[derive(Clone)]
 pub(super) struct Signals {
-    pub(super) fences: Arc<Fences>,
+    pub(super) ledger: Arc<Ledger>,
     pub(super) troubles: Arc<Troubles>,
     /// There may be room in the queue again.
     pub(super) room: Arc<Notify>,
-    /// A topic to which something could not be sent, and why; or none, if it was the producer as such.
-    pub(super) failed: mpsc::UnboundedSender<(Option<String>, String)>,
+    /// A producer has failed.
+    pub(super) failed: Arc<Notify>,
 }
 
 /// Hears what becomes of the messages of one producer.
 struct Reports {
     lines: Lines,
     signals: Signals,
-    /// Something failed: this producer is not used any more.
-    failed: Arc<AtomicBool>,
+    failure: Arc<Failure>,
+}
+
+/// That something failed: then the producer is not used any more, because what it still has must not overtake that.
+#[derive(Default)]
+struct Failure {
+    has_failed: AtomicBool,
+    /// The topics to which something could not be sent, and why. None if it was the producer as such.
+    topics: Mutex<BTreeMap<String, String>>,
 }
 
 /// A producer, until it fails.
 pub(super) struct Producer {
     inner: ThreadedProducer<Reports>,
-    failed: Arc<AtomicBool>,
+    failure: Arc<Failure>,
 }
 
 /// Why a message was not put into the queue.
 pub(super) enum NotQueued {
     /// There is no room at the moment.
-    Full(Answer),
+    Full,
     /// It is too large, whatever it was measured before.
-    TooLarge(Answer),
+    TooLarge,
+    /// Its topic does not take it.
+    Refused(String),
     /// The producer is of no use any more.
-    Failed(Answer, String),
+    Failed,
+}
+
+impl Failure {
+    fn topics(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.topics.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
 }
 
 impl Producer {
     pub(super) fn new(settings: &Settings, signals: Signals) -> Result<Self, KafkaError> {
-        let failed = Arc::new(AtomicBool::new(false));
-        let reports = Reports { lines: Lines::default(), signals, failed: failed.clone() };
-        Ok(Producer { inner: ThreadedProducer::from_config_and_context(&settings.producer(), reports)?, failed })
+        let failure = Arc::new(Failure::default());
+        let reports = Reports { lines: Lines::default(), signals, failure: failure.clone() };
+        Ok(Producer { inner: ThreadedProducer::from_config_and_context(&settings.producer(), reports)?, failure })
     }
 
     pub(super) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+        self.failure.has_failed.load(Ordering::Acquire)
     }
 
     /// Puts a message into the queue, from which it is sent in order.
-    pub(super) fn queue(&self, message: &Envelope, answer: Answer) -> Result<(), NotQueued> {
-        let fields = message.fields();
-        let headers = OwnedHeaders::new_with_capacity(fields.len());
-        let headers = fields.iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value.as_bytes()) }));
-        // The record's time is that of sending: with that of the event, what was sent late would be over its retention at once.
-        let mut record =
-            BaseRecord::<str, [u8], _>::with_opaque_to(&message.topic, Box::new(answer)).payload(&message.content).headers(headers);
-        record.key = message.key.as_deref();
-        match self.inner.send(record) {
-            Ok(()) => Ok(()),
-            Err((error, BaseRecord { delivery_opaque: answer, .. })) => Err(match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::QueueFull) => NotQueued::Full(*answer),
-                Some(RDKafkaErrorCode::MessageSizeTooLarge) => NotQueued::TooLarge(*answer),
-                _ => NotQueued::Failed(*answer, error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| words(&code))),
-            }),
-        }
+    pub(super) fn queue(&self, message: &Envelope, number: usize) -> Result<(), NotQueued> {
+        queue(&self.inner, message, number)
+    }
+
+    /// Why nothing goes any more, if it is the producer's own fault.
+    pub(super) fn fatal(&self) -> Option<String> {
+        self.inner.client().fatal_error().map(|(_, why)| why)
     }
 
     /// Waits until everything in the queue was answered for. Blocks.
@@ -100,48 +101,83 @@ impl Producer {
         self.inner.flush(patience).is_ok()
     }
 
-    /// Gives up what is still in the queue, without calling it a failure. Blocks.
-    pub(super) fn end(self) {
-        self.failed.store(true, Ordering::Release);
+    /// Gives up what is still in the queue; after that, nothing of it is answered for any more. Returns the topics that have refused something.
+    /// Blocks.
+    pub(super) fn end(self) -> BTreeMap<String, String> {
+        let Producer { inner, failure } = self;
+        failure.has_failed.store(true, Ordering::Release);
+        drop(inner);
+        std::mem::take(&mut failure.topics())
     }
 }
 
-impl Reports {
-    /// From the first failure on, this producer is not used: whatever it still has must not overtake what failed.
-    fn fail(&self, topic: Option<&str>, why: &str) {
-        if !self.failed.swap(true, Ordering::AcqRel) {
-            self.signals.fences.break_all(&BrokerError::Unavailable(why.to_owned()));
-            // Nobody is there to hear it when the service ends.
-            let _ = self.signals.failed.send((topic.map(str::to_owned), why.to_owned()));
-        }
-    }
+/// Puts a message into the queue of a producer.
+pub(super) fn queue<C: ProducerContext>(
+    producer: &ThreadedProducer<C>,
+    message: &Envelope,
+    opaque: C::DeliveryOpaque,
+) -> Result<(), NotQueued> {
+    let fields = message.fields();
+    let headers = OwnedHeaders::new_with_capacity(fields.len());
+    let headers = fields.iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value.as_bytes()) }));
+    // The record's time is that of sending: with that of the event, what was sent late would be over its retention at once.
+    let mut record = BaseRecord::<str, [u8], _>::with_opaque_to(&message.topic, opaque).payload(&message.content).headers(headers);
+    record.key = message.key.as_deref();
+    producer.send(record).map_err(|(error, _)| match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::QueueFull) => NotQueued::Full,
+        Some(RDKafkaErrorCode::MessageSizeTooLarge) => NotQueued::TooLarge,
+        Some(code) if is_the_producers(code) => NotQueued::Failed,
+        _ => NotQueued::Refused(told(&error)),
+    })
+}
+
+/// Whether an error says nothing of the topic of the message.
+pub(super) fn is_the_producers(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{
+        AllBrokersDown, BrokerDestroy, BrokerTransportFailure, ClusterAuthorizationFailed, Fatal, GaplessGuarantee, InvalidProducerEpoch,
+        InvalidProducerIdMapping, MessageTimedOut, OutOfOrderSequenceNumber, ProducerFenced, PurgeInflight, PurgeQueue, UnknownProducerId,
+    };
+    matches!(
+        code,
+        AllBrokersDown
+            | BrokerTransportFailure
+            | ClusterAuthorizationFailed
+            | BrokerDestroy
+            | Fatal
+            | GaplessGuarantee
+            | InvalidProducerEpoch
+            | InvalidProducerIdMapping
+            | MessageTimedOut
+            | OutOfOrderSequenceNumber
+            | ProducerFenced
+            | PurgeInflight
+            | PurgeQueue
+            | UnknownProducerId
+    )
 }
 
 impl ProducerContext for Reports {
-    type DeliveryOpaque = Box<Answer>;
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, answer: Box<Answer>) {
-        let told = match result {
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        match result {
             Ok(message) => {
                 if self.signals.troubles.any() {
                     self.signals.troubles.clear(&troubles::sending(message.topic()));
                 }
-                Ok(())
+                self.signals.ledger.acknowledged(number);
+                self.signals.room.notify_one();
             }
+            // It stays in the ledger: what becomes of it is seen when the producer has ended.
             Err((error, message)) => {
-                let code = error.rdkafka_error_code();
-                let why = code.map_or_else(|| error.to_string(), |code| words(&code));
-                let why = format!("nothing can be sent to topic `{}`: {why}", message.topic());
-                // What failed because the producer did says nothing of its topic.
-                let of_topic =
-                    !matches!(code, Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight));
-                self.fail(of_topic.then(|| message.topic()), &why);
-                Err(BrokerError::Unavailable(why))
+                if !error.rdkafka_error_code().is_some_and(is_the_producers) {
+                    self.failure.topics().entry(message.topic().to_owned()).or_insert_with(|| told(error));
+                }
+                if !self.failure.has_failed.swap(true, Ordering::AcqRel) {
+                    self.signals.failed.notify_one();
+                }
             }
-        };
-        // Who published it may have gone.
-        let _ = answer.send(told);
-        self.signals.room.notify_one();
+        }
     }
 }
 

@@ -132,6 +132,20 @@ impl Settings {
         self.with_options(config)
     }
 
+    /// For what is in no order, and of no use any more after a while.
+    pub(super) fn direct(&self) -> ClientConfig {
+        let mut config = self.common();
+        config
+            .set("acks", "all")
+            .set("message.timeout.ms", "10000")
+            .set("message.max.bytes", self.max_batch.to_string())
+            .set("batch.size", (self.max_batch - FRAMING).to_string())
+            .set("partitioner", "murmur2_random")
+            .set("queue.buffering.max.kbytes", "65536")
+            .set("linger.ms", "0");
+        self.with_options(config)
+    }
+
     fn consumer(&self) -> ClientConfig {
         let mut config = self.common();
         config

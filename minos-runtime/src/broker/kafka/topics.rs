@@ -5,7 +5,10 @@ use super::{
     settings::Settings,
     troubles::{self, Troubles},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    message::is_topic_name,
+};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     config::FromClientConfigAndContext,
@@ -91,6 +94,9 @@ impl Topics {
     }
 
     fn find_or_create(&self, topic: &str) -> std::result::Result<Known, Unusable> {
+        if !is_topic_name(topic) {
+            return Err(Unusable::Refused("that is no name of a topic: 1 to 249 letters, digits, `.`, `_` and `-`".to_owned()));
+        }
         let started = Instant::now();
         let mut created = false;
         loop {
@@ -144,19 +150,48 @@ impl Topics {
         }
     }
 
-    /// The largest batch of the topic. Who may not ask does not know.
+    /// Why a topic takes nothing, as far as the broker tells.
+    pub(super) fn diagnose(&self, topic: &str) -> String {
+        let metadata = match self.0.admin.inner().fetch_metadata(Some(topic), ANSWER) {
+            Ok(metadata) => metadata,
+            Err(error) => return self.unreachable(&error),
+        };
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return "it is not there".to_owned() };
+        if let Some(code) = found.error() {
+            return refusal(RDKafkaErrorCode::from(code), "Write");
+        }
+        if let Some(partition) = found.partitions().iter().find(|partition| partition.leader() < 0) {
+            return format!("its partition {} has no leader: start the brokers that are away", partition.id());
+        }
+        let needed: usize = self.setting(topic, "min.insync.replicas").unwrap_or(1);
+        match found.partitions().iter().find(|partition| partition.isr().len() < needed) {
+            Some(partition) => format!(
+                "of its partition {}, {} replicas are in sync, and `min.insync.replicas` is {needed}: start the brokers that are away",
+                partition.id(),
+                partition.isr().len()
+            ),
+            None => "the broker does not say why".to_owned(),
+        }
+    }
+
+    /// The largest batch of the topic.
     fn limit(&self, topic: &str) -> Option<usize> {
+        self.setting(topic, "max.message.bytes")
+    }
+
+    /// A setting of the topic that is a number. Who may not ask does not know.
+    fn setting(&self, topic: &str, name: &str) -> Option<usize> {
         let options = AdminOptions::new().request_timeout(Some(LIMIT));
         let resource = ResourceSpecifier::Topic(topic);
         let asked = self.0.admin.describe_configs([&resource], &options);
         match self.0.runtime.block_on(asked).map(|mut found| found.pop()) {
-            Ok(Some(Ok(found))) => found.get("max.message.bytes").and_then(|entry| entry.value.as_ref()?.parse().ok()),
+            Ok(Some(Ok(found))) => found.get(name).and_then(|entry| entry.value.as_ref()?.parse().ok()),
             Ok(other) => {
-                tracing::debug!(topic, ?other, "the limits of a topic cannot be read");
+                tracing::debug!(topic, ?other, "the settings of a topic cannot be read");
                 None
             }
             Err(error) => {
-                tracing::debug!(topic, %error, "the limits of a topic cannot be read");
+                tracing::debug!(topic, %error, "the settings of a topic cannot be read");
                 None
             }
         }
@@ -175,9 +210,7 @@ impl Topics {
     }
 
     fn unreachable(&self, error: &KafkaError) -> String {
-        let code = error.rdkafka_error_code();
-        let why = code.map_or_else(|| error.to_string(), |code| words(&code));
-        format!("{} cannot be reached: {why}", self.0.settings.servers())
+        format!("{} cannot be reached: {}", self.0.settings.servers(), told(error))
     }
 }
 
@@ -197,6 +230,11 @@ fn refusal(code: RDKafkaErrorCode, right: &str) -> String {
         }
         code => words(&code),
     }
+}
+
+/// An error of the client library in words.
+pub(super) fn told(error: &KafkaError) -> String {
+    error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| words(&code))
 }
 
 /// An error code in words, without the names of enums, and without who says it.

@@ -394,10 +394,13 @@ async fn f26_broker_killed_and_restarted() {
     let uuids: Vec<_> = (0..10).map(|_| Uuid::now_v7()).collect();
     let sent: Vec<_> = (1..=2000).flat_map(|version| uuids.iter().map(move |uuid| (*uuid, version))).collect();
     let sent: Vec<_> = sent.into_iter().map(|(uuid, version)| event(&topic, uuid, version)).collect();
-    let waiting = broker.publish(sent[0].clone());
+    let first = broker.publish(sent[0].clone()).await;
+    assert!(
+        matches!(&first, Err(BrokerError::Unavailable(why)) if why.contains("cannot be reached")),
+        "it does not wait for ever: {first:?}"
+    );
     until_health(&health, "it says that nobody is there", |failing| failing.is_some_and(|why| why.contains("cannot be reached"))).await;
     own.run(&["start", "kafka"]);
-    waiting.await.unwrap();
     until_health(&health, "it works", |failing| failing.is_none()).await;
     let publishing = tokio::spawn({
         let broker = broker.clone();
@@ -428,7 +431,7 @@ async fn nothing_is_asked_before_answers_are_heard() {
     let source = Source { topic: "foo.replies".to_owned(), kind: MessageKind::Reply, audience: Audience::EveryProcess };
     broker.subscribe("foo", vec![source], Inbox::new()).await.unwrap();
     let question = Envelope { reply_to: Some("foo.replies".to_owned()), ..event("Foo", Uuid::now_v7(), 1) };
-    let result = tokio::time::timeout(super::kit::PATIENCE, broker.publish(question)).await.expect("it is refused at once");
+    let result = tokio::time::timeout(super::kit::PATIENCE, broker.tell(question)).await.expect("it is refused at once");
     assert_eq!(result, Err(BrokerError::Unavailable("its answer could not be heard yet".to_owned())));
     until_health(&health, "it says that nobody is there", |failing| {
         failing.is_some_and(|why| why.contains("127.0.0.1:1 cannot be reached"))
