@@ -33,14 +33,16 @@ pub(super) fn size(record: &BorrowedMessage<'_>) -> usize {
     record.payload_len() + record.key_len()
 }
 
-/// Where it is, which nothing else ever is.
+/// Where it is.
 fn place(record: &BorrowedMessage<'_>) -> String {
     format!("{}/{}@{}", record.topic(), record.partition(), record.offset())
 }
 
-/// An id that follows from its place.
+/// An id that follows from what it is: its place alone is another one's when the topic was made anew.
 fn id(record: &BorrowedMessage<'_>) -> Uuid {
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, place(record).as_bytes())
+    let mut text = format!("{} {}\n", place(record), record.timestamp().to_millis().unwrap_or_default()).into_bytes();
+    text.extend_from_slice(record.payload().unwrap_or_default());
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, &text)
 }
 
 fn read(record: &BorrowedMessage<'_>, kind: MessageKind, content: Bytes) -> Result<Envelope, String> {
