@@ -103,7 +103,7 @@ fn unique(name: &str) -> String {
 
 fn broker(url: &str) -> Arc<KafkaBroker> {
     let config = Config::parse(&config(url, &unique("bench"), "memory:")).expect("a configuration");
-    Arc::new(KafkaBroker::new(&config, &Health::new(clock::system())).expect("a broker"))
+    Arc::new(KafkaBroker::new(&config, &Health::new(clock::system()), &Metrics::new("bench")).expect("a broker"))
 }
 
 fn cause() -> Cause {

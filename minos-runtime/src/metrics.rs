@@ -44,7 +44,16 @@ pub struct Metrics {
     pub(crate) relay_leads: Gauge,
     /// Messages that were delivered and not yet handled.
     pub(crate) deliveries: Gauge,
+    /// Records that are not handled, by partition that this process has.
+    pub(crate) consumer_lag: Family<PartitionLabels, Gauge>,
     registry: Arc<Registry>,
+}
+
+/// Labels of a partition.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct PartitionLabels {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
 }
 
 /// Labels of an HTTP request.
@@ -101,6 +110,7 @@ impl Metrics {
             relay_age: Gauge::default(),
             relay_leads: put(registry, "relay_leads", "Whether this process is the one that relays", Gauge::default()),
             deliveries: put(registry, "deliveries", "Messages delivered and not yet handled", Gauge::default()),
+            consumer_lag: put(registry, "consumer_lag", "Records of a partition that are not handled", Family::default()),
             registry: Arc::default(),
         };
         let help = "The age of the oldest event or message that the broker has not answered for";

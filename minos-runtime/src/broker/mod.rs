@@ -30,6 +30,7 @@ use crate::{
     error::{Error, Result},
     health::Health,
     message::{Envelope, MessageKind},
+    metrics::Metrics,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -163,13 +164,13 @@ pub trait Broker: Send + Sync + 'static {
 ///
 /// # Errors
 /// If this build has no such broker, or the configuration makes no sense to it. That it cannot be reached is no error: it may come.
-pub fn open(config: &Config, local: &LocalBroker, health: &Health) -> Result<Arc<dyn Broker>> {
+pub fn open(config: &Config, local: &LocalBroker, health: &Health, metrics: &Metrics) -> Result<Arc<dyn Broker>> {
     let url = &config.broker.url;
     if url == "local:" {
         return Ok(Arc::new(local.clone()));
     }
     if url.starts_with("kafka://") {
-        return open_kafka(config, health);
+        return open_kafka(config, health, metrics);
     }
     let scheme = url.split(':').next().unwrap_or_default();
     // The URL itself is not told: it may hold a password.
@@ -177,11 +178,11 @@ pub fn open(config: &Config, local: &LocalBroker, health: &Health) -> Result<Arc
 }
 
 #[cfg(feature = "kafka")]
-fn open_kafka(config: &Config, health: &Health) -> Result<Arc<dyn Broker>> {
-    Ok(Arc::new(KafkaBroker::new(config, health)?))
+fn open_kafka(config: &Config, health: &Health, metrics: &Metrics) -> Result<Arc<dyn Broker>> {
+    Ok(Arc::new(KafkaBroker::new(config, health, metrics)?))
 }
 
 #[cfg(not(feature = "kafka"))]
-fn open_kafka(_: &Config, _: &Health) -> Result<Arc<dyn Broker>> {
+fn open_kafka(_: &Config, _: &Health, _: &Metrics) -> Result<Arc<dyn Broker>> {
     Err(Error::invalid("this build has no broker for `kafka:` URLs: switch on the feature `kafka` of `minos`"))
 }

@@ -118,7 +118,7 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
         store::open(&config.store.url, &name, &metrics).await.map_err(|error| Error::unavailable(error.to_string()).caused_by(error))?;
     health.expect_every(STORE, PING_COUNTS);
     health.succeeded(STORE);
-    let broker = broker::open(&config, local, &health)?;
+    let broker = broker::open(&config, local, &health, &metrics)?;
     let questions = Questions::new(&name, broker.clone());
     let environment = Arc::new(Environment::new(name.clone(), store, clock, resources, metrics));
     environment.set_courier(Arc::new(questions.clone()));

@@ -4,26 +4,27 @@
 //! elsewhere ([`part`](super::part)).
 
 use super::{
+    lag,
     log::Lines,
     part::{Handling, Part, Parts, settle_all},
+    rebalance::{GROUP, RIGHTS, Rebalances, commit},
     record,
     settings::Settings,
-    topics::{Topics, misconfigured, words},
+    topics::{Topics, misconfigured, told, words},
     troubles::Troubles,
 };
-use crate::{broker::Consumer, error::Result, message::MessageKind, stop::Stop};
+use crate::{broker::Consumer, error::Result, message::MessageKind, metrics::Metrics, stop::Stop};
 use futures_util::FutureExt;
 use rdkafka::{
-    ClientContext, Offset, TopicPartitionList,
-    config::{FromClientConfigAndContext, RDKafkaLogLevel},
-    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol},
+    Offset, TopicPartitionList,
+    config::FromClientConfigAndContext,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{BorrowedMessage, Message},
-    types::RDKafkaRespErr,
 };
 use std::{
     cell::Cell,
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -43,21 +44,17 @@ const ROOM: Duration = Duration::from_millis(20);
 const COMMIT: Duration = Duration::from_millis(250);
 /// How often topics are looked for that were not there.
 const LOOK: Duration = Duration::from_secs(3);
-/// How long a partition that is revoked waits for what is being handled.
-const REVOKE: Duration = Duration::from_secs(5);
 /// How long Kafka may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long what was not handled rests before it is read again.
 const REST: Duration = Duration::from_millis(200);
-
-/// The subject of trouble.
-const GROUP: &str = "consumer group";
 
 /// What a member needs.
 pub(super) struct Member {
     pub(super) settings: Settings,
     pub(super) topics: Topics,
     pub(super) troubles: Arc<Troubles>,
+    pub(super) metrics: Metrics,
     /// What it listens to, and what messages are there for.
     pub(super) sources: BTreeMap<String, MessageKind>,
     pub(super) consumer: Arc<dyn Consumer>,
@@ -76,19 +73,13 @@ struct Running {
     committed: Instant,
     /// Some partition may have lost its place.
     lost_place: bool,
+    /// The service's user may not read something, and when that was last asked.
+    lacks_rights: bool,
+    asked: Instant,
     /// Something may be paused.
     paused: Cell<bool>,
     /// It cannot go on in the group.
     ended: bool,
-}
-
-/// What becomes of partitions when members come and go.
-struct Rebalances {
-    lines: Lines,
-    parts: Arc<Parts>,
-    troubles: Arc<Troubles>,
-    group: String,
-    stop: Stop,
 }
 
 impl Member {
@@ -105,6 +96,7 @@ impl Member {
         let kafka = BaseConsumer::from_config_and_context(&self.settings.member(), rebalances).map_err(misconfigured)?;
         let (handled, results) = mpsc::unbounded_channel();
         tokio::spawn(settle_all(results));
+        tokio::spawn(lag::measure(self.topics.clone(), parts.clone(), self.metrics.clone(), self.stop.clone()));
         let (looked, first) = oneshot::channel();
         let found = self.sources.keys().map(|topic| (topic.clone(), false)).collect();
         let running = Running {
@@ -116,6 +108,8 @@ impl Member {
             looked: None,
             committed: Instant::now(),
             lost_place: false,
+            lacks_rights: false,
+            asked: Instant::now(),
             paused: Cell::new(false),
             ended: false,
         };
@@ -233,13 +227,14 @@ impl Running {
         if std::mem::take(&mut self.lost_place) {
             self.find_lost();
         }
+        self.ask_for_rights();
     }
 
     /// Reads a partition again from the first message on that was not handled.
     fn read_again(&self, part: &Part) {
         let Some(from) = part.progress().resume_at() else { return };
         thread::sleep(REST);
-        match self.kafka.seek(&part.topic, part.number, Offset::Offset(from), ANSWER) {
+        match self.read_from(part, Offset::Offset(from)) {
             Ok(()) => self.parts.put(Part::new(&part.topic, part.number, Some(from))),
             Err(error) => tracing::warn!(partition = part.name(), from, %error, "could not be read again; will be tried again"),
         }
@@ -248,22 +243,59 @@ impl Running {
         }
     }
 
-    /// Finds the partitions whose next record is not there any more, and says so: to jump over what is missing would be to lose it in silence.
+    /// Goes on with partitions that are not read any more because the next record was not there. Where it is missing indeed, the partition stops, and
+    /// health says so: to jump over what is missing would be to lose it in silence.
     fn find_lost(&mut self) {
-        for part in self.parts.all() {
-            let Some(expected) = part.progress().expected() else { continue };
-            match self.kafka.fetch_watermarks(&part.topic, part.number, ANSWER) {
-                Ok((first, end)) if expected < first || expected > end => {
-                    if !part.set_stopped() {
-                        self.member.troubles.set(&stopped(&part), lost(&part, expected, first, end, &self.member.settings.group));
-                    }
+        for part in self.parts.all().into_iter().filter(|part| !part.is_stopped()) {
+            let expected = part.progress().expected();
+            let result = match self.member.topics.ends(&part.topic, part.number) {
+                Ok((first, end)) if expected.is_some_and(|expected| expected < first || expected > end) => {
+                    part.set_stopped();
+                    Err(lost(&part, expected.unwrap_or_default(), first, end, &self.member.settings.group))
                 }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(partition = part.name(), %error, "it is not known whether records are missing; will be asked again");
+                // Nothing is missing, or the group is new here. The client does not read on by itself.
+                Ok(_) => self.read_from(&part, expected.map_or(Offset::Beginning, Offset::Offset)).map_err(|error| {
                     self.lost_place = true;
+                    format!("it is not read: {}; will be tried again", told(&error))
+                }),
+                Err(why) => {
+                    self.lost_place = true;
+                    Err(format!("it is not read, and it is not known whether records are missing: {why}; will be asked again"))
                 }
+            };
+            match result {
+                Ok(()) => self.member.troubles.clear(&part.subject()),
+                Err(why) => self.member.troubles.set(&part.subject(), why),
             }
+        }
+    }
+
+    fn read_from(&self, part: &Part, place: Offset) -> KafkaResult<()> {
+        self.kafka.seek(&part.topic, part.number, place, ANSWER)
+    }
+
+    /// Whether the service's user has the rights again that it lacked: those to commit are those to read. Kafka tells only once that they are missing.
+    fn ask_for_rights(&mut self) {
+        if !self.lacks_rights || self.asked.elapsed() < LOOK {
+            return;
+        }
+        self.asked = Instant::now();
+        let mut topics: BTreeMap<String, TopicPartitionList> = BTreeMap::new();
+        for part in self.parts.all() {
+            let known = part.progress().resume_at();
+            // A group that is new here is at the beginning.
+            let Some(place) = known.or_else(|| self.member.topics.ends(&part.topic, part.number).ok().map(|(first, _)| first)) else {
+                return;
+            };
+            let list = topics.entry(part.topic.clone()).or_default();
+            if list.add_partition_offset(&part.topic, part.number, Offset::Offset(place)).is_err() {
+                return;
+            }
+        }
+        let may = |list: &TopicPartitionList| self.kafka.commit(list, CommitMode::Sync).is_ok();
+        if !topics.is_empty() && topics.values().all(may) {
+            self.lacks_rights = false;
+            self.member.troubles.clear(RIGHTS);
         }
     }
 
@@ -287,41 +319,14 @@ impl Running {
             }
             (_, code @ (RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed)) => {
                 let group = &self.member.settings.group;
+                self.lacks_rights = true;
                 self.member
                     .troubles
-                    .set(GROUP, format!("{}: the service's user needs `Read` on its topics and on the group `{group}`", words(&code)));
+                    .set(RIGHTS, format!("{}: the service's user needs `Read` on its topics and on the group `{group}`", words(&code)));
             }
             (_, code) => tracing::debug!(error = words(&code), "kafka"),
         }
     }
-}
-
-/// Commits what was handled and is not committed.
-fn commit(kafka: &BaseConsumer<Rebalances>, parts: &[Arc<Part>], mode: CommitMode) {
-    let mut offsets = TopicPartitionList::new();
-    for part in parts {
-        if let Some(offset) = part.progress().commit()
-            && let Err(error) = offsets.add_partition_offset(&part.topic, part.number, Offset::Offset(offset))
-        {
-            tracing::error!(partition = part.name(), offset, %error, "an offset cannot be committed");
-        }
-    }
-    if offsets.count() == 0 {
-        return;
-    }
-    if let Err(error) = kafka.commit(&offsets, mode) {
-        uncommitted(&error, parts);
-    }
-}
-
-fn uncommitted(error: &KafkaError, parts: &[Arc<Part>]) {
-    // Somebody else may have the partition by now: then what was handled here is delivered there again, and the inbox knows it.
-    tracing::warn!(%error, "offsets were not committed; will be tried again if the partitions are still here");
-    parts.iter().for_each(|part| part.progress().uncommitted());
-}
-
-fn stopped(part: &Part) -> String {
-    format!("partition `{}`", part.name())
 }
 
 fn lost(part: &Part, expected: i64, first: i64, end: i64, group: &str) -> String {
@@ -335,108 +340,4 @@ fn lost(part: &Part, expected: i64, first: i64, end: i64, group: &str) -> String
         "{gone}. It stopped there. Get the missing ones from the service that sent them, or decide to do without; then stop the service, move the group with \
          `kafka-consumer-groups.sh --group {group} --topic {topic}:{number} --reset-offsets --to-offset {first} --execute`, and start it again"
     )
-}
-
-impl Rebalances {
-    /// Where to begin with what was assigned: where the group was, or at the beginning if it is new here. What the broker does by itself when it
-    /// knows no place would be the same for a new group and for one whose place was removed.
-    fn places(&self, kafka: &BaseConsumer<Self>, assigned: &TopicPartitionList) -> TopicPartitionList {
-        loop {
-            match kafka.committed_offsets(assigned.clone(), ANSWER) {
-                Ok(places) if places.elements().iter().all(|place| place.error().is_ok()) => return places,
-                Ok(_) => tracing::warn!("the group's offsets cannot be read; will be tried again"),
-                Err(error) => tracing::warn!(%error, "the group's offsets cannot be read; will be tried again"),
-            }
-            if self.stop.was_said() || kafka.assignment_lost() {
-                return assigned.clone();
-            }
-            thread::sleep(REST);
-        }
-    }
-
-    fn assigned(&self, kafka: &BaseConsumer<Self>, assigned: &TopicPartitionList) {
-        let mut places = self.places(kafka, assigned);
-        let elements: Vec<_> =
-            places.elements().iter().map(|place| (place.topic().to_owned(), place.partition(), place.offset())).collect();
-        for (topic, number, place) in elements {
-            let start = match place {
-                Offset::Offset(offset) => Some(offset),
-                _ => None,
-            };
-            let from = start.map_or(Offset::Beginning, Offset::Offset);
-            if let Err(error) = places.set_partition_offset(&topic, number, from) {
-                tracing::error!(topic, number, %error, "a partition cannot be placed");
-            }
-            self.parts.put(Part::new(&topic, number, start));
-        }
-        match kafka.incremental_assign(&places) {
-            Ok(()) => self.troubles.clear(GROUP),
-            Err(error) => self.troubles.set(GROUP, error.to_string()),
-        }
-        tracing::info!(group = self.group, partitions = %names(assigned), "gets partitions");
-    }
-
-    fn revoked(&self, kafka: &BaseConsumer<Self>, revoked: &TopicPartitionList) {
-        let parts: Vec<_> = revoked.elements().iter().filter_map(|gone| self.parts.remove(gone.topic(), gone.partition())).collect();
-        let lost = kafka.assignment_lost();
-        if !lost {
-            let started = Instant::now();
-            for part in &parts {
-                part.wait(REVOKE.saturating_sub(started.elapsed()), |progress| progress.is_idle());
-            }
-            commit(kafka, &parts, CommitMode::Sync);
-        }
-        for part in &parts {
-            self.troubles.clear(&stopped(part));
-            if part.set_paused(false)
-                && let Err(error) = kafka.resume(&part.list())
-            {
-                tracing::debug!(%error, "a partition that goes was not resumed");
-            }
-        }
-        let result = match kafka.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => kafka.incremental_unassign(revoked),
-            RebalanceProtocol::Eager | RebalanceProtocol::None => kafka.unassign(),
-        };
-        if let Err(error) = result {
-            tracing::warn!(%error, "partitions could not be given back");
-        }
-        tracing::info!(group = self.group, partitions = %names(revoked), lost, "gives partitions back");
-    }
-}
-
-fn names(list: &TopicPartitionList) -> String {
-    let mut names: Vec<_> = list.elements().iter().map(|element| format!("{}/{}", element.topic(), element.partition())).collect();
-    names.sort();
-    names.join(" ")
-}
-
-impl ConsumerContext for Rebalances {
-    fn rebalance(&self, kafka: &BaseConsumer<Self>, what: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
-        match what {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assigned(kafka, partitions),
-            _ => self.revoked(kafka, partitions),
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let parts: HashMap<_, _> = offsets.elements().iter().map(|of| ((of.topic().to_owned(), of.partition()), of.error())).collect();
-        for ((topic, number), error) in parts {
-            if let Err(error) = result.clone().and(error)
-                && let Some(part) = self.parts.get(&topic, number)
-            {
-                uncommitted(&error, &[part]);
-            }
-        }
-    }
-}
-
-impl ClientContext for Rebalances {
-    fn log(&self, level: RDKafkaLogLevel, sort: &str, message: &str) {
-        self.lines.log(level, sort, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.lines.error(error, reason);
-    }
 }

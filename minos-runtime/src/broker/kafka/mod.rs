@@ -6,6 +6,7 @@
 mod direct;
 mod feeder;
 mod fence;
+mod lag;
 mod ledger;
 mod listener;
 mod log;
@@ -14,6 +15,7 @@ mod part;
 mod producer;
 mod progress;
 mod publish;
+mod rebalance;
 mod record;
 mod settings;
 #[cfg(test)]
@@ -27,6 +29,7 @@ use crate::{
     error::Result,
     health::Health,
     message::{Envelope, MessageKind, reply_topic},
+    metrics::Metrics,
     stop::{Stop, Stopper},
 };
 use direct::Direct;
@@ -42,7 +45,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{runtime::Handle, sync::oneshot};
 use topics::Topics;
@@ -50,6 +53,8 @@ use troubles::Troubles;
 
 /// How often Kafka is asked whether it is there.
 const PING: Duration = Duration::from_secs(3);
+/// How often it is looked whether topics have another number of partitions.
+const LOOK: Duration = Duration::from_secs(15);
 /// How long a subscription waits for Kafka.
 const SUBSCRIBE: Duration = Duration::from_secs(15);
 
@@ -58,6 +63,7 @@ pub struct KafkaBroker {
     settings: Settings,
     topics: Topics,
     troubles: Arc<Troubles>,
+    metrics: Metrics,
     publisher: Publisher,
     direct: Direct,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
@@ -76,7 +82,7 @@ impl KafkaBroker {
     ///
     /// # Errors
     /// If the configuration makes no sense.
-    pub fn new(config: &Config, health: &Health) -> Result<Self> {
+    pub fn new(config: &Config, health: &Health, metrics: &Metrics) -> Result<Self> {
         let settings = Settings::read(config)?;
         let troubles = Arc::new(Troubles::new(health.clone()));
         let topics = Topics::new(settings.clone(), troubles.clone(), Handle::current())?;
@@ -84,7 +90,18 @@ impl KafkaBroker {
         tokio::spawn(ping(topics.clone(), reply_topic(&settings.group), stopper.hear()));
         let direct = Direct::new(settings.clone(), topics.clone());
         let publisher = Publisher::start(settings.clone(), topics.clone(), troubles.clone());
-        Ok(KafkaBroker { settings, topics, troubles, publisher, direct, threads: Mutex::default(), listening: Mutex::default(), stopper })
+        let metrics = metrics.clone();
+        Ok(KafkaBroker {
+            settings,
+            topics,
+            troubles,
+            metrics,
+            publisher,
+            direct,
+            threads: Mutex::default(),
+            listening: Mutex::default(),
+            stopper,
+        })
     }
 
     fn threads(&self) -> MutexGuard<'_, Vec<thread::JoinHandle<()>>> {
@@ -129,7 +146,8 @@ impl KafkaBroker {
 
     fn member(&self, sources: BTreeMap<String, MessageKind>, consumer: Arc<dyn Consumer>) -> Member {
         let (settings, topics, troubles) = (self.settings.clone(), self.topics.clone(), self.troubles.clone());
-        Member { settings, topics, troubles, sources, consumer, stop: self.stopper.hear() }
+        let metrics = self.metrics.clone();
+        Member { settings, topics, troubles, metrics, sources, consumer, stop: self.stopper.hear() }
     }
 
     fn listener(&self, sources: BTreeMap<String, MessageKind>, consumer: Arc<dyn Consumer>, hears: Arc<AtomicBool>) -> Listener {
@@ -202,9 +220,19 @@ impl Drop for KafkaBroker {
 
 /// Asks Kafka again and again whether it is there, for the service's health.
 async fn ping(topics: Topics, topic: String, stop: Stop) {
+    let mut looked = Instant::now();
     while !stop.was_said() {
-        let (topics, topic) = (topics.clone(), topic.clone());
-        if tokio::task::spawn_blocking(move || topics.ping(&topic)).await.is_err() {
+        let (topics, topic, look) = (topics.clone(), topic.clone(), looked.elapsed() >= LOOK);
+        if look {
+            looked = Instant::now();
+        }
+        let ask = move || {
+            topics.ping(&topic);
+            if look {
+                topics.look_at_partitions();
+            }
+        };
+        if tokio::task::spawn_blocking(ask).await.is_err() {
             return;
         }
         tokio::select! {

@@ -90,14 +90,23 @@ impl Part {
         self.paused.load(Ordering::Relaxed)
     }
 
-    /// It cannot be read any more; returns whether that was known.
-    pub(super) fn set_stopped(&self) -> bool {
-        self.stopped.swap(true, Ordering::Relaxed)
+    /// It cannot be read any more.
+    pub(super) fn set_stopped(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     /// What it is called for people: `Foo/3`.
     pub(super) fn name(&self) -> String {
         format!("{}/{}", self.topic, self.number)
+    }
+
+    /// What it is called as the subject of trouble.
+    pub(super) fn subject(&self) -> String {
+        format!("partition `{}`", self.name())
     }
 
     pub(super) fn list(&self) -> TopicPartitionList {

@@ -15,8 +15,8 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -28,6 +28,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(2);
 /// How long a topic may take to be known after it was created.
 const APPEARS: Duration = Duration::from_secs(20);
+/// How many topics are remembered.
+const MANY: usize = 1024;
 /// The subject of trouble when nothing goes at all.
 const CONNECTION: &str = "connection";
 
@@ -48,8 +50,8 @@ struct State {
     admin: AdminClient<Lines>,
     settings: Settings,
     troubles: Arc<Troubles>,
-    /// Those whose number of partitions was told.
-    told: Mutex<HashSet<String>>,
+    /// How many partitions each has.
+    partitions: Mutex<HashMap<String, i32>>,
     runtime: Handle,
 }
 
@@ -64,7 +66,7 @@ pub(super) struct Known {
 impl Topics {
     pub(super) fn new(settings: Settings, troubles: Arc<Troubles>, runtime: Handle) -> Result<Self> {
         let admin = AdminClient::from_config_and_context(&settings.admin(), Lines::default()).map_err(misconfigured)?;
-        Ok(Topics(Arc::new(State { admin, settings, troubles, told: Mutex::default(), runtime })))
+        Ok(Topics(Arc::new(State { admin, settings, troubles, partitions: Mutex::default(), runtime })))
     }
 
     /// Makes sure that a topic is there. Health knows what came of it.
@@ -116,6 +118,24 @@ impl Topics {
                 return Err(Unusable::Refused(format!("it was created, and is not there after {} s", APPEARS.as_secs())));
             }
             thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// The first record of a partition, and where the next one will be.
+    pub(super) fn ends(&self, topic: &str, partition: i32) -> std::result::Result<(i64, i64), String> {
+        self.0.admin.inner().fetch_watermarks(topic, partition, ANSWER).map_err(|error| told(&error))
+    }
+
+    /// Looks whether topics have another number of partitions than they had.
+    pub(super) fn look_at_partitions(&self) {
+        let known: Vec<_> = self.known().keys().cloned().collect();
+        for topic in known {
+            match self.partitions(&topic) {
+                Ok(Some(partitions)) if partitions > 0 => self.tell_partitions(&topic, partitions),
+                Ok(_) | Err(Unusable::Refused(_)) => {}
+                // The next one is no more there.
+                Err(Unusable::Unreachable(_)) => return,
+            }
         }
     }
 
@@ -197,15 +217,33 @@ impl Topics {
         }
     }
 
+    fn known(&self) -> MutexGuard<'_, HashMap<String, i32>> {
+        self.0.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells a number of partitions that is not as it should be: another than configured, or, which is worse, another than before.
     fn tell_partitions(&self, topic: &str, partitions: i32) {
-        let wanted = self.0.settings.partitions;
-        if partitions != wanted && self.0.told.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.to_owned()) {
-            tracing::warn!(
+        let mut known = self.known();
+        if known.len() >= MANY && !known.contains_key(topic) {
+            known.clear();
+        }
+        let (before, wanted) = (known.insert(topic.to_owned(), partitions), self.0.settings.partitions);
+        drop(known);
+        match before {
+            None if partitions != wanted => tracing::warn!(
                 topic,
                 partitions,
                 wanted,
                 "the topic was there already, with another number of partitions than `broker.partitions`: it is used as it is"
-            );
+            ),
+            Some(before) if before != partitions => self.0.troubles.set(
+                &format!("partitions of `{topic}`"),
+                format!(
+                    "it had {before}, and has {partitions}: keys are in other partitions now, so messages from before may be handled after later ones of \
+                     their key, and then pass for repetitions. Look for what is missing, and start the service again when it is well"
+                ),
+            ),
+            _ => {}
         }
     }
 

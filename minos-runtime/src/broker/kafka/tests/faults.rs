@@ -123,7 +123,25 @@ real! {
         let taken = inbox.count(1).await;
         let Envelope { kind, name, key, content, id, .. } = &taken[0];
         assert_eq!((*kind, name, key.as_deref(), &content[..]), (MessageKind::Request, &topic, Some("k"), &b"{\"bar\":1}"[..]));
-        assert_eq!(*id, Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{topic}/2@0").as_bytes()), "the same whenever it comes again");
+        let id = *id;
+        // The same whenever it comes again, to whomever.
+        let (other, again) = (super::broker(&kafka.url, &unique("bar"), "").0, Inbox::new());
+        let source = Source { topic: topic.clone(), kind: MessageKind::Request, audience: Audience::OneProcess };
+        other.subscribe("bar", vec![source], again.clone()).await.unwrap();
+        assert_eq!(again.count(1).await[0].id, id);
+        other.close().await;
+        // At the same place of a topic that was made anew, it is another one.
+        kafka.delete_topic(&topic).await;
+        publish_all(&*broker, &versions(Uuid::now_v7(), &topic, 1..=1)).await;
+        kafka.delete_topic(&topic).await;
+        let made = Instant::now();
+        while kafka.admin().inner().fetch_metadata(Some(&topic), super::kit::PATIENCE).unwrap().topics()[0].partitions().is_empty() {
+            assert!(made.elapsed() < super::kit::PATIENCE);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        kafka.send(&topic, Some(2), &[(Some(b"k"), b"{\"bar\":1}", &[])]);
+        let taken = inbox.until("the same request comes again", |taken| taken.iter().filter(|message| message.content == "{\"bar\":1}").count() == 2).await;
+        assert_ne!(taken.last().unwrap().id, id, "it is another request");
         broker.close().await;
     }
 
@@ -213,6 +231,58 @@ real! {
         assert_complete(&taken, 12, 1500);
         assert!(most.load(Ordering::SeqCst) < 6100, "{} at once", most.load(Ordering::SeqCst));
         assert_eq!(failing(&health), None);
+        broker.close().await;
+    }
+
+    /// How far behind the service is can be measured, while its handlers are stuck and the partition is paused, too.
+    async fn what_is_not_handled_is_measured(kafka) {
+        let (topic, service) = (unique("Foo"), unique("foo"));
+        let (health, metrics) = (crate::health::Health::new(crate::clock::system()), crate::metrics::Metrics::new(&service));
+        let text = format!("[service]\nname = \"{service}\"\n[broker]\nurl = \"{}\"\n{ONE_PARTITION}", kafka.url);
+        let config = crate::config::Config::parse(&text).unwrap();
+        let broker = crate::broker::open(&config, &crate::broker::LocalBroker::new(), &health, &metrics).unwrap();
+        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        let inside = gate.clone();
+        let inbox = Inbox::that(move |_| {
+            let inside = inside.clone();
+            async move {
+                inside.acquire().await.unwrap().forget();
+                Ok(())
+            }
+            .boxed()
+        });
+        broker.subscribe(&service, events(&topic), inbox.clone()).await.unwrap();
+        publish_all(&*broker, &versions(Uuid::now_v7(), &topic, 1..=1500)).await;
+        let until = async |what: &str| {
+            let started = Instant::now();
+            while !metrics.text().contains(what) {
+                assert!(started.elapsed() < super::kit::PATIENCE, "{what}: {}", metrics.text());
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let lag = format!("minos_consumer_lag{{service=\"{service}\",topic=\"{topic}\",partition=\"0\"}}");
+        until(&format!("{lag} 1500\n")).await;
+        assert!(inbox.taken().len() < 1500, "it is paused");
+        gate.add_permits(1500);
+        until(&format!("{lag} 0\n")).await;
+        broker.close().await;
+        let started = Instant::now();
+        while metrics.text().contains(&lag) {
+            assert!(started.elapsed() < super::kit::PATIENCE, "what it does not have is not measured");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// When a topic gets more partitions, keys go elsewhere, and their order is not kept over that: it is told.
+    async fn partitions_that_were_added_are_told(kafka) {
+        use rdkafka::admin::{AdminOptions, NewPartitions};
+        let (topic, service) = (unique("Foo"), unique("foo"));
+        let (broker, health) = broker(&kafka.url, &service, ONE_PARTITION);
+        publish_all(&*broker, &versions(Uuid::now_v7(), &topic, 1..=1)).await;
+        until_health(&health, "it works", |failing| failing.is_none()).await;
+        kafka.admin().create_partitions(&[NewPartitions::new(&topic, 3)], &AdminOptions::new()).await.unwrap();
+        let told = until_health(&health, "it is told", |failing| failing.is_some()).await.unwrap();
+        assert!(told.contains(&format!("partitions of `{topic}`: it had 1, and has 3")), "{told}");
         broker.close().await;
     }
 

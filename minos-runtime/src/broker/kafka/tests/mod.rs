@@ -6,7 +6,7 @@ mod mock;
 mod real;
 
 use super::KafkaBroker;
-use crate::{clock, config::Config, health::Health};
+use crate::{clock, config::Config, health::Health, metrics::Metrics};
 use std::sync::Arc;
 
 /// A broker of a process of this service, with more of `[broker]`.
@@ -19,7 +19,7 @@ fn broker_of(text: &str) -> (Arc<KafkaBroker>, Health) {
     // Shown of a test that fails; the first one sets it up for all.
     let _ = tracing_subscriber::fmt().with_test_writer().try_init();
     let health = Health::new(clock::system());
-    (Arc::new(KafkaBroker::new(&Config::parse(text).unwrap(), &health).unwrap()), health)
+    (Arc::new(KafkaBroker::new(&Config::parse(text).unwrap(), &health, &Metrics::new("test")).unwrap()), health)
 }
 
 /// What is wrong with the broker according to the service's health; none if it works.
