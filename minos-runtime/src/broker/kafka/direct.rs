@@ -36,13 +36,16 @@ const FLUSH: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(super) struct Direct(Arc<State>);
 
+/// What was found of topics, and when.
+type Known = HashMap<String, (Instant, BrokerResult)>;
+
 struct State {
     settings: Settings,
     topics: Topics,
     /// Made when it is first needed.
     producer: Mutex<Option<Arc<ThreadedProducer<Answers>>>>,
     /// What was found out about topics, and when.
-    known: Mutex<HashMap<String, (Instant, Result<(), BrokerError>)>>,
+    known: Mutex<Known>,
 }
 
 /// Tells who sent a message what became of it.
@@ -77,7 +80,7 @@ impl Direct {
         result
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<String, (Instant, Result<(), BrokerError>)>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 

@@ -67,7 +67,8 @@ impl Relay {
         metrics: Metrics,
         policy: RetryPolicy,
     ) -> Self {
-        health.expect(Self::PART, true);
+        // Each renewal of the lease, and each look for it, tells that the loop runs.
+        health.expect_every(Self::PART, Duration::from_secs(10));
         health.expect(Self::SENDING, false);
         Relay { store, broker, clock, health, metrics, policy }
     }
