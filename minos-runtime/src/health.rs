@@ -1,6 +1,6 @@
 //! Whether the parts of a service work: each one tells here when it last succeeded, and what keeps it from it.
 
-use crate::clock::Clock;
+use crate::{clock::Clock, sync::lock};
 use jiff::Timestamp;
 use std::{
     collections::BTreeMap,
@@ -64,7 +64,7 @@ impl Health {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
-        self.parts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.parts)
     }
 
     fn put(&self, name: &str, part: Part, counts: Option<Duration>) {

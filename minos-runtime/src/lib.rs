@@ -21,6 +21,7 @@ pub mod schedule;
 mod service;
 pub mod stop;
 pub mod store;
+mod sync;
 mod telemetry;
 
 pub use aggregate::{Aggregate, AggregateRef, Event, Field, Recorded, Ref, Root};

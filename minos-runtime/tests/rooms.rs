@@ -20,6 +20,7 @@ const ROOMS: &[&str] = &[
     "stop",
     "clock",
     "codec",
+    "sync",
     "error",
 ];
 

@@ -6,6 +6,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     handler::Response,
     message::{Envelope, MessageKind, reply_topic},
+    sync::lock,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -55,7 +56,7 @@ impl Questions {
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Envelope>>> {
-        self.0.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.0.waiting)
     }
 
     /// An answer has come. Nobody may wait for it any more.

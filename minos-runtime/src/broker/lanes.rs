@@ -1,5 +1,6 @@
 //! Lanes: work of one key runs in order, work of different keys at once.
 
+use crate::sync::lock;
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,7 +27,7 @@ impl Lanes {
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<String, VecDeque<Work>>> {
-        self.0.queues.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.0.queues)
     }
 
     /// Puts work behind what is in the lane of this key.

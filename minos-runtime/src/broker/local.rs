@@ -2,7 +2,10 @@
 //! is sent again.
 
 use super::{Broker, BrokerError, BrokerResult, Consumer, Source};
-use crate::message::{Envelope, MessageKind};
+use crate::{
+    message::{Envelope, MessageKind},
+    sync::whole,
+};
 use futures_util::future::{self, BoxFuture, FutureExt};
 use std::sync::{Arc, RwLock};
 
@@ -24,7 +27,7 @@ impl LocalBroker {
     }
 
     fn receivers(&self, topic: &str) -> Vec<Arc<dyn Consumer>> {
-        let receivers = self.receivers.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let receivers = whole(self.receivers.read());
         receivers.iter().filter(|receiver| receiver.topics.iter().any(|t| t == topic)).map(|receiver| receiver.consumer.clone()).collect()
     }
 }
@@ -35,7 +38,7 @@ impl Broker for LocalBroker {
     }
 
     fn carried(&self) -> Option<Vec<String>> {
-        let receivers = self.receivers.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let receivers = whole(self.receivers.read());
         Some(receivers.iter().flat_map(|receiver| receiver.topics.iter().cloned()).collect())
     }
 
@@ -56,7 +59,7 @@ impl Broker for LocalBroker {
     fn subscribe(&self, _service: &str, sources: Vec<Source>, consumer: Arc<dyn Consumer>) -> BoxFuture<'_, BrokerResult> {
         let topics = sources.into_iter().map(|source| source.topic).collect();
         let receiver = Receiver { topics, consumer };
-        self.receivers.write().unwrap_or_else(|poisoned| poisoned.into_inner()).push(receiver);
+        whole(self.receivers.write()).push(receiver);
         future::ready(Ok(())).boxed()
     }
 

@@ -7,6 +7,7 @@ use crate::{
     handler::{HandlerDef, Job, Kind, Response},
     message::{Envelope, MessageKind, dead_letter_topic},
     store::{Cause, DeadLetter, NewDeadLetter, SharedStore, StoreError, StoreResult, Unit},
+    sync::lock,
 };
 use http::StatusCode;
 use jiff::Timestamp;
@@ -36,7 +37,7 @@ impl Parked {
     }
 
     fn keys(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
-        self.keys.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.keys)
     }
 
     /// How many keys are parked.

@@ -4,7 +4,7 @@
 //! its handlers of this process queue up for it, for as long as somebody queues. The queue is only politeness, not safety: versions
 //! are checked all the same, and who waits too long goes on without its turn.
 
-use crate::store::StreamId;
+use crate::{store::StreamId, sync::lock};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
@@ -42,7 +42,7 @@ impl HotGuard {
 
 impl HotStreams {
     fn map(&self) -> MutexGuard<'_, HashMap<StreamId, Hot>> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.0)
     }
 
     /// Waits for the turn, if the stream is hot.

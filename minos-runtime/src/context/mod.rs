@@ -12,6 +12,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     message::{Envelope, Message},
     store::{Append, Cause, NewEvent, Statement, StoreError, StoredEvent, StreamId, Unit},
+    sync::whole,
 };
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -49,7 +50,7 @@ impl Context {
 
     /// What was collected. The guards of hot streams are handed over with it, to be dropped after the commit.
     pub(crate) fn finish(self) -> (Unit, Vec<HotGuard>) {
-        let held = self.held.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let held = whole(self.held.into_inner());
         (self.unit, held)
     }
 
@@ -217,7 +218,7 @@ impl Context {
 
     /// Keeps turns that were waited for, until the commit.
     pub(crate) fn hold(&mut self, guards: Vec<HotGuard>) {
-        self.held.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(guards);
+        whole(self.held.get_mut()).extend(guards);
     }
 }
 

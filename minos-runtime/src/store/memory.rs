@@ -4,6 +4,7 @@ use super::{
     CLIENT_KEY, Committed, DeadLetter, Handled, InboxRow, Lease, LogPage, Mark, OutboxRow, Statement, Store, StoreError, StoreResult,
     StoredEvent, StreamId, Unit,
 };
+use crate::sync::lock;
 use futures_util::future::{self, BoxFuture, FutureExt};
 use jiff::Timestamp;
 use std::{
@@ -48,7 +49,7 @@ impl MemoryStore {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.state)
     }
 
     fn read<T: Send + 'static>(&self, read: impl FnOnce(&State) -> T) -> BoxFuture<'_, StoreResult<T>> {

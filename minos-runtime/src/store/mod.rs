@@ -124,6 +124,12 @@ pub trait Store: Send + Sync + 'static {
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
+/// A number for a database, which has no higher ones than this.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
 /// A store, shared.
 pub type SharedStore = Arc<dyn Store>;
 

@@ -1,6 +1,7 @@
 //! Writes log lines with few system calls: a line is written at once when it is quiet, and what comes in the millisecond after that goes out
 //! together. Handlers only append to a buffer.
 
+use crate::sync::{lock, whole};
 use std::{
     io::{self, Write},
     sync::{Arc, Condvar, Mutex, MutexGuard},
@@ -66,11 +67,11 @@ impl Lines {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.state)
     }
 
     fn wait(&self, condition: &Condvar, busy: impl FnMut(&mut State) -> bool) -> MutexGuard<'_, State> {
-        condition.wait_while(self.lock(), busy).unwrap_or_else(|poisoned| poisoned.into_inner())
+        whole(condition.wait_while(self.lock(), busy))
     }
 
     fn serve(&self, mut writer: impl Write) {
@@ -79,7 +80,7 @@ impl Shared {
             let mut state = self.lock();
             while state.buffer.is_empty() {
                 state.asleep = true;
-                state = self.more.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+                state = whole(self.more.wait(state));
                 state.asleep = false;
             }
             std::mem::swap(&mut state.buffer, &mut lines);

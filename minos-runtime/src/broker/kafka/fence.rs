@@ -4,7 +4,10 @@
 //! or it would come before the one that failed, and who gets them would take the later for a repetition. So a topic that has refused a
 //! message refuses all, until the caller has let go of everything of that topic that it handed over before: then it begins anew, in order.
 
-use crate::broker::{BrokerError, BrokerResult};
+use crate::{
+    broker::{BrokerError, BrokerResult},
+    sync::lock,
+};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock},
@@ -65,7 +68,7 @@ impl Fence {
 
 impl Fences {
     fn lock(&self) -> MutexGuard<'_, Topics> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.0)
     }
 
     /// A message for a topic. It may be sent unless [`Broken`] says otherwise, now or when its turn comes.

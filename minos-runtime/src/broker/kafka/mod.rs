@@ -31,6 +31,7 @@ use crate::{
     message::{Envelope, MessageKind, reply_topic},
     metrics::Metrics,
     stop::{Stop, Stopper},
+    sync::lock,
 };
 use direct::Direct;
 use futures_util::future::{self, BoxFuture, FutureExt};
@@ -105,11 +106,11 @@ impl KafkaBroker {
     }
 
     fn threads(&self) -> MutexGuard<'_, Vec<thread::JoinHandle<()>>> {
-        self.threads.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.threads)
     }
 
     fn listening(&self) -> MutexGuard<'_, Vec<Listening>> {
-        self.listening.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.listening)
     }
 
     /// Why a message must not be sent now: its answer could come before anybody hears it.

@@ -1,7 +1,10 @@
 //! The partitions that this process has at the moment, and how far each was handled.
 
 use super::progress::Progress;
-use crate::broker::BrokerResult;
+use crate::{
+    broker::BrokerResult,
+    sync::{lock, whole},
+};
 use futures_util::{
     future::BoxFuture,
     stream::{FuturesUnordered, StreamExt},
@@ -45,7 +48,7 @@ impl Part {
     }
 
     pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.progress)
     }
 
     /// What the handler of a message made of it.
@@ -77,7 +80,7 @@ impl Part {
     pub(super) fn wait(&self, patience: Duration, condition: impl Fn(&Progress) -> bool) -> bool {
         let progress = self.progress();
         let waited = self.moved.wait_timeout_while(progress, patience, |progress| !condition(progress));
-        let (progress, _) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
+        let (progress, _) = whole(waited);
         condition(&progress)
     }
 
@@ -122,7 +125,7 @@ pub(super) struct Parts(Mutex<HashMap<String, HashMap<i32, Arc<Part>>>>);
 
 impl Parts {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, HashMap<i32, Arc<Part>>>> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.0)
     }
 
     pub(super) fn get(&self, topic: &str, number: i32) -> Option<Arc<Part>> {

@@ -1,6 +1,6 @@
 //! What does not work at the moment, by what it concerns: all of it is one part of the service's health.
 
-use crate::health::Health;
+use crate::{health::Health, sync::lock};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -28,7 +28,7 @@ impl Troubles {
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.known)
     }
 
     /// Something about this does not work; told once.

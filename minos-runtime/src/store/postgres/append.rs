@@ -1,6 +1,6 @@
 //! A batch of units as the arguments of one function of the database, and what it answers.
 
-use crate::store::{Committed, Handled, Mark, StoreError, StoreResult, Unit};
+use crate::store::{Committed, Handled, Mark, StoreError, StoreResult, Unit, number};
 use jiff::Timestamp;
 use tokio_postgres::{Error, Row, types::ToSql};
 use uuid::Uuid;
@@ -163,11 +163,6 @@ impl<'u> Arguments<'u> {
         self.sent.parameters(&mut all);
         all
     }
-}
-
-/// A number for PostgreSQL, which has no higher ones than this.
-pub(super) fn number(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// What became of a batch.

@@ -4,11 +4,14 @@ use super::{
     errors::{self, Place},
     url::Settings,
 };
-use crate::store::{StoreError, StoreResult};
+use crate::{
+    store::{StoreError, StoreResult},
+    sync::{lock, whole},
+};
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, RwLock,
+        Arc, Mutex, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -70,10 +73,6 @@ pub(super) struct Backend {
     pub(super) started: String,
 }
 
-fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
 impl Session {
     async fn open(settings: &Settings, role: Role) -> Result<Self, Error> {
         let (client, connection) = settings.config.connect(settings.tls.clone()).await?;
@@ -99,11 +98,11 @@ impl Session {
 
     /// A statement of Minos, prepared once.
     pub(super) async fn own(&self, sql: &'static str) -> Result<Statement, Error> {
-        if let Some(statement) = guard(&self.own).get(sql) {
+        if let Some(statement) = lock(&self.own).get(sql) {
             return Ok(statement.clone());
         }
         let statement = self.client.prepare(&sql.replace("{s}", &self.schema)).await?;
-        guard(&self.own).insert(sql, statement.clone());
+        lock(&self.own).insert(sql, statement.clone());
         Ok(statement)
     }
 
@@ -115,13 +114,13 @@ impl Session {
 
     /// A statement of the user, if it is prepared already.
     pub(super) fn prepared(&self, sql: &str) -> Option<Statement> {
-        guard(&self.users).get(sql).cloned()
+        lock(&self.users).get(sql).cloned()
     }
 
     /// Prepares a statement of the user.
     pub(super) async fn prepare(&self, key: &str, sql: &str) -> Result<Statement, Error> {
         let statement = self.client.prepare(sql).await?;
-        let mut users = guard(&self.users);
+        let mut users = lock(&self.users);
         if users.len() >= PREPARED {
             users.clear();
         }
@@ -131,7 +130,7 @@ impl Session {
 
     /// Forgets what was prepared for the user: a table may have changed.
     pub(super) fn forget_prepared(&self) {
-        guard(&self.users).clear();
+        lock(&self.users).clear();
     }
 }
 
@@ -189,7 +188,7 @@ impl Link {
 
     /// The connection, if there is one.
     pub(super) fn connected(&self) -> Option<Arc<Session>> {
-        let current = self.current.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let current = whole(self.current.read());
         current.as_ref().filter(|session| !session.is_closed()).cloned()
     }
 
@@ -214,7 +213,7 @@ impl Link {
         match self.server.connect(self.role).await {
             Ok(session) => {
                 *attempts = Attempts::default();
-                *self.current.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(session.clone());
+                *whole(self.current.write()) = Some(session.clone());
                 Ok(session)
             }
             Err(error) => {
@@ -247,7 +246,7 @@ impl Link {
 
     /// This one is lost: the next one is another.
     pub(super) fn discard(&self, lost: &Arc<Session>) {
-        let mut current = self.current.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut current = whole(self.current.write());
         current.take_if(|session| Arc::ptr_eq(session, lost));
     }
 
@@ -277,7 +276,7 @@ impl Link {
         loop {
             match self.server.connect(self.role).await {
                 Ok(session) => {
-                    *self.current.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(session.clone());
+                    *whole(self.current.write()) = Some(session.clone());
                     return Ok(session);
                 }
                 Err(error) if !errors::may_pass(&error) || started.elapsed() >= patience => return Err(self.error(&error)),
@@ -296,7 +295,7 @@ impl Link {
     /// Ends the connection once nobody uses it any more.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        self.current.write().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        whole(self.current.write()).take();
     }
 }
 

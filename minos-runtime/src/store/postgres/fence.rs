@@ -5,15 +5,17 @@
 //! ended, nothing at or below that number can appear any more. Other transactions, however long, do not matter.
 
 use super::{
-    append::number,
     connection::{Backend, Link, Session},
     errors,
 };
-use crate::store::{StoreError, StoreResult};
+use crate::{
+    store::{StoreError, StoreResult, number},
+    sync::lock,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -162,14 +164,14 @@ impl Fence {
     /// Waits for a look that begins from here on.
     pub(super) async fn look_now(&self) -> StoreResult<()> {
         let (answer, wait) = oneshot::channel();
-        guard(&self.requests).as_mut().ok_or(StoreError::Closed)?.push(answer);
+        lock(&self.requests).as_mut().ok_or(StoreError::Closed)?.push(answer);
         self.kick.notify_one();
         wait.await.map_err(|_| StoreError::Closed)?
     }
 
     /// The task has been ended: nobody waits for it any more.
     pub(super) fn close(&self) {
-        *guard(&self.requests) = None;
+        *lock(&self.requests) = None;
     }
 
     /// Looks until this task is ended.
@@ -178,7 +180,7 @@ impl Fence {
         loop {
             let looked = Instant::now();
             // Who asks from here on gets a look that begins later.
-            let requests = guard(&self.requests).as_mut().map(std::mem::take).unwrap_or_default();
+            let requests = lock(&self.requests).as_mut().map(std::mem::take).unwrap_or_default();
             let (pause, result) = match self.look(&link, watch.backend.as_ref()).await {
                 Ok((look, backend)) => {
                     self.drawn.store(look.drawn, Ordering::Release);
@@ -226,10 +228,6 @@ impl Fence {
         }
         Ok((look, session.backend.clone()))
     }
-}
-
-fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 async fn look(session: &Session) -> Result<Look, Error> {

@@ -18,10 +18,9 @@ mod writer;
 
 use super::{
     CLIENT_KEY, Committed, DeadLetter, InboxRow, Lease, LogPage, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent,
-    StreamId, Unit,
+    StreamId, Unit, number,
 };
-use crate::metrics::Metrics;
-use append::number;
+use crate::{metrics::Metrics, sync::lock};
 use connection::{Link, Role, Server};
 use errors::Place;
 use fence::Fence;
@@ -104,7 +103,7 @@ impl PostgresStore {
     }
 
     fn writers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.writers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.writers)
     }
 
     fn check_open(&self) -> StoreResult<()> {

@@ -6,6 +6,7 @@
 use crate::{
     metrics::Metrics,
     store::{Append, BATCH_BYTES, Committed, StoreError, StoreResult, StreamId, Unit},
+    sync::lock,
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -59,7 +60,7 @@ impl Queue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.state)
     }
 
     /// Queues a unit, and waits for what becomes of it.

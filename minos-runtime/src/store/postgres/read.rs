@@ -1,12 +1,11 @@
 //! What is read, on connections of its own.
 
 use super::{
-    append::number,
     connection::{Link, Role, Server, Session},
     statement,
 };
 use crate::store::{
-    Cause, DeadLetter, InboxRow, NewDeadLetter, NewMessage, OutboxRow, Statement, StoreError, StoreResult, StoredEvent, StreamId,
+    Cause, DeadLetter, InboxRow, NewDeadLetter, NewMessage, OutboxRow, Statement, StoreError, StoreResult, StoredEvent, StreamId, number,
 };
 use serde_json::Value as Json;
 use std::sync::{Arc, atomic::Ordering};

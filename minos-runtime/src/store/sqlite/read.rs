@@ -1,13 +1,16 @@
 //! Reads beside the writer, each on a connection of its own.
 
 use super::{UuidText, connect, errors::Place};
-use crate::store::{
-    Cause, DeadLetter, InboxRow, LogPage, NewDeadLetter, NewMessage, OutboxRow, StoreError, StoreResult, StoredEvent, StreamId,
+use crate::{
+    store::{
+        Cause, DeadLetter, InboxRow, LogPage, NewDeadLetter, NewMessage, OutboxRow, StoreError, StoreResult, StoredEvent, StreamId, number,
+    },
+    sync::lock,
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, types::Type};
 use std::{
     str::FromStr,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
 };
 use tokio::sync::Semaphore;
 
@@ -33,10 +36,6 @@ pub(super) struct Readers {
     place: Place,
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
-}
-
-fn lock(idle: &Mutex<Vec<Connection>>) -> MutexGuard<'_, Vec<Connection>> {
-    idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl Readers {
@@ -157,11 +156,6 @@ pub(super) fn dead_letters(
             connection.prepare_cached(DEAD_LETTERS_OF_KEY)?.query_map((number(after), limit as i64, subscriber, key), row)?.collect()
         }
     }
-}
-
-/// A number for SQLite, which has no higher ones than this.
-fn number(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// A column whose text is something else: an id or a time.
