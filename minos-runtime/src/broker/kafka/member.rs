@@ -271,7 +271,20 @@ impl Running {
     }
 
     fn read_from(&self, part: &Part, place: Offset) -> KafkaResult<()> {
-        self.kafka.seek(&part.topic, part.number, place, ANSWER)
+        match self.kafka.seek(&part.topic, part.number, place, ANSWER) {
+            // The client has given it up: it has to be assigned again.
+            Err(KafkaError::Seek(_)) => self.assign_again(part, place),
+            result => result,
+        }
+    }
+
+    fn assign_again(&self, part: &Part, place: Offset) -> KafkaResult<()> {
+        let mut from = TopicPartitionList::with_capacity(1);
+        from.add_partition_offset(&part.topic, part.number, place)?;
+        self.kafka.incremental_unassign(&part.list())?;
+        self.kafka.incremental_assign(&from)?;
+        part.set_paused(false);
+        self.kafka.resume(&from)
     }
 
     /// Whether the service's user has the rights again that it lacked: those to commit are those to read. Kafka tells only once that they are missing.

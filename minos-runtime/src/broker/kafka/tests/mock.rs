@@ -241,6 +241,53 @@ async fn f26_a_broker_that_takes_nothing() {
     broker.close().await;
 }
 
+/// F20: the broker says once that the place of the group is out of range, and it is not. Nothing is missing, so all goes on: in a group that was
+/// there, and in one that is new.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f20_out_of_range_for_a_moment() {
+    let mock = Mock::new();
+    // Later versions tell such an error of the request, and not of the partition.
+    mock.0.apiversion(RDKafkaApiKey::Fetch, Some(4), Some(6)).unwrap();
+    let (topic, service) = (unique("Foo"), unique("foo"));
+    mock.0.create_topic(&topic, 1, 1).unwrap();
+    let (broker, health) = super::broker(&mock.url(), &service, "");
+    let messages = mixed(&topic, 1, 20);
+    publish_all(&*broker, &messages[..5]).await;
+    let out_of_range = || mock.0.request_errors(RDKafkaApiKey::Fetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE]);
+    out_of_range();
+    let inbox = Inbox::new();
+    broker.subscribe(&service, events(&topic), inbox.clone()).await.unwrap();
+    inbox.count(5).await;
+    out_of_range();
+    publish_all(&*broker, &messages[5..]).await;
+    assert_complete(&inbox.until("all came", |taken| firsts(taken).values().any(|versions| versions.len() == 20)).await, 1, 20);
+    until_health(&health, "it works", |failing| failing.is_none()).await;
+    broker.close().await;
+}
+
+/// F27: reading is not allowed for a moment. That is told, and so is that it is allowed again, though nothing comes meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f27_reading_that_is_allowed_again() {
+    let mock = Mock::new();
+    // Later versions tell such an error of the request, and not of the partition.
+    mock.0.apiversion(RDKafkaApiKey::Fetch, Some(4), Some(6)).unwrap();
+    let (topic, service) = (unique("Foo"), unique("foo"));
+    mock.0.create_topic(&topic, 1, 1).unwrap();
+    let (broker, health) = super::broker(&mock.url(), &service, "");
+    let inbox = Inbox::new();
+    broker.subscribe(&service, events(&topic), inbox.clone()).await.unwrap();
+    let messages = mixed(&topic, 1, 2);
+    publish_all(&*broker, &messages[..1]).await;
+    inbox.count(1).await;
+    mock.0.request_errors(RDKafkaApiKey::Fetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
+    let told = until_health(&health, "it is told", |failing| failing.is_some_and(|why| why.contains("rights"))).await.unwrap();
+    assert!(told.contains(&format!("needs `Read` on its topics and on the group `{service}`")), "{told}");
+    until_health(&health, "it works again", |failing| failing.is_none()).await;
+    publish_all(&*broker, &messages[1..]).await;
+    inbox.count(2).await;
+    broker.close().await;
+}
+
 /// Questions and answers are in nobody's way: one that is refused, or cannot be heard yet, leaves what is published alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_that_is_refused_stops_nothing() {
