@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -26,6 +26,8 @@ pub(super) enum Cut {
     After,
     /// The server gets it when the client has long been told that the connection is gone.
     Late,
+    /// As after, and no new connection is let through.
+    Final,
 }
 
 /// Passes on what goes between clients and a server, until a client sends what is marked.
@@ -40,6 +42,7 @@ struct State {
     cut: AtomicU8,
     cuts: AtomicUsize,
     delivered: AtomicUsize,
+    closed: AtomicBool,
 }
 
 impl Proxy {
@@ -52,6 +55,7 @@ impl Proxy {
             cut: AtomicU8::new(0),
             cuts: AtomicUsize::new(0),
             delivered: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
         });
         tokio::spawn({
             let state = state.clone();
@@ -82,6 +86,9 @@ impl Proxy {
 
 impl State {
     async fn serve(self: Arc<Self>, client: TcpStream) {
+        if self.closed.load(Ordering::SeqCst) {
+            return;
+        }
         let Ok(server) = TcpStream::connect(("127.0.0.1", self.server)).await else { return };
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
@@ -97,6 +104,7 @@ impl State {
             let cut = if marked { self.cut.swap(Cut::Never as u8, Ordering::SeqCst) } else { Cut::Never as u8 };
             if cut != Cut::Never as u8 {
                 self.cuts.fetch_add(1, Ordering::SeqCst);
+                self.closed.store(cut == Cut::Final as u8, Ordering::SeqCst);
                 // The client sees its end at once; the server does not.
                 answers.abort();
                 let _ = answers.await;
