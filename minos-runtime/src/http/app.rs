@@ -6,7 +6,7 @@ use super::{
     dispatch::{self, CORRELATION, Ids, Refused},
     health, problem,
     problem::Answer,
-    route::{Found, HEALTH, METRICS, READY, Routes},
+    route::{Found, HEALTH, METRICS, Measured, READY, Routes, Target},
 };
 use crate::{
     config::HttpConfig,
@@ -70,9 +70,9 @@ impl App {
         let ids = Ids::of(&parts.headers);
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let found = self.0.routes.find(&method, uri.path());
-        let route = match &found {
-            Found::Handler(target, _) => target.route,
-            Found::OtherMethods(_) | Found::Nothing => NO_ROUTE,
+        let target = match &found {
+            Found::Handler(target, _) => Some(*target),
+            Found::OtherMethods(_) | Found::Nothing => None,
         };
         let result = match tokio::time::timeout(self.limits().request_timeout, self.handle(ids, found, parts, body)).await {
             Ok(result) => result,
@@ -84,16 +84,30 @@ impl App {
             answer.headers_mut().insert(CORRELATION, value);
         }
         let took = started.elapsed();
-        self.measure(route, answer.status(), took);
+        self.measure(target, answer.status(), took);
         let micros = took.as_micros() as u64;
         tracing::info!(method = %method, path = uri.path(), status = answer.status().as_u16(), micros, correlation = %ids.correlation, "http");
         answer
     }
 
-    fn measure(&self, (method, route): (&'static str, &'static str), status: StatusCode, took: Duration) {
+    fn measure(&self, target: Option<&Target>, status: StatusCode, took: Duration) {
         let metrics = &self.0.runner.environment().metrics;
-        metrics.http_requests.get_or_create(&HttpLabels { method, route, status: status.as_u16() }).inc();
-        metrics.http_seconds.get_or_create(&RouteLabels { method, route }).observe(took.as_secs_f64());
+        let (method, route) = target.map_or(NO_ROUTE, |target| target.route);
+        let requests =
+            |status: StatusCode| metrics.http_requests.get_or_create_owned(&HttpLabels { method, route, status: status.as_u16() });
+        let seconds = || metrics.http_seconds.get_or_create_owned(&RouteLabels { method, route });
+        let Some(target) = target else {
+            requests(status).inc();
+            seconds().observe(took.as_secs_f64());
+            return;
+        };
+        let measured = target.measured.get_or_init(|| Measured { seconds: seconds(), ok: requests(StatusCode::OK) });
+        measured.seconds.observe(took.as_secs_f64());
+        if status == StatusCode::OK {
+            measured.ok.inc();
+        } else {
+            requests(status).inc();
+        }
     }
 
     async fn handle<B>(&self, ids: Ids, found: Found<'_, '_>, parts: http::request::Parts, body: B) -> Result<Answer, Refused>

@@ -1,7 +1,7 @@
 //! Writes units: many in one transaction, each as a whole or not at all.
 
 use super::{UuidText, errors::Place, statement, time};
-use crate::store::{CLIENT_KEY, Committed, Handled, Lease, Mark, StoreError, StoreResult, Unit, commit::Writer};
+use crate::store::{Append, CLIENT_KEY, Committed, Handled, Lease, Mark, StoreError, StoreResult, Unit, commit::Writer};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use std::time::Duration;
@@ -63,6 +63,11 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
+/// Whether a unit's first row tells by itself that its one stream is new.
+fn is_one_new_stream(unit: &Unit) -> bool {
+    unit.statements.is_empty() && matches!(&unit.appends[..], [append] if append.expected == 0)
+}
+
 impl Appender {
     pub(super) fn new(connection: Connection, place: Place, changes: watch::Sender<u64>) -> StoreResult<Self> {
         Ok(Appender { connection, place, changes, failed: false })
@@ -103,22 +108,24 @@ impl Appender {
                 return Err(Failure::Refused(StoreError::Resolved(*id)));
             }
         }
-        for append in &unit.appends {
-            let uuid = UuidText::new(append.stream.uuid);
-            let actual: i64 =
-                self.connection.prepare_cached(HEAD)?.query_row((&*append.stream.aggregate, uuid.as_str()), |row| row.get(0))?;
-            if actual as u64 != append.expected {
-                return Err(Failure::Refused(StoreError::Conflict {
-                    stream: append.stream.clone(),
-                    expected: append.expected,
-                    actual: actual as u64,
-                }));
-            }
+        // A stream that is to be new is looked for by its first row, which is the first of all, too: the index says whether it is there.
+        if !is_one_new_stream(unit) {
+            unit.appends.iter().try_for_each(|append| self.check_version(append))?;
         }
         if !unit.statements.is_empty() {
             self.statements(unit)?;
         }
         self.rows(unit)
+    }
+
+    fn check_version(&self, append: &Append) -> Result<(), Failure> {
+        let uuid = UuidText::new(append.stream.uuid);
+        let actual: i64 = self.connection.prepare_cached(HEAD)?.query_row((&*append.stream.aggregate, uuid.as_str()), |row| row.get(0))?;
+        if actual as u64 != append.expected {
+            let (stream, expected) = (append.stream.clone(), append.expected);
+            return Err(Failure::Refused(StoreError::Conflict { stream, expected, actual: actual as u64 }));
+        }
+        Ok(())
     }
 
     /// What a query with one truth value says.
@@ -172,7 +179,7 @@ impl Appender {
             let mut insert = connection.prepare_cached(EVENT)?;
             let uuid = UuidText::new(append.stream.uuid);
             for (event, version) in append.events.iter().zip(append.expected as i64 + 1..) {
-                insert.execute((
+                let inserted = insert.execute((
                     &*append.stream.aggregate,
                     uuid.as_str(),
                     version,
@@ -182,7 +189,13 @@ impl Appender {
                     correlation.as_str(),
                     causation.as_str(),
                     user,
-                ))?;
+                ));
+                if let Err(error) = inserted {
+                    if version == 1 && is_one_new_stream(unit) && error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) {
+                        self.check_version(append)?;
+                    }
+                    return Err(error.into());
+                }
                 committed.position = connection.last_insert_rowid() as u64;
             }
         }
