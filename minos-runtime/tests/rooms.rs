@@ -8,6 +8,7 @@ const ROOMS: &[&str] = &[
     "http",
     "broker",
     "schedule",
+    "saga",
     "handler",
     "aggregate",
     "context",

@@ -1,0 +1,41 @@
+//! What a saga knows: its input, and what its steps have yielded.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+/// The values of one execution: a JSON object, as it is stored.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Values(Map<String, Value>);
+
+impl Values {
+    /// The fields of the input.
+    ///
+    /// # Errors
+    /// If it is not written as a JSON object.
+    pub fn of(input: &impl Serialize) -> Result<Self> {
+        match serde_json::to_value(input)? {
+            Value::Object(fields) => Ok(Values(fields)),
+            _ => Err(Error::internal("the input of a saga is no object")),
+        }
+    }
+
+    /// Adds what a step has yielded.
+    pub fn set(&mut self, name: &str, value: Value) {
+        self.0.insert(name.to_owned(), value);
+    }
+
+    /// One of them.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// What a step sees: exactly the values that are known by then.
+    ///
+    /// # Errors
+    /// If one is missing or of another type, as when the saga was changed.
+    pub fn view<V: DeserializeOwned>(&self) -> Result<V> {
+        V::deserialize(&self.0).map_err(|error| Error::from(error).context("what the saga has stored is not what its step expects"))
+    }
+}
