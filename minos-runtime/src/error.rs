@@ -1,6 +1,6 @@
 //! The error of handlers and of the framework: what happened, how a client sees it, and whether trying again can help.
 
-use std::{borrow::Cow, error::Error as StdError, fmt};
+use std::{any::Any, borrow::Cow, error::Error as StdError, fmt};
 
 /// The result of handlers and of most functions of Minos.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
@@ -141,6 +141,13 @@ impl Error {
     /// The error that another service answered with this status.
     pub(crate) fn of_status(status: http::StatusCode, message: String) -> Self {
         Error::new(kind_of_status(status), message).with_status(status)
+    }
+
+    /// What a panic of the user's code becomes.
+    pub(crate) fn panicked(what: impl fmt::Display, panic: &(dyn Any + Send)) -> Self {
+        let words =
+            panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+        Error::internal(format!("{what} panicked: {words}"))
     }
 
     /// The same error, told with what was being done: `context: error`.

@@ -3,7 +3,7 @@
 use super::{HandlerDef, Kind, Request, Response};
 use crate::{
     context::{Context, Environment, HotGuard, store_error},
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     message::Envelope,
     metrics::HandlerLabels,
     store::{Handled, Mark, StoreError, StreamId, Unit},
@@ -219,9 +219,7 @@ fn jitter(attempt: u32) -> Duration {
 }
 
 fn panicked(def: &HandlerDef, panic: &(dyn Any + Send)) -> Error {
-    let words =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    Error::new(ErrorKind::Internal, format!("the handler `{}` at {} panicked: {words}", def.function, def.place()))
+    Error::panicked(format_args!("the handler `{}` at {}", def.function, def.place()), panic)
 }
 
 #[cfg(test)]

@@ -71,7 +71,8 @@ pub struct Step {
     pub output: Option<Output>,
     /// How long it may take; a remote step without gets a default.
     pub timeout: Option<Duration>,
-    /// How often and when it is tried again.
+    /// How often and when it is tried again; without, it is tried once if the saga can still be undone, and patiently if not. How its
+    /// compensation is tried does not depend on it: that is always patient.
     pub retry: Option<Retry>,
     /// What it does.
     pub work: Work,
@@ -108,6 +109,15 @@ pub struct Retry {
     pub longest_pause: Duration,
 }
 
+impl Retry {
+    /// The pause after this attempt (from 1). The jitter, from 0 to 1, makes it up to half as long again, so that what failed together
+    /// does not come back together, and nothing comes back too early.
+    pub fn pause(&self, attempt: u32, jitter: f64) -> Duration {
+        let full = self.first_pause.saturating_mul(1 << attempt.saturating_sub(1).min(30)).min(self.longest_pause);
+        Duration::try_from_secs_f64(full.as_secs_f64() * (1.0 + jitter.clamp(0.0, 1.0) / 2.0)).unwrap_or(full)
+    }
+}
+
 /// A message that a remote step sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
@@ -130,7 +140,8 @@ pub enum Work {
         read: fn(&[u8]) -> Result<Value>,
         /// Looks at the saga once the answer is known; an error makes the saga fail, and this step is undone.
         on_success: Option<fn(&Values) -> Result<()>>,
-        /// Makes something of an error that was answered: another error, or a value in place of the answer.
+        /// Makes something of an error that was answered: another error, or a value in place of the answer. With such a value the step
+        /// has nothing to undo, since what answers an error has done nothing. That no answer came is not shown to it.
         on_error: Option<fn(&Values, Error) -> Result<Value>>,
         /// The message that undoes it.
         undo: Option<fn(&Values) -> Result<Outgoing>>,

@@ -1,7 +1,19 @@
 //! Sagas: work over several services that ends as a whole, or is undone.
 
 mod definition;
+mod diagram;
+mod hash;
+mod plan;
+mod state;
+#[cfg(test)]
+mod tests;
+mod transition;
 mod values;
 
 pub use definition::{LocalWork, Node, Outgoing, Output, Retry, Saga, SagaDef, Step, StepKind, Undo, Work};
+pub use diagram::diagram;
+pub use hash::{canonical, hash};
+pub use plan::{IllegalSaga, Plan, Policy, Wrong};
+pub use state::{Attempts, Decision, Direction, Execution, Failure, Status, StepState, StepStatus};
+pub use transition::{Call, Effect, Input, Moment, Outcome, Repair, TransitionError, transition};
 pub use values::Values;

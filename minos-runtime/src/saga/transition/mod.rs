@@ -1,0 +1,251 @@
+//! The transition function: what an execution becomes, and what is to be done, when something has happened to it.
+//!
+//! It is pure: it reads no clock, draws no random number, and waits for nothing. It calls the functions of the definition that are pure
+//! themselves, and what they panic with is an error.
+//!
+//! What it relies on from the other side of a message, for each (execution, step):
+//! - An answer is final. Once it has answered success it answers the same to every attempt; once it has answered an error to an attempt, or
+//!   "not done" to a [`Direction::Cancel`], none of the attempts before does anything when it comes late.
+//! - A [`Direction::Undo`] is done once, however many attempts come.
+
+mod attempt;
+mod repair;
+mod walk;
+
+use super::{Direction, Execution, Outgoing, Plan};
+use crate::error::Error;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+use uuid::Uuid;
+
+/// One attempt at something about a step. Effects and answers are the same if their calls are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Call {
+    /// The step.
+    pub step: String,
+    /// What is done about it.
+    pub direction: Direction,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+}
+
+impl Call {
+    /// The id of its message: the same whenever it is sent again.
+    pub fn message_id(&self, execution: Uuid) -> Uuid {
+        let direction = match self.direction {
+            Direction::Execute => "execute",
+            Direction::Cancel => "cancel",
+            Direction::Undo => "undo",
+        };
+        Uuid::new_v5(&execution, format!("{}/{direction}/{}", self.step, self.attempt).as_bytes())
+    }
+}
+
+/// What has happened.
+#[derive(Debug)]
+pub enum Input {
+    /// It is new.
+    Started,
+    /// An attempt has ended.
+    Ended {
+        /// Which.
+        call: Call,
+        /// How.
+        result: Result<Outcome, Error>,
+    },
+    /// The time has come that [`Execution::due`] says.
+    Due,
+    /// Whoever did what the last effects say may have died: they are told again.
+    Resumed,
+    /// An operator wants something.
+    Repair(Repair),
+}
+
+/// How an attempt has ended that did not fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was answered. To [`Direction::Cancel`]: the step has happened, and this was its answer.
+    Answer(Vec<u8>),
+    /// It has run here, and yields this.
+    Value(Value),
+    /// To [`Direction::Cancel`]: the step has not happened, and never will.
+    NotDone,
+}
+
+/// What an operator wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repair {
+    /// What is stuck is tried again, and what pauses is tried now.
+    Retry {
+        /// The step, or the name of a decision.
+        step: String,
+    },
+    /// What is stuck was done by hand.
+    Skip {
+        /// The step, or the name of a decision.
+        step: String,
+        /// What it yields (`null` if it yields nothing), or what is decided. Nothing says that it has not happened, and never will. If it was
+        /// being undone it counts as undone in any case.
+        value: Option<Value>,
+    },
+    /// The saga is undone, if it still can be.
+    Rollback,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// A message is to be sent. To [`Direction::Cancel`] it is the one that was not answered.
+    Send {
+        /// For which attempt.
+        call: Call,
+        /// The message.
+        message: Outgoing,
+    },
+    /// The work of a local step is to be run, in one unit with the transition that its end makes. If that changes nothing, the unit is to be
+    /// dropped: the attempt does not count any more.
+    Run {
+        /// Which attempt.
+        call: Call,
+    },
+    /// Something waits for an operator now.
+    Alarm {
+        /// The step, or the name of a decision.
+        step: String,
+    },
+    /// The execution has ended.
+    Finished,
+}
+
+/// When it is, and what chance says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moment {
+    /// The time: the same clock that says when an execution is due.
+    pub now: Timestamp,
+    /// From 0 to 1: spreads the pauses of executions that failed together.
+    pub jitter: f64,
+}
+
+/// Why an execution was left as it is.
+#[derive(Debug, Error)]
+pub enum TransitionError {
+    /// It belongs to another saga.
+    #[error("execution {id} is one of `{stored}`, not of `{known}`")]
+    OtherSaga {
+        /// The execution.
+        id: Uuid,
+        /// The saga that is stored.
+        stored: String,
+        /// The saga that was given.
+        known: String,
+    },
+    /// It has begun under a definition that had other steps.
+    #[error(
+        "execution {id} of the saga `{saga}` has begun under another definition, with {}, which the saga does not have any more: \
+         put the old definition back until its executions have ended", names(.steps)
+    )]
+    UnknownSteps {
+        /// The execution.
+        id: Uuid,
+        /// Its saga.
+        saga: String,
+        /// What is not there any more.
+        steps: Vec<String>,
+    },
+    /// It has begun under another definition.
+    #[error(
+        "execution {id} of the saga `{saga}` has begun under the definition {stored}, and this is {known}: put the old definition back until \
+         its executions have ended"
+    )]
+    Changed {
+        /// The execution.
+        id: Uuid,
+        /// Its saga.
+        saga: String,
+        /// The hash that is stored.
+        stored: String,
+        /// The hash of the definition that was given.
+        known: String,
+    },
+    /// An operator wants what cannot be.
+    #[error("execution {id} of the saga `{saga}` cannot be repaired in this way: {why}")]
+    Refused {
+        /// The execution.
+        id: Uuid,
+        /// Its saga.
+        saga: String,
+        /// Why.
+        why: String,
+    },
+}
+
+fn names(steps: &[String]) -> String {
+    steps.iter().map(|step| format!("`{step}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Changes an execution by what has happened to it, and says what is to be done. The effects are to be committed together with the changed
+/// execution. Nothing has changed if the version has not.
+///
+/// # Errors
+/// If the execution does not belong to this plan, or a repair is not possible; nothing has changed then.
+pub fn transition(plan: &Plan, execution: &mut Execution, input: Input, moment: Moment) -> Result<Vec<Effect>, TransitionError> {
+    check(plan, execution)?;
+    let mut turn = Turn { plan, execution, moment, effects: Vec::new(), changed: false };
+    if turn.execution.status.is_final() {
+        return match input {
+            Input::Repair(_) => Err(turn.refused(format_args!("it has ended as {}", turn.execution.status))),
+            _ => Ok(Vec::new()),
+        };
+    }
+    match input {
+        Input::Started => turn.changed = turn.execution.version == 0,
+        Input::Ended { call, result } => turn.ended(&call, result),
+        Input::Due => turn.due(),
+        Input::Resumed => turn.resume(),
+        Input::Repair(repair) => turn.repair(repair)?,
+    }
+    if turn.changed {
+        turn.proceed();
+        turn.execution.version += 1;
+        turn.execution.changed_at = moment.now;
+    }
+    Ok(turn.effects)
+}
+
+fn check(plan: &Plan, execution: &Execution) -> Result<(), TransitionError> {
+    let (id, saga) = (execution.id, execution.saga.clone());
+    if saga != plan.name() {
+        return Err(TransitionError::OtherSaga { id, stored: saga, known: plan.name().to_owned() });
+    }
+    let steps = plan.unknown(execution);
+    if !steps.is_empty() {
+        return Err(TransitionError::UnknownSteps { id, saga, steps });
+    }
+    if execution.definition != plan.hash() {
+        return Err(TransitionError::Changed { id, saga, stored: execution.definition.clone(), known: plan.hash().to_owned() });
+    }
+    Ok(())
+}
+
+/// One transition under way.
+struct Turn<'a> {
+    plan: &'a Plan,
+    execution: &'a mut Execution,
+    moment: Moment,
+    effects: Vec<Effect>,
+    changed: bool,
+}
+
+impl Turn<'_> {
+    fn refused(&self, why: impl std::fmt::Display) -> TransitionError {
+        TransitionError::Refused { id: self.execution.id, saga: self.execution.saga.clone(), why: why.to_string() }
+    }
+
+    /// Whether the saga has failed, and goes backward.
+    fn failing(&self) -> bool {
+        self.execution.failure.is_some()
+    }
+}
