@@ -14,7 +14,6 @@ use std::time::Duration;
 
 /// What tests do to a step.
 trait Change: Sized {
-    fn named(self, name: &'static str) -> Self;
     fn pivot(self) -> Self;
     fn retriable(self) -> Self;
     fn not_undone(self) -> Self;
@@ -25,12 +24,6 @@ trait Change: Sized {
 }
 
 impl Change for Step {
-    fn named(mut self, name: &'static str) -> Self {
-        self.name = name;
-        self.output = Some(Output { name, ty: "u32" });
-        self
-    }
-
     fn pivot(self) -> Self {
         Step { kind: StepKind::Pivot, ..self.not_undone() }
     }

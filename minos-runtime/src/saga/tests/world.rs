@@ -297,7 +297,9 @@ impl World {
             pairs.map(move |(first, second)| if later { *second } else { *first }).filter(|name| self.path.contains(name))
         };
         match call.direction {
-            Direction::Execute if self.execution.failure.is_some() && !repeats => return Err(format!("{call:?} though the saga has failed")),
+            Direction::Execute if self.execution.failure.is_some() && !repeats => {
+                return Err(format!("{call:?} though the saga has failed"));
+            }
             Direction::Execute => {
                 if let Some(early) = next_to(false).find(|name| !self.counts_as_done(name)) {
                     return Err(format!("{call:?} before `{early}` is done"));
@@ -353,7 +355,9 @@ impl World {
         let states = &self.execution.steps;
         let awaited = |call: &Call| {
             let state = states.get(&call.step);
-            state.is_some_and(|state| state.status == StepStatus::UnderWay(call.direction) && state.attempts.of(call.direction) == call.attempt)
+            state.is_some_and(|state| {
+                state.status == StepStatus::UnderWay(call.direction) && state.attempts.of(call.direction) == call.attempt
+            })
         };
         let news = |call: &Call| {
             let settled = |state: &StepState| matches!(state.status, StepStatus::Succeeded | StepStatus::Replaced | StepStatus::Undone);
@@ -428,7 +432,8 @@ impl World {
                 let under_way = state.is_some_and(|state| state.status == StepStatus::UnderWay(direction));
                 for attempt in [tried.saturating_sub(1), tried, tried + 1] {
                     // A success that comes late is news.
-                    let news = direction == Direction::Execute && (1..=tried).contains(&attempt) && state.is_some_and(|state| state.in_doubt);
+                    let news =
+                        direction == Direction::Execute && (1..=tried).contains(&attempt) && state.is_some_and(|state| state.in_doubt);
                     if news || (under_way && attempt == tried) {
                         continue;
                     }
