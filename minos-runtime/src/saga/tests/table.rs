@@ -135,6 +135,33 @@ fn only_what_may_help_is_tried_again() {
 }
 
 #[test]
+fn an_answer_to_nothing_under_way_changes_nothing() {
+    let mut told = Told::new(vec![remote("a").tried(3).within(5).into(), local("b").into()]);
+    told.later(5);
+    told.later(6);
+    assert_eq!(told.calls(), [("a", Execute, 2)]);
+    let before = told.execution.clone();
+    // One before, one to come, what nobody asked, a step that was not begun, and one that there is not.
+    for (step, direction, attempt) in
+        [("a", Execute, 1), ("a", Execute, 3), ("a", Undo, 1), ("a", Cancel, 2), ("b", Execute, 1), ("x", Execute, 1)]
+    {
+        told.good(step, direction, attempt);
+        told.ended(step, direction, attempt, never());
+        assert_eq!((&told.execution, told.effects.as_slice()), (&before, &[][..]), "{step} {direction:?} {attempt}");
+    }
+    told.good("a", Execute, 2);
+    told.good("a", Execute, 2);
+    assert_eq!((told.calls(), told.status("a"), told.status("b")), (vec![], Succeeded, UnderWay(Execute)));
+    // The end is the end.
+    told.good("b", Execute, 1);
+    let end = told.execution.clone();
+    told.good("b", Execute, 1);
+    told.later(99);
+    told.input(Input::Resumed);
+    assert_eq!((told.execution, told.effects), (end, vec![]));
+}
+
+#[test]
 fn what_comes_before_its_time_changes_nothing() {
     let mut told = Told::new(vec![remote("a").tried(2).into()]);
     told.later(9);

@@ -291,6 +291,11 @@ impl World {
             return Err(format!("{call:?} is not on the way that is taken"));
         }
         let pivoted = self.plan.steps().iter().any(|step| step.kind != StepKind::Compensable && self.counts_as_done(step.name));
+        let forward = self
+            .execution
+            .steps
+            .values()
+            .any(|state| matches!(state.status, StepStatus::UnderWay(Direction::Execute) | StepStatus::Pausing(Direction::Execute)));
         let undoable = step.kind == StepKind::Compensable && step.undo().is_some();
         let next_to = |later: bool| {
             let pairs = self.before.iter().filter(move |(first, second)| if later { *first == step.name } else { *second == step.name });
@@ -304,6 +309,9 @@ impl World {
                 if let Some(early) = next_to(false).find(|name| !self.counts_as_done(name)) {
                     return Err(format!("{call:?} before `{early}` is done"));
                 }
+            }
+            Direction::Cancel | Direction::Undo if forward && self.execution.failure.is_some() => {
+                return Err(format!("{call:?} while something goes forward"));
             }
             Direction::Cancel | Direction::Undo if pivoted => return Err(format!("{call:?} past the point of no return")),
             Direction::Cancel => {

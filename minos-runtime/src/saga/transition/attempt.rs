@@ -19,21 +19,19 @@ impl Turn<'_> {
     /// Begins the next attempt.
     pub(super) fn start(&mut self, step: &'static Step, direction: Direction) {
         let now = self.moment.now;
-        let fresh = !self.execution.steps.contains_key(step.name);
-        let begun = fresh || self.state(step.name).is_some_and(|state| doing(state.status) != Some(direction));
-        let limit = self.retry(step, direction).attempts.max(1);
+        let attempts = self.retry(step, direction).attempts.max(1);
         let state = self.execution.steps.entry(step.name.to_owned()).or_insert_with(|| StepState {
-            status: StepStatus::UnderWay(direction),
+            status: StepStatus::Failed,
             attempts: Attempts::default(),
-            limit,
+            limit: 0,
             started_at: now,
             changed_at: now,
             due: None,
             in_doubt: false,
             error: None,
         });
-        if begun {
-            state.limit = state.attempts.of(direction).saturating_add(limit);
+        if doing(state.status) != Some(direction) {
+            state.limit = state.attempts.of(direction).saturating_add(attempts);
         }
         let attempt = state.attempts.next(direction);
         let timeout = step.timeout.or(matches!(step.work, Work::Remote { .. }).then_some(self.plan.policy.timeout));

@@ -216,16 +216,17 @@ pub fn transition(plan: &Plan, execution: &mut Execution, input: Input, moment: 
 }
 
 fn check(plan: &Plan, execution: &Execution) -> Result<(), TransitionError> {
-    let (id, saga) = (execution.id, execution.saga.clone());
-    if saga != plan.name() {
-        return Err(TransitionError::OtherSaga { id, stored: saga, known: plan.name().to_owned() });
+    let id = execution.id;
+    if execution.saga != plan.name() {
+        return Err(TransitionError::OtherSaga { id, stored: execution.saga.clone(), known: plan.name().to_owned() });
     }
     let steps = plan.unknown(execution);
     if !steps.is_empty() {
-        return Err(TransitionError::UnknownSteps { id, saga, steps });
+        return Err(TransitionError::UnknownSteps { id, saga: execution.saga.clone(), steps });
     }
     if execution.definition != plan.hash() {
-        return Err(TransitionError::Changed { id, saga, stored: execution.definition.clone(), known: plan.hash().to_owned() });
+        let (saga, stored, known) = (execution.saga.clone(), execution.definition.clone(), plan.hash().to_owned());
+        return Err(TransitionError::Changed { id, saga, stored, known });
     }
     Ok(())
 }

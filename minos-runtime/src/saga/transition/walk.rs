@@ -47,8 +47,8 @@ impl Turn<'_> {
                 Some(false) => self.forward(otherwise),
                 None => false,
             },
-            // Every branch goes as far as it can: no short cut here.
-            Node::Parallel(branches) => branches.iter().fold(true, |done, branch| self.forward(branch) && done),
+            // Counted, not asked for the first one: every branch goes as far as it can.
+            Node::Parallel(branches) => branches.iter().filter(|branch| !self.forward(branch)).count() == 0,
         })
     }
 
@@ -131,7 +131,7 @@ impl Turn<'_> {
                     Some(Decision::Stuck(_)) | None => true,
                 }
             }
-            Node::Parallel(branches) => branches.iter().fold(true, |done, branch| self.backward(branch) && done),
+            Node::Parallel(branches) => branches.iter().filter(|branch| !self.backward(branch)).count() == 0,
         })
     }
 }
