@@ -214,6 +214,8 @@ impl World {
             }
             Event::Crash => {
                 world.budget.crashes -= 1;
+                // Messages are in the outbox; what was running here is gone.
+                world.running.clear();
                 if world.input(Input::Started, false)? || world.input(Input::Resumed, true)? {
                     return Err("something has changed by a crash".to_owned());
                 }
