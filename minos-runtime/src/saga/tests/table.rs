@@ -400,6 +400,20 @@ fn an_answer_that_nobody_can_read_means_that_it_has_happened() {
     assert_eq!((told.calls(), told.execution.values.get("a")), (vec![("a", Undo, 1)], Some(&json!(3))));
 }
 
+/// A step whose message cannot be made.
+fn mute(name: &'static str) -> Step {
+    let Work::Remote { read, undo, .. } = remote(name).work else { unreachable!("it is remote") };
+    Step { work: Work::Remote { execute: |_| panic!("on purpose"), read, on_success: None, on_error: None, undo }, ..remote(name) }
+}
+
+#[test]
+fn nothing_begins_beside_what_has_just_failed() {
+    let told =
+        Told::new(vec![parallel(vec![vec![mute("a").into()], vec![local("b").into()], vec![when(vec![local("c").into()], vec![])]])]);
+    assert_eq!((told.effects.as_slice(), told.execution.status), (&[Effect::Finished][..], Status::RolledBack));
+    assert_eq!((told.execution.steps.len(), told.execution.decisions.len()), (1, 0));
+}
+
 #[test]
 fn what_panics_is_an_error() {
     let mut told = Told::new(vec![local("a").into(), remote("b").on_success(|_| panic!("on purpose")).into()]);
@@ -407,12 +421,7 @@ fn what_panics_is_an_error() {
     told.good("b", Execute, 1);
     assert_eq!(told.execution.failure.unwrap().message, "`on_success` of step `b` panicked: on purpose");
 
-    let mut step = remote("a");
-    step.work = match step.work {
-        Work::Remote { read, undo, .. } => Work::Remote { execute: |_| panic!("on purpose"), read, on_success: None, on_error: None, undo },
-        local @ Work::Local { .. } => local,
-    };
-    let told = Told::new(vec![step.into()]);
+    let told = Told::new(vec![mute("a").into()]);
     assert_eq!(told.execution.status, Status::RolledBack);
     assert_eq!(told.execution.failure.unwrap().message, "`on_execute` of step `a` panicked: on purpose");
 }
