@@ -201,13 +201,85 @@ pub use minos_macros::Aggregate;
 #[doc(inline)]
 pub use minos_macros::Problem;
 
+/// Declares a saga: work over several services that ends as a whole, or is undone.
+///
+/// Its input has the form of a struct. Then come its steps, in the order in which they are done:
+///
+/// - `remote name -> output: Type { … }` sends a [message](macro@message) to another service. Its `reply` is the type of the output, by whose name later steps
+///   read it; without `->`, the answer is not kept.
+/// - `local name -> output: Type { … }` works here, in one commit with the progress of the saga.
+/// - `when |saga| condition { … } otherwise { … }` does the one or the other. What both yield under the same name and type is known behind it.
+/// - `parallel { … }` does each step in it at once; `{ … }` in it is a branch of several steps.
+///
+/// | key | of | is |
+/// |---|---|---|
+/// | `on_execute` | all | `\|saga\| Message { … }`; of a local step, `async \|cx, saga\| …`, which gives a `Result` of the output |
+/// | `on_failure` | all | the compensation: as `on_execute`, and sees the output; `()` if there is nothing to undo |
+/// | `on_success` | remote | `\|saga\| …`: looks at the answer; with an error the saga fails, and this step is undone, too |
+/// | `on_error` | remote | `\|saga, error\| …`: gives another `Error`, or a `Result` whose `Ok` stands in place of the answer |
+/// | `timeout` | all | `"30s"` |
+/// | `retry` | all | `{ attempts: 5, first_pause: "1s", longest_pause: "1m" }`, or some of the three |
+///
+/// Each `on_…` is a closure, or the path of a function. What it sees, `saga`, is a struct with exactly the fields that are known by then, in a module named
+/// after the saga: step `update_foo` of `AddFoobar` sees an `add_foobar::UpdateFoo`, and when it has succeeded, `add_foobar::UpdateFooDone`; at the end there
+/// is `add_foobar::Done`. A condition sees what the first step behind it sees.
+///
+/// A step is *compensable*, unless `pivot` or `retriable` stands before it. The pivot is the point of no return: it may fail, but when it has succeeded the saga
+/// only goes forward. Steps behind it are `retriable`: they are tried again until they succeed. A step that cannot be undone before one that can fail does
+/// not compile. A step of which nobody knows whether it was done, since no answer came, is undone, too; for that, let `on_failure` read nothing of
+/// the answer, but an id that the saga has chosen itself.
+///
+/// ```
+/// use minos::prelude::*;
+///
+/// #[message("CreateFooBar", reply = Uuid)]
+/// pub struct CreateFooBar {
+///     pub text: String,
+/// }
+///
+/// #[message("DeleteFooBar")]
+/// pub struct DeleteFooBar {
+///     pub uuid: Uuid,
+/// }
+///
+/// #[aggregate]
+/// pub struct Foo {
+///     pub foobar: Option<Uuid>,
+/// }
+///
+/// saga! {
+///     /// Creates a foobar in its own service, then links it to the foo.
+///     pub AddFoobar { uuid: Uuid, something: String }
+///
+///     remote create_foobar -> foobar: Uuid {
+///         on_execute: |saga| CreateFooBar { text: saga.something.clone() },
+///         on_error:   |_saga, error| error.context("the foobar could not be created"),
+///         on_failure: |saga| DeleteFooBar { uuid: saga.foobar },
+///         timeout: "30s",
+///     }
+///
+///     local update_foo {
+///         on_execute: async |cx, saga| {
+///             let mut foo = Foo::get(cx, saga.uuid).await?;
+///             foo.foobar = Some(saga.foobar);
+///             foo.save(cx).await
+///         },
+///     }
+/// }
+/// # fn main() {}
+/// ```
+#[doc(inline)]
+pub use minos_macros::saga;
+
 pub use minos_runtime::*;
 
 /// What a service needs, in one line: `use minos::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Aggregate, Context, Error, ErrorKind, Event, Headers, Message, Path, Query, Ref, Response, Result, ResultExt, Root, Service,
+        Aggregate, Context, Error, ErrorKind, Event, Headers, Message, Path, Query, Ref, Response, Result, ResultExt, Root, Saga, Service,
         Timestamp, User, Uuid, aggregate, aggregate_ref, bail, command, ensure, event, message, periodic, query,
     };
+    #[doc(no_inline)]
+    pub use minos_macros::saga;
     pub use minos_runtime::__private::serde::{self, Deserialize, Serialize};
 }

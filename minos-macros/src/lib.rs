@@ -18,6 +18,7 @@ mod main_fn;
 mod message;
 mod problem;
 mod purity;
+mod saga;
 mod serial;
 mod word;
 
@@ -82,4 +83,10 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Problem, attributes(problem))]
 pub fn derive_problem(item: TokenStream) -> TokenStream {
     problem::expand(item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro]
+pub fn saga(input: TokenStream) -> TokenStream {
+    saga::expand(input.into()).into()
 }

@@ -1,6 +1,7 @@
 //! What literals say: paths, names of events, schedules. Mistakes are told on the literal.
 
 use crate::{diag::Errors, word::OWN_EVENTS};
+use std::time::Duration;
 use syn::{Ident, LitStr};
 
 /// The names of the parameters of a path.
@@ -94,6 +95,30 @@ fn bad_number(field: &str, low: u32, high: u32) -> Option<&str> {
     })
 }
 
+/// How a duration is written.
+pub(crate) const DURATION: &str = "a duration is a string: `\"30s\"`, `\"5m\"`, `\"2h\"`";
+
+/// Units of durations, in milliseconds.
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// The longest duration, in milliseconds: a century, which any clock can add to its time.
+const LONGEST: u64 = 36_525 * 86_400_000;
+
+/// What a duration says.
+pub(crate) fn duration(errors: &Errors, duration: &LitStr) -> Option<Duration> {
+    let text = duration.value();
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let milliseconds = number.parse::<u64>().ok().zip(UNITS.iter().find(|(name, _)| *name == unit.trim()));
+    let message = match milliseconds.map(|(number, (_, factor))| number.saturating_mul(*factor)) {
+        None => "a duration is a number with a unit: `\"30s\"`, `\"5m\"`, `\"2h\"`\nhelp: units are `ms`, `s`, `m`, `h` and `d`",
+        Some(0) => "this duration is nothing\nhelp: leave it out, or write one that something can happen in",
+        Some(value) if value > LONGEST => "a duration is at most a century",
+        Some(value) => return Some(Duration::from_millis(value)),
+    };
+    errors.at(duration, message);
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +161,22 @@ mod tests {
         }
         for wrong in ["0 * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "*/0 * * * *", "x * * * *"] {
             assert_ne!(told(schedule, wrong), "", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        let read = |text: &str| {
+            let errors = Errors::default();
+            let read = duration(&errors, &LitStr::new(text, Span::call_site()));
+            assert_eq!(read.is_none(), !errors.is_empty(), "{text}");
+            read.map(|duration| duration.as_millis())
+        };
+        for (right, milliseconds) in [("30s", 30_000), ("5 m", 300_000), ("2h", 7_200_000), ("250ms", 250), ("7d", 604_800_000)] {
+            assert_eq!(read(right), Some(milliseconds), "{right}");
+        }
+        for wrong in ["", "30", "s", "30 seconds", "-1s", "1.5h", "0s", "99999999999999999999d", "99999999d", "1h30m", "ｓ"] {
+            assert_eq!(read(wrong), None, "{wrong}");
         }
     }
 }

@@ -72,6 +72,35 @@ pub(crate) fn call_on_self(tokens: TokenStream, methods: &[String]) -> Option<Id
     })
 }
 
+/// Calls `visit` with each `field` of `value.field` in these tokens.
+pub(crate) fn each_read(tokens: TokenStream, value: &Ident, visit: &mut dyn FnMut(&Ident)) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    for (n, token) in tokens.iter().enumerate() {
+        let follows_dot = n.checked_sub(1).is_some_and(|before| is_punct(tokens.get(before), '.'));
+        match (token, tokens.get(n + 1), tokens.get(n + 2)) {
+            (TokenTree::Group(group), ..) => each_read(group.stream(), value, visit),
+            (TokenTree::Ident(ident), Some(TokenTree::Punct(dot)), Some(TokenTree::Ident(field)))
+                if ident == value && dot.as_char() == '.' && !follows_dot && !is_call(tokens.get(n + 3..)) =>
+            {
+                visit(field);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether `value` stands in these tokens in any other way than `value.field`.
+pub(crate) fn is_used_whole(tokens: TokenStream, value: &Ident) -> bool {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    tokens.iter().enumerate().any(|(n, token)| match token {
+        TokenTree::Group(group) => is_used_whole(group.stream(), value),
+        TokenTree::Ident(ident) => {
+            ident == value && !(is_punct(tokens.get(n + 1), '.') && matches!(tokens.get(n + 2), Some(TokenTree::Ident(_))))
+        }
+        _ => false,
+    })
+}
+
 /// The same tokens with `Self` replaced: they move to where it would mean something else.
 pub(crate) fn without_self_type(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
     tokens

@@ -28,19 +28,25 @@ impl Fit {
 
     /// The derives.
     pub(crate) fn derives(self, door: &Door, types: &[&Type]) -> TokenStream {
-        let ([field, _], serde) = (self.names(), door.serde());
-        let bounds: Vec<String> = types.iter().map(|ty| quote!(for<'minos> #ty: #door::#field).to_string()).collect();
-        let bound = bounds.join(", ");
-        quote! {
-            #[derive(#door::serde::Serialize, #door::serde::Deserialize)]
-            #[serde(crate = #serde, bound = #bound)]
-        }
+        let [field, _] = self.names();
+        derives(door, &quote!(#door::#field), types)
     }
 
     /// The proofs: each a statement that names a type where the user did.
     pub(crate) fn proofs(self, door: &Door, types: &[&Type]) -> TokenStream {
         let [_, field] = self.names();
         types.iter().map(|ty| quote_spanned!(at(ty.span())=> #door::#field::<#ty>();)).collect()
+    }
+}
+
+/// Serde's derives of a struct whose fields are of these types, each of which is assumed to fulfil a trait.
+pub(crate) fn derives(door: &Door, field: &TokenStream, types: &[&Type]) -> TokenStream {
+    let serde = door.serde();
+    let bounds: Vec<String> = types.iter().map(|ty| quote!(for<'minos> #ty: #field).to_string()).collect();
+    let bound = bounds.join(", ");
+    quote! {
+        #[derive(#door::serde::Serialize, #door::serde::Deserialize)]
+        #[serde(crate = #serde, bound = #bound)]
     }
 }
 
@@ -61,5 +67,10 @@ pub(crate) fn types<'f>(ident: &Ident, fields: impl IntoIterator<Item = &'f Fiel
 
 /// The attributes for serde.
 pub(crate) fn attrs(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
-    attrs.iter().filter(|attr| attr.path().is_ident("serde"))
+    attrs.iter().filter(|attr| is_attr(attr))
+}
+
+/// Whether an attribute is for serde.
+pub(crate) fn is_attr(attr: &Attribute) -> bool {
+    attr.path().is_ident("serde")
 }

@@ -18,3 +18,18 @@ pub(crate) const IMPURE: &[&str] =
 
 /// Crates of which every function's answer is another one each time.
 pub(crate) const DICE: &[&str] = &["rand", "fastrand", "getrandom", "nanorand", "oorandom"];
+
+/// What a saga is made of.
+pub(crate) const NODES: &[&str] = &["remote", "local", "pivot", "retriable", "when", "parallel"];
+
+/// What can be said of a step that another service does.
+pub(crate) const REMOTE_KEYS: &[&str] = &["on_execute", "on_success", "on_error", "on_failure", "timeout", "retry"];
+
+/// What can be said of a step that is done here.
+pub(crate) const LOCAL_KEYS: &[&str] = &["on_execute", "on_failure", "timeout", "retry"];
+
+/// What can be said of trying again.
+pub(crate) const RETRY_KEYS: &[&str] = &["attempts", "first_pause", "longest_pause"];
+
+/// Names that `saga!` derives itself.
+pub(crate) const SAGA_DERIVES: &[&str] = &["Debug", "Clone", "Serialize", "Deserialize"];

@@ -21,6 +21,12 @@ pub use std::{
 
 use std::{future::Future, time::Duration};
 
+/// What `saga!` writes.
+pub mod saga {
+    pub use crate::saga::{Node, Output, Retry, Saga, SagaDef, SagaValue, Slot, Step, StepKind, Values, View, Work, call::*};
+    pub use std::time::Duration;
+}
+
 /// Reads one parameter of a handler.
 pub fn extract<T: FromRequest>(request: &Request) -> Result<T> {
     T::from_request(request)

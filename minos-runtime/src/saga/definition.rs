@@ -1,6 +1,6 @@
 //! What a saga is: its steps, as the macro registers them.
 
-use super::Values;
+use super::{Values, View};
 use crate::{
     context::Context,
     error::{Error, Result},
@@ -21,7 +21,7 @@ pub trait Saga: Serialize + DeserializeOwned + Send + 'static {
     const NAME: &'static str;
 
     /// What is known when it has committed: the input, and what the steps have yielded.
-    type Done: DeserializeOwned + Send + 'static;
+    type Done: View + Send + 'static;
 
     /// Its steps.
     #[doc(hidden)]
@@ -123,6 +123,8 @@ impl Retry {
 pub struct Outgoing {
     /// Its name, which is its topic.
     pub name: &'static str,
+    /// Messages of one key are handled in the order in which they were sent.
+    pub key: Option<String>,
     /// Its content, as JSON.
     pub content: Vec<u8>,
 }

@@ -1,5 +1,7 @@
 //! Sagas: work over several services that ends as a whole, or is undone.
 
+#[doc(hidden)]
+pub mod call;
 mod definition;
 mod diagram;
 mod hash;
@@ -9,6 +11,7 @@ mod state;
 mod tests;
 mod transition;
 mod values;
+mod view;
 
 pub use definition::{LocalWork, Node, Outgoing, Output, Retry, Saga, SagaDef, Step, StepKind, Undo, Work};
 pub use diagram::diagram;
@@ -17,3 +20,4 @@ pub use plan::{IllegalSaga, Plan, Policy, Wrong};
 pub use state::{Attempts, Decision, Direction, Execution, Failure, Status, StepState, StepStatus};
 pub use transition::{Call, Effect, Input, Moment, Outcome, Repair, TransitionError, transition};
 pub use values::Values;
+pub use view::{SagaValue, Slot, View};

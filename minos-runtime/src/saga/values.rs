@@ -1,7 +1,8 @@
 //! What a saga knows: its input, and what its steps have yielded.
 
+use super::View;
 use crate::error::{Error, Result};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The values of one execution: a JSON object, as it is stored.
@@ -31,11 +32,16 @@ impl Values {
         self.0.get(name)
     }
 
+    /// All of them.
+    pub(super) fn fields(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
     /// What a step sees: exactly the values that are known by then.
     ///
     /// # Errors
     /// If one is missing or of another type, as when the saga was changed.
-    pub fn view<V: DeserializeOwned>(&self) -> Result<V> {
-        V::deserialize(&self.0).map_err(|error| Error::from(error).context("what the saga has stored is not what its step expects"))
+    pub fn view<V: View>(&self) -> Result<V> {
+        V::read(self)
     }
 }
