@@ -469,6 +469,28 @@ fn what_is_stored_otherwise_is_told_by_its_name() {
 mod worked {
     use super::{language::BookTrip, *};
 
+    /// What is kept of it is `null`, which is no number.
+    mod lossy {
+        use super::*;
+
+        saga! {
+            Lossy { of: u32 }
+            local divide -> ratio: f64 { on_execute: async |_cx, saga| Ok(f64::from(saga.of) / 0.0) }
+        }
+
+        #[command("Divide")]
+        async fn divide(cx: &mut Context, input: Lossy) -> Result<serde_json::Value> {
+            let Work::Local { execute, .. } = step(Lossy::definition(), "divide").work else { bail!("it is remote") };
+            execute(cx, &Values::of(&input)?).await.map_err(|error| Error::rejected(error.chain()))
+        }
+    }
+
+    /// The input of a saga is the input of a handler.
+    #[command("Echo")]
+    async fn echo(input: readme::AddFoobar) -> readme::AddFoobar {
+        input
+    }
+
     #[command("Work")]
     async fn work(cx: &mut Context, input: (String, bool, serde_json::Value)) -> Result<serde_json::Value> {
         let (name, is_undone, known) = input;
@@ -495,6 +517,12 @@ async fn local_steps_give_what_they_yield() {
     assert_eq!(work("ask_boss", false, known(1)).await.unwrap(), json!("3 seats"));
     assert_eq!(work("approve", false, known(1)).await.unwrap(), json!(null));
     assert_eq!(work("thank", false, known(8)).await.unwrap(), json!([5, "8"]));
+
+    let error = running.call("Divide", &json!({ "of": 1 })).await.unwrap_err();
+    assert!(error.to_string().contains("what serde writes of `f64` it cannot read again"), "{error}");
+    let input = json!({ "uuid": ORDER, "something": "s" });
+    let answer = running.call("Echo", &input).await.unwrap();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(answer.body()).unwrap(), input);
     running.stop().await;
 }
 

@@ -26,6 +26,16 @@ impl Door {
         input.call(Path::parse_mod_style).map(Door)
     }
 
+    /// The way as if it stood here: what the compiler says of an expression, it says of all tokens of it.
+    pub(crate) fn at(&self, span: Span) -> TokenStream {
+        let mut tokens = TokenStream::new();
+        for mut token in self.to_token_stream() {
+            token.set_span(span);
+            tokens.extend([token]);
+        }
+        tokens
+    }
+
     /// The path of serde, as its derives want it.
     pub(crate) fn serde(&self) -> String {
         let door = self;

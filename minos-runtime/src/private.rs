@@ -23,7 +23,7 @@ use std::{future::Future, time::Duration};
 
 /// What `saga!` writes.
 pub mod saga {
-    pub use crate::saga::{Node, Output, Retry, Saga, SagaDef, SagaValue, Slot, Step, StepKind, Values, View, Work, call::*};
+    pub use crate::saga::{Node, Output, Retry, Saga, SagaDef, SagaValue, Slot, Step, StepKind, Values, View, Work, call::*, slot};
     pub use std::time::Duration;
 }
 

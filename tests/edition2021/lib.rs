@@ -73,6 +73,27 @@ async fn opened(_cx: &mut Context, event: AccountCreated) -> Result<()> {
 #[periodic("0 * * * *")]
 async fn every_hour(_cx: &mut Context) {}
 
+saga! {
+    pub Generate { start: u32 }
+
+    remote first -> gen: u32 {
+        on_execute: |saga| Gen { gen: saga.start },
+        on_success: positive,
+        on_error: |_saga, error| if error.is_transient() { Err(error) } else { Ok(0) },
+        on_failure: |saga| Gen { gen: saga.gen },
+    }
+    when |saga| saga.gen > 3 {
+        local note -> r#async: u32 {
+            on_execute: async |_cx, saga| Ok(saga.gen),
+        }
+    }
+}
+
+fn positive(saga: &generate::FirstDone) -> Result<()> {
+    ensure!(saga.gen > 0, "nothing");
+    Ok(())
+}
+
 #[minos::main(worker_threads = 1)]
 async fn serve() -> Result<()> {
     let text = "[service]\nname = \"edition\"\n[http]\naddr = \"127.0.0.1:0\"\n[store]\nurl = \"memory:\"\n[log]\nlevel = \"off\"";

@@ -1,11 +1,12 @@
 //! Closures and functions, read as far as macros need them: bodies stay tokens, finished or not.
 
 use super::model::{Callback, Closure};
-use crate::word::NODES;
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use crate::word::{NODES, REMOTE_KEYS};
+use proc_macro2::{Delimiter, Group, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
     Expr, Ident, Pat, Token, Type,
+    buffer::Cursor,
     parse::ParseStream,
     token::{Brace, Paren},
 };
@@ -85,16 +86,27 @@ pub(super) fn value(block: ParseStream<'_>) -> TokenStream {
         return tokens;
     }
     let mut tokens = TokenStream::new();
-    while !block.is_empty() && !(block.peek(Token![,]) && (block.peek2(Ident) && block.peek3(Token![:]) || is_last(block))) {
+    while !block.is_empty() && !is_end(block) {
         let Ok(token) = block.parse::<TokenTree>() else { break };
         tokens.extend([token]);
     }
     tokens
 }
 
-/// Whether the `,` that comes next is the last token.
-fn is_last(block: ParseStream<'_>) -> bool {
-    block.cursor().token_tree().is_some_and(|(_, rest)| rest.eof())
+/// Whether an entry ends here: at a `,` with an entry or nothing behind it, or where the next one begins and its `,` is missing.
+fn is_end(block: ParseStream<'_>) -> bool {
+    let behind_comma = block.peek(Token![,]).then(|| block.cursor().token_tree()).flatten().map(|(_, rest)| rest);
+    match behind_comma {
+        Some(rest) => rest.eof() || key(rest).is_some(),
+        None => key(block.cursor()).is_some_and(|key| REMOTE_KEYS.iter().any(|known| key == known)),
+    }
+}
+
+/// The word of `word: …`.
+fn key(cursor: Cursor<'_>) -> Option<Ident> {
+    let (key, rest) = cursor.ident()?;
+    let (colon, _) = rest.punct()?;
+    (colon.as_char() == ':' && colon.spacing() == Spacing::Alone).then_some(key)
 }
 
 /// Goes on at the `,` before the next entry.

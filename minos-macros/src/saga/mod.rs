@@ -5,6 +5,8 @@ mod check;
 mod expand;
 mod model;
 mod parse;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use crate::diag::Errors;

@@ -163,18 +163,19 @@ impl<'s> Views<'s> {
         let place = self.steps.iter().position(|seen| std::ptr::eq(seen, reader))?;
         let yields = |seen: &&Seen<'s>| seen.step.value().is_some_and(|value| value.text() == plain(name));
         let of = self.steps.iter().find(yields)?;
-        let (giver, step) = (&of.step.name, &reader.step.name);
-        if std::ptr::eq(of, reader) {
+        let giver = &of.step.name;
+        let step = if key == "when" { "this condition".to_owned() } else { format!("`{}`", reader.step.name) };
+        if std::ptr::eq(of, reader) && key != "when" {
             return Some(format!("`{name}` is what this step yields, so its `{key}` cannot read it"));
         }
         let fork = of.way.iter().zip(&reader.way).find(|(a, b)| a != b).filter(|(a, b)| a.node == b.node).map(|(a, _)| a.at);
         let is_later = self.steps.iter().skip(place).any(|seen| std::ptr::eq(seen, of));
         Some(match fork {
             Some(Fork::Parallel) => format!(
-                "`{name}` is not known here: step `{giver}` yields it, while `{step}` runs in parallel to it\nhelp: read it in a step behind the `parallel`"
+                "`{name}` is not known here: step `{giver}` yields it, while {step} runs in parallel to it\nhelp: read it in a step behind the `parallel`"
             ),
             Some(_) => format!("`{name}` is not known here: step `{giver}` yields it, in the other branch of the `when`"),
-            None if is_later => format!("`{name}` is not known yet: step `{giver}` yields it, later than `{step}`"),
+            None if is_later => format!("`{name}` is not known yet: step `{giver}` yields it, later than {step}"),
             None => format!(
                 "`{name}` is not known here: step `{giver}` yields it, in one branch of a `when` only\nhelp: yield it in the other branch, too"
             ),

@@ -1,6 +1,9 @@
 //! How the functions that the user wrote are called with what is stored. `saga!` writes these calls.
 
-use super::{Outgoing, Values, View, view::Slot};
+use super::{
+    Outgoing, Values, View,
+    view::{Slot, slot},
+};
 use crate::{
     context::Context,
     error::{Error, Result},
@@ -11,7 +14,7 @@ use serde_json::Value;
 use std::future::Future;
 
 /// The place of what a step yields that yields nothing.
-pub static NOTHING: Slot<()> = Slot::new("()");
+pub static NOTHING: Slot<()> = slot("()");
 
 /// The message of a step that yields its answer.
 pub fn request<V: View, M: Replies<T>, T>(values: &Values, message: fn(&V) -> M) -> Result<Outgoing> {

@@ -20,4 +20,4 @@ pub use plan::{IllegalSaga, Plan, Policy, Wrong};
 pub use state::{Attempts, Decision, Direction, Execution, Failure, Status, StepState, StepStatus};
 pub use transition::{Call, Effect, Input, Moment, Outcome, Repair, TransitionError, transition};
 pub use values::Values;
-pub use view::{SagaValue, Slot, View};
+pub use view::{SagaValue, Slot, View, slot};

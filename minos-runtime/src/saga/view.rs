@@ -41,11 +41,10 @@ pub struct Slot<T> {
     read: fn(&Value) -> Result<T>,
 }
 
-impl<T: SagaValue> Slot<T> {
-    /// The place of this name.
-    pub const fn new(name: &'static str) -> Self {
-        Slot { name, write, read: |value| Ok(T::deserialize(value)?) }
-    }
+/// The place of this name.
+#[doc(hidden)]
+pub const fn slot<T: SagaValue>(name: &'static str) -> Slot<T> {
+    Slot { name, write, read: |value| Ok(T::deserialize(value)?) }
 }
 
 /// A value as it is stored. What could not be read again is refused here, and not when a later step needs it.

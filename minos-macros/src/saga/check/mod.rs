@@ -32,9 +32,8 @@ fn input(errors: &Errors, saga: &Saga) {
             );
         }
         for path in derived(attr) {
-            let last = path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
-            if SAGA_DERIVES.contains(&last.as_str()) {
-                errors.at(&path, format!("`saga!` derives `{last}` already\nhelp: remove it here"));
+            if let Some(name) = our_name(&path) {
+                errors.at(&path, format!("`saga!` derives `{name}` already\nhelp: remove it here"));
             }
         }
     }
@@ -50,6 +49,17 @@ fn input(errors: &Errors, saga: &Saga) {
             errors.at(attr, "what is not stored is lost: a saga goes on after a restart\nhelp: remove it");
         }
     }
+}
+
+/// The name of a derive, if it is one that `saga!` adds.
+fn our_name(path: &Path) -> Option<String> {
+    let last = path.segments.last()?.ident.to_string();
+    SAGA_DERIVES.contains(&last.as_str()).then_some(last)
+}
+
+/// Whether an attribute derives what `saga!` derives.
+pub(super) fn is_ours(attr: &Attribute) -> bool {
+    derived(attr).iter().any(|path| our_name(path).is_some())
 }
 
 fn derived(attr: &Attribute) -> Vec<Path> {

@@ -96,7 +96,8 @@ pub(super) fn adapter(saga: &Saga, seen: &Seen<'_>, key: &str) -> Option<TokenSt
             Callback::Function(path) => (path.clone(), at(path.span())),
             Callback::Nothing => return None,
         };
-        let future = quote_spanned!(span=> |cx, saga| #door::saga::future(#call(cx, saga)));
+        let there = door.at(span);
+        let future = quote_spanned!(span=> |cx, saga| #there::saga::future(#call(cx, saga)));
         return Some(quote_spanned!(at(Span::call_site())=> |cx, values| #door::saga::local::<#view, #ty>(cx, values, &#slot, #future)));
     }
     let parts = match key.to_string().as_str() {
@@ -141,6 +142,7 @@ fn read_and_call(saga: &Saga, view: &TokenStream, name: &Ident, callback: &Callb
         Callback::Nothing => return None,
     };
     let (function, generics) = (Ident::new(parts.function, span), parts.generics);
-    let function = quote_spanned!(span=> #door::saga::#function::<#generics>);
+    let there = door.at(span);
+    let function = quote_spanned!(span=> #there::saga::#function::<#generics>);
     Some(quote!(|#values, #error| { #bind #function(#values, #error #slot #call) }))
 }

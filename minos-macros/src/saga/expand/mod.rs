@@ -49,7 +49,7 @@ fn around(saga: &Saga, views: &Views<'_>, nodes: &TokenStream, definition: &Toke
         #input
         #module
         #cfgs
-        #[allow(non_upper_case_globals, deprecated, clippy::unused_async)]
+        #[allow(non_upper_case_globals, deprecated, unexpected_cfgs, clippy::unused_async)]
         const _: () = {
             #reads
             #nodes
@@ -70,11 +70,12 @@ fn around(saga: &Saga, views: &Views<'_>, nodes: &TokenStream, definition: &Toke
 
 /// The name of the module of the views.
 fn module_name(saga: &Saga) -> Ident {
-    let (name, span) = (snake(&plain(&saga.name)), saga.name.span());
+    let (plain, span) = (plain(&saga.name), saga.name.span());
+    let name = snake(&plain);
     match syn::parse_str::<Ident>(&name) {
+        // The mistake is told, and something has to stand here.
+        _ if name == plain || ["self", "super", "crate", "_", ""].contains(&name.as_str()) => format_ident!("{name}_saga", span = span),
         Ok(_) => Ident::new(&name, span),
-        // Those that cannot be raw are refused; the mistake is said, and something has to stand here.
-        Err(_) if ["self", "super", "crate", "_", ""].contains(&name.as_str()) => format_ident!("{name}_saga", span = span),
         Err(_) => Ident::new_raw(&name, span),
     }
 }

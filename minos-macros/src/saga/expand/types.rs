@@ -1,5 +1,6 @@
 //! The type of the input, and what each step sees.
 
+use super::super::check::is_ours;
 use super::{Saga, Value, Views, cfgs, done_view, module_name, plain, slot, view};
 use crate::{door::at, serial};
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
@@ -8,7 +9,9 @@ use syn::{Attribute, Visibility, spanned::Spanned};
 
 /// The struct of the input.
 pub(super) fn input(saga: &Saga) -> TokenStream {
-    let Saga { door, attrs, vis, name, .. } = saga;
+    let Saga { door, vis, name, .. } = saga;
+    // A derive that is here twice is one mistake, and is told.
+    let attrs = saga.attrs.iter().filter(|attr| !is_ours(attr));
     let types = serial::types(name, &saga.fields);
     let derives = serial::derives(door, &quote!(#door::saga::SagaValue), &types);
     let fields = saga.fields.iter().map(|field| {
@@ -152,7 +155,7 @@ pub(super) fn reads(saga: &Saga, views: &Views<'_>) -> TokenStream {
     let slots = views.values().into_iter().map(|value| {
         let (slot, name, text, ty) = (slot(&value), value.name, value.text(), value.ty);
         if !is_attributed(&value) {
-            let new = quote_spanned!(at(ty.span())=> #door::saga::Slot::<#ty>::new);
+            let new = quote_spanned!(at(ty.span())=> #door::saga::slot::<#ty>);
             return quote!(const #slot: #door::saga::Slot<#ty> = #new(#text););
         }
         let (attrs, serde, field) = (serial::attrs(value.attrs), door.serde(), format_ident!("__MinosField", span = here));

@@ -1,0 +1,21 @@
+#![allow(unused)]
+use minos::prelude::*;
+
+#[message("Reserve", reply = u32)]
+pub struct Reserve {
+    pub n: u32,
+}
+#[message("Release")]
+pub struct Release {
+    pub n: u32,
+}
+
+saga! {
+    pub PlaceOrder { id: u32 }
+
+    when |saga| saga.ticket > 3 {
+        remote reserve -> ticket: u32 { on_execute: |saga| Reserve { n: saga.id } }
+    }
+}
+
+fn main() {}

@@ -1,0 +1,27 @@
+#![allow(unused)]
+use minos::prelude::*;
+
+#[message("Reserve", reply = u32)]
+pub struct Reserve {
+    pub n: u32,
+}
+#[message("Release")]
+pub struct Release {
+    pub n: u32,
+}
+
+saga! {
+    pub PlaceOrder { id: u32 }
+
+    when |saga| saga.id > 10 {
+        remote reserve -> ticket: u32 {
+            on_execute: |saga| Reserve { n: saga.id },
+            on_failure: |saga| Release { n: saga.ticket },
+        }
+    }
+    local note {
+        on_execute: async |cx, saga| { let _ = (cx, saga.ticket); Ok(()) },
+    }
+}
+
+fn main() {}
