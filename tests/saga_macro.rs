@@ -378,6 +378,7 @@ fn the_saga_of_the_readme_says_what_it_sends() {
 #[test]
 fn nodes_are_as_they_are_written() {
     let def = language::BookTrip::definition();
+    assert_eq!(def.input, [Output { name: "order", ty: "Uuid" }, Output { name: "places", ty: "u32" }]);
     let kinds: Vec<_> = steps(def.nodes).iter().map(|step| (step.name, step.kind)).collect();
     use StepKind::{Compensable, Pivot, Retriable};
     assert_eq!(

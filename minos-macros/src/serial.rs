@@ -74,3 +74,20 @@ pub(crate) fn attrs(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
 pub(crate) fn is_attr(attr: &Attribute) -> bool {
     attr.path().is_ident("serde")
 }
+
+/// The name that `#[serde(rename = "…")]` gives a field.
+pub(crate) fn renamed(all: &[Attribute]) -> Option<String> {
+    let mut name = None;
+    for attr in attrs(all) {
+        // What is not understood here is for serde to refuse.
+        let _ = attr.parse_nested_meta(|meta| {
+            if meta.path.is_ident("rename") && meta.input.peek(syn::Token![=]) {
+                name = Some(meta.value()?.parse::<syn::LitStr>()?.value());
+            } else if meta.input.peek(syn::Token![=]) {
+                meta.value()?.parse::<syn::Expr>()?;
+            }
+            Ok(())
+        });
+    }
+    name
+}

@@ -74,16 +74,16 @@ async fn opened(_cx: &mut Context, event: AccountCreated) -> Result<()> {
 async fn every_hour(_cx: &mut Context) {}
 
 saga! {
-    pub Generate { start: u32 }
+    pub Generate { start: u64 }
 
-    remote first -> gen: u32 {
+    remote first -> gen: u64 {
         on_execute: |saga| Gen { gen: saga.start },
         on_success: positive,
         on_error: |_saga, error| if error.is_transient() { Err(error) } else { Ok(0) },
         on_failure: |saga| Gen { gen: saga.gen },
     }
     when |saga| saga.gen > 3 {
-        local note -> r#async: u32 {
+        local note -> r#async: u64 {
             on_execute: async |_cx, saga| Ok(saga.gen),
         }
     }

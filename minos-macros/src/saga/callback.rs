@@ -117,7 +117,7 @@ pub(super) fn skip(block: ParseStream<'_>) {
 /// All up to the block of a `when`: the first `{ … }` that begins with a step, or behind which no expression can go on.
 fn up_to_block(input: ParseStream<'_>) -> TokenStream {
     let mut tokens = TokenStream::new();
-    while !input.is_empty() && !(input.peek(Brace) && is_block(input)) {
+    while !(input.peek(Brace) && is_block(input)) {
         let Ok(token) = input.parse::<TokenTree>() else { break };
         tokens.extend([token]);
     }

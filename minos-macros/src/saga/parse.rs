@@ -12,7 +12,7 @@ use crate::{
 };
 use proc_macro2::{Delimiter, TokenTree};
 use std::time::Duration;
-use syn::{Attribute, Field, Ident, LitInt, LitStr, Token, Type, braced, parse::ParseStream, punctuated::Punctuated, token::Brace};
+use syn::{Attribute, Field, Ident, LitInt, LitStr, Token, Type, braced, parse::ParseStream, token::Brace};
 
 const USAGE: &str = "usage: `saga! { pub Name { field: Type } remote step -> output: Type { on_execute: |saga| Message { … } } }`";
 const RETRY: &str = "help: `retry: { attempts: 5, first_pause: \"1s\", longest_pause: \"1m\" }`";
@@ -35,23 +35,38 @@ pub(super) fn saga(errors: &Errors, input: ParseStream<'_>) -> syn::Result<Saga>
         let word: Token![struct] = input.parse()?;
         errors.at(&word, "a saga is named without `struct`");
     }
+    if input.peek(Ident) && input.peek2(Token![<]) {
+        return Err(input.error("a saga cannot be generic: its executions are stored under one name"));
+    }
     if !input.peek(Ident) || !input.peek2(Brace) {
         return Err(input.error(format!("a saga begins with its name and the fields of its input\n{USAGE}")));
     }
     let name = input.parse()?;
     let block;
     braced!(block in input);
-    let fields = fields(errors, &block)?;
+    let fields = fields(errors, &block);
     let nodes = nodes(errors, input);
     Ok(Saga { door, attrs, vis, name, fields, nodes })
 }
 
-fn fields(errors: &Errors, block: ParseStream<'_>) -> syn::Result<Vec<Field>> {
-    let fields: Punctuated<Field, Token![,]> = block.parse_terminated(Field::parse_named, Token![,])?;
-    for (_, value) in fields.iter().filter_map(|field| field.default.as_ref()) {
-        errors.at(value, "a field of a saga has no value here\nhelp: `#[serde(default = \"function\")]` before it");
+fn fields(errors: &Errors, block: ParseStream<'_>) -> Vec<Field> {
+    let mut fields = Vec::new();
+    while !block.is_empty() {
+        match block.call(Field::parse_named) {
+            Ok(field) => {
+                if let Some((_, value)) = &field.default {
+                    errors.at(value, "a field of a saga has no value here\nhelp: `#[serde(default = \"function\")]` before it");
+                }
+                fields.push(field);
+            }
+            Err(error) => {
+                errors.push(syn::Error::new(error.span(), "a field of a saga has a name and a type\nhelp: `name: Type`"));
+                while !block.is_empty() && !block.peek(Token![,]) && block.parse::<TokenTree>().is_ok() {}
+            }
+        }
+        comma(errors, block);
     }
-    Ok(fields.into_iter().collect())
+    fields
 }
 
 /// All nodes up to the end of the block.

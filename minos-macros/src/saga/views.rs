@@ -4,6 +4,7 @@ use super::model::{Callback, Node, Place, Saga, Step};
 use crate::{
     item::{canonical, plain},
     purity::{each_read, is_used_whole},
+    serial,
 };
 use quote::ToTokens;
 use syn::{Attribute, Ident, Pat, Type};
@@ -57,6 +58,11 @@ enum Fork {
 impl Value<'_> {
     pub(super) fn text(&self) -> String {
         plain(self.name)
+    }
+
+    /// Its name, as it is stored.
+    pub(super) fn stored(&self) -> String {
+        serial::renamed(self.attrs).unwrap_or_else(|| self.text())
     }
 
     pub(super) fn type_text(&self) -> String {

@@ -42,11 +42,14 @@ fn input(errors: &Errors, saga: &Saga) {
             errors.at(attr, "a field of a saga is there in every build: stored executions need it");
         }
         let text = attr.meta.require_list().map(|list| list.tokens.to_string()).unwrap_or_default();
-        let is_lost = text
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .any(|word| ["skip", "skip_serializing", "skip_deserializing"].contains(&word));
-        if serial::is_attr(attr) && is_lost {
+        let says = |words: &[&str]| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| words.contains(&word));
+        if !serial::is_attr(attr) {
+            continue;
+        }
+        if says(&["skip", "skip_serializing", "skip_deserializing"]) {
             errors.at(attr, "what is not stored is lost: a saga goes on after a restart\nhelp: remove it");
+        } else if says(&["flatten"]) {
+            errors.at(attr, "what is flattened cannot be told from what steps yield: they are stored side by side\nhelp: remove it");
         }
     }
 }

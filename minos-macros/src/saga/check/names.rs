@@ -62,7 +62,7 @@ fn values<'s>(errors: &Errors, nodes: &'s [Node], taken: &mut Vec<Value<'s>>) {
         match node {
             Node::Step(step) => {
                 let Some(value) = step.value() else { continue };
-                match taken.iter().find(|known| known.text() == value.text()) {
+                match taken.iter().find(|known| known.text() == value.text() || known.stored() == value.text()) {
                     Some(Value { step: Some(first), .. }) => errors.at(
                         value.name,
                         format!("`{}` is already what step `{}` yields: each value of a saga has its own name", value.name, first.name),

@@ -90,7 +90,7 @@ fn work(saga: &Saga, seen: &Seen<'_>) -> TokenStream {
 }
 
 fn output(saga: &Saga, value: &Value<'_>) -> TokenStream {
-    let (door, name, ty) = (&saga.door, value.text(), value.type_text());
+    let (door, name, ty) = (&saga.door, value.stored(), value.type_text());
     quote!(#door::saga::Output { name: #name, ty: #ty })
 }
 

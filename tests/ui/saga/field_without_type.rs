@@ -1,0 +1,23 @@
+#![allow(unused)]
+use minos::prelude::*;
+
+#[message("Reserve", reply = u32)]
+pub struct Reserve {
+    pub n: u32,
+}
+#[message("Release")]
+pub struct Release {
+    pub n: u32,
+}
+
+saga! {
+    pub PlaceOrder { id, seats: u32 }
+
+    local note { on_execute: async |_cx, _saga| Ok(()) }
+}
+
+fn use_it() -> PlaceOrder {
+    PlaceOrder { seats: 1 }
+}
+
+fn main() {}
