@@ -2,11 +2,11 @@
 
 use super::model::{Callback, Node, Place, Saga, Step};
 use crate::{
-    item::{canonical, plain},
+    item::{camel, canonical, plain},
     purity::{each_read, is_used_whole},
     serial,
 };
-use quote::ToTokens;
+use quote::{ToTokens, format_ident};
 use syn::{Attribute, Ident, Pat, Type};
 
 /// A field of the input, or what a step yields.
@@ -84,6 +84,19 @@ impl<'s> Seen<'s> {
 }
 
 impl Seen<'_> {
+    /// The name of the type of what is known before it; nothing if it would be none.
+    pub(super) fn view(&self) -> Option<Ident> {
+        let name = camel(&self.step.stored_name());
+        syn::parse_str::<Ident>(&name).ok().map(|_| Ident::new(&name, self.step.name.span()))
+    }
+
+    /// That of what is known when it has succeeded, if that is more and anything looks at it.
+    pub(super) fn done_view(&self) -> Option<Ident> {
+        let looks = self.step.callback("on_success").is_some() || self.undo_sees_output();
+        self.step.output.as_ref().filter(|_| looks)?;
+        self.view().map(|view| format_ident!("{view}Done"))
+    }
+
     /// Whether `on_failure` sees what the step yields. One that surely reads nothing of it can undo a step that was never answered.
     pub(super) fn undo_sees_output(&self) -> bool {
         let closure = match self.step.callback("on_failure") {

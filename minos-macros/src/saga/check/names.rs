@@ -1,31 +1,30 @@
 //! Names: of the saga, its steps and their values.
 
 use super::super::{
-    expand::{done_view, view},
     model::{Node, Saga},
     views::{Value, Views},
 };
-use crate::{diag::Errors, item::plain};
+use crate::{
+    diag::Errors,
+    item::{camel, plain, snake},
+};
 
 pub(super) fn check(errors: &Errors, saga: &Saga, views: &Views<'_>) {
     let name = plain(&saga.name);
     if !name.starts_with(char::is_uppercase) || syn::parse_str::<syn::Ident>(&name).is_err() {
         errors.at(
             &saga.name,
-            format!("a saga is named like a type: the module `{name}` is for what its steps see\nhelp: `{}`", crate::item::camel(&name)),
+            format!("a saga is named like a type: the module `{name}` is for what its steps see\nhelp: `{}`", camel(&name)),
         );
-    } else if ["self", "super", "crate"].contains(&crate::item::snake(&name).as_str()) {
-        errors.at(
-            &saga.name,
-            format!("`{name}` cannot be the name of a saga: what its steps see would be in a module `{}`", crate::item::snake(&name)),
-        );
+    } else if ["self", "super", "crate"].contains(&snake(&name).as_str()) {
+        errors.at(&saga.name, format!("`{name}` cannot be the name of a saga: what its steps see would be in a module `{}`", snake(&name)));
     }
     steps(errors, views, &name);
     values(errors, &saga.nodes, &mut views.input.clone());
 }
 
 fn steps(errors: &Errors, views: &Views<'_>, saga_name: &str) {
-    let module = crate::item::snake(saga_name);
+    let module = snake(saga_name);
     let mut names: Vec<String> = Vec::new();
     let mut seen = vec![("Done".to_owned(), "what is known at the end".to_owned())];
     for one in &views.steps {
@@ -34,14 +33,14 @@ fn steps(errors: &Errors, views: &Views<'_>, saga_name: &str) {
             errors.at(&step.name, format!("there is already a step `{name}`: the name is what the stored saga resumes at"));
             continue;
         }
-        let Some(before) = view(step) else {
+        let Some(before) = one.view() else {
             errors.at(
                 &step.name,
                 format!("`{name}` cannot be the name of a step: what it sees is a type of this name\nhelp: begin it with a letter"),
             );
             continue;
         };
-        for view in [Some(before), done_view(one)].into_iter().flatten() {
+        for view in [Some(before), one.done_view()].into_iter().flatten() {
             let view = view.to_string();
             if let Some((_, whose)) = seen.iter().find(|(known, _)| *known == view) {
                 errors.at(

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     door::at,
-    item::{camel, cfgs, plain, snake},
+    item::{cfgs, plain, snake},
 };
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
@@ -80,25 +80,11 @@ fn module_name(saga: &Saga) -> Ident {
     }
 }
 
-/// The name of what a step sees; nothing if it would be none.
-pub(super) fn view(step: &Step) -> Option<Ident> {
-    let name = camel(&step.stored_name());
-    syn::parse_str::<Ident>(&name).ok().map(|_| Ident::new(&name, step.name.span()))
-}
-
-/// The name of what a step sees when it has succeeded, if that is more than before and anything looks at it.
-pub(super) fn done_view(seen: &Seen<'_>) -> Option<Ident> {
-    let looks = seen.step.callback("on_success").is_some() || seen.undo_sees_output();
-    seen.step.output.as_ref().filter(|_| looks)?;
-    view(seen.step).map(|view| format_ident!("{view}Done"))
-}
-
 /// The path of what a callback of a step sees.
 fn view_path(saga: &Saga, seen: &Seen<'_>, key: &str) -> Option<TokenStream> {
     let module = module_name(saga);
     let sees_output = key == "on_success" || (key == "on_failure" && seen.undo_sees_output());
-    let done = done_view(seen).filter(|_| sees_output);
-    let view = done.or_else(|| view(seen.step))?;
+    let view = seen.done_view().filter(|_| sees_output).or_else(|| seen.view())?;
     Some(quote!(#module::#view))
 }
 

@@ -1,7 +1,7 @@
 //! The type of the input, and what each step sees.
 
 use super::super::check::is_ours;
-use super::{Saga, Value, Views, cfgs, done_view, module_name, plain, slot, view};
+use super::{Saga, Value, Views, cfgs, module_name, plain, slot};
 use crate::{door::at, serial};
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -42,9 +42,9 @@ fn all<'s>(saga: &Saga, views: &Views<'s>) -> Vec<Type<'s>> {
     for seen in &views.steps {
         let (step, name) = (seen.step, seen.step.stored_name());
         let docs: Vec<_> = step.docs.iter().filter(|attr| attr.path().is_ident("doc")).collect();
-        all.extend(view(step).map(|ident| Type { ident, docs, what: format!(" What step `{name}` sees."), values: seen.before.clone() }));
+        all.extend(seen.view().map(|ident| Type { ident, docs, what: format!(" What step `{name}` sees."), values: seen.before.clone() }));
         let what = format!(" What step `{name}` sees when it has succeeded.");
-        all.extend(done_view(seen).map(|ident| Type { ident, docs: Vec::new(), what, values: seen.after() }));
+        all.extend(seen.done_view().map(|ident| Type { ident, docs: Vec::new(), what, values: seen.after() }));
     }
     let what = format!(" What is known when [`{}`] has committed.", plain(&saga.name));
     all.push(Type { ident: Ident::new("Done", saga.name.span()), docs: Vec::new(), what, values: views.done.clone() });
@@ -77,9 +77,11 @@ pub(super) fn module(saga: &Saga, views: &Views<'_>) -> TokenStream {
             let docs = value_docs(value);
             quote!(#docs pub #name: #ty)
         });
+        let blank = (!docs.is_empty()).then(|| quote!(#[doc = ""]));
         quote! {
             #[doc = #what]
-            #(#[doc = ""] #docs)*
+            #blank
+            #(#docs)*
             pub struct #ident { #(#fields),* }
         }
     });
