@@ -226,8 +226,7 @@ pub use minos_macros::Problem;
 ///
 /// A step is *compensable*, unless `pivot` or `retriable` stands before it. The pivot is the point of no return: it may fail, but when it has succeeded the saga
 /// only goes forward. Steps behind it are `retriable`: they are tried again until they succeed. A step that cannot be undone before one that can fail does
-/// not compile. A step of which nobody knows whether it was done, since no answer came, is undone, too; for that, let `on_failure` read nothing of
-/// the answer, but an id that the saga has chosen itself.
+/// not compile.
 ///
 /// ```
 /// use minos::prelude::*;

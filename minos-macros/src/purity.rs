@@ -89,18 +89,6 @@ pub(crate) fn each_read(tokens: TokenStream, value: &Ident, visit: &mut dyn FnMu
     }
 }
 
-/// Whether `value` stands in these tokens in any other way than `value.field`.
-pub(crate) fn is_used_whole(tokens: TokenStream, value: &Ident) -> bool {
-    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-    tokens.iter().enumerate().any(|(n, token)| match token {
-        TokenTree::Group(group) => is_used_whole(group.stream(), value),
-        TokenTree::Ident(ident) => {
-            ident == value && !(is_punct(tokens.get(n + 1), '.') && matches!(tokens.get(n + 2), Some(TokenTree::Ident(_))))
-        }
-        _ => false,
-    })
-}
-
 /// The same tokens with `Self` replaced: they move to where it would mean something else.
 pub(crate) fn without_self_type(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
     tokens

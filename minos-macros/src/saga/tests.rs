@@ -125,34 +125,6 @@ fn values_end_where_the_next_begins() {
 }
 
 #[test]
-fn what_undoes_a_step_sees_its_output_if_it_reads_it() {
-    let sees = |undo: &str| {
-        let (saga, _) = read(&saga(&format!("remote a -> out: u32 {{ on_execute: f, on_failure: {undo} }}")));
-        Views::of(&saga).steps[0].undo_sees_output()
-    };
-    for undo in [
-        "()",
-        "|_| Undo {}",
-        "|_saga| Undo {}",
-        "|saga| Undo { id: saga.id }",
-        "|saga| { let other = Out { out: 3 }; Undo { id: saga.id } }",
-    ] {
-        assert!(!sees(undo), "{undo}");
-    }
-    for undo in [
-        "f",
-        "|saga| Undo { id: saga.out }",
-        "|saga| undo(saga)",
-        "|saga| Undo { id: saga. }",
-        "|saga| Undo { id: saga.i }",
-        "|&trip::ADone { out, .. }| Undo { out }",
-        "|saga: &trip::ADone| Undo {}",
-    ] {
-        assert!(sees(undo), "{undo}");
-    }
-}
-
-#[test]
 fn kinds_are_those_that_can_be_carried_out() {
     let plain = |name: &str| step(name, "");
     let pivot = |name: &str| format!("pivot {}", plain(name));

@@ -1,13 +1,12 @@
 //! What is known where: which values each step sees, and why one that it reads is not among them.
 
-use super::model::{Callback, Node, Place, Saga, Step};
+use super::model::{Callback, Node, Saga, Step};
 use crate::{
     item::{camel, canonical, plain},
-    purity::{each_read, is_used_whole},
     serial,
 };
 use quote::{ToTokens, format_ident};
-use syn::{Attribute, Ident, Pat, Type};
+use syn::{Attribute, Ident, Type};
 
 /// A field of the input, or what a step yields.
 #[derive(Clone, Copy)]
@@ -92,28 +91,9 @@ impl Seen<'_> {
 
     /// That of what is known when it has succeeded, if that is more and anything looks at it.
     pub(super) fn done_view(&self) -> Option<Ident> {
-        let looks = self.step.callback("on_success").is_some() || self.undo_sees_output();
-        self.step.output.as_ref().filter(|_| looks)?;
+        let looks = |key| self.step.callback(key).is_some_and(|callback| !matches!(callback, Callback::Nothing));
+        self.step.output.as_ref().filter(|_| looks("on_success") || looks("on_failure"))?;
         self.view().map(|view| format_ident!("{view}Done"))
-    }
-
-    /// Whether `on_failure` sees what the step yields. One that surely reads nothing of it can undo a step that was never answered.
-    pub(super) fn undo_sees_output(&self) -> bool {
-        let closure = match self.step.callback("on_failure") {
-            Some(Callback::Closure(closure)) => closure,
-            Some(Callback::Function(_)) => return true,
-            Some(Callback::Nothing) | None => return false,
-        };
-        let place = usize::from(self.step.place == Place::Local);
-        match (closure.params.get(place), closure.param(place)) {
-            (Some((Pat::Wild(_), _)), _) | (None, _) => false,
-            (Some((_, None)), Some(param)) => {
-                let mut sees = is_used_whole(closure.body.clone(), param);
-                each_read(closure.body.clone(), param, &mut |field| sees |= self.before.iter().all(|value| value.text() != plain(field)));
-                sees
-            }
-            _ => true,
-        }
     }
 }
 

@@ -83,7 +83,7 @@ fn module_name(saga: &Saga) -> Ident {
 /// The path of what a callback of a step sees.
 fn view_path(saga: &Saga, seen: &Seen<'_>, key: &str) -> Option<TokenStream> {
     let module = module_name(saga);
-    let sees_output = key == "on_success" || (key == "on_failure" && seen.undo_sees_output());
+    let sees_output = matches!(key, "on_success" | "on_failure");
     let view = seen.done_view().filter(|_| sees_output).or_else(|| seen.view())?;
     Some(quote!(#module::#view))
 }
