@@ -7,6 +7,7 @@
 use minos::{
     __private::saga::{Node, Output, Retry, SagaDef, Step, StepKind, Values, Work},
     prelude::*,
+    saga::{Plan, Policy},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -545,4 +546,15 @@ fn sagas_stand_in_surroundings_that_are_not_kind_to_them() {
     let of_move = minos::__private::inventory::iter::<SagaDef>.into_iter().find(|def| def.name == "Match").unwrap();
     assert_eq!(sent(step(of_move, "move"), &known), ("OddMessage", None, json!({ "type": 1 })));
     assert_eq!(undone(step(of_move, "move"), &known).unwrap(), ("OddMessage", json!({ "type": 7 })));
+}
+
+/// What compiles can be executed.
+#[test]
+fn the_runtime_takes_what_the_macro_lets_pass() {
+    let defs: Vec<_> = minos::__private::inventory::iter::<SagaDef>.into_iter().collect();
+    assert!(defs.len() >= 6, "{}", defs.len());
+    for def in defs {
+        let plan = Plan::of(def, Policy::default()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(plan.steps().len(), steps(def.nodes).len(), "{}", def.name);
+    }
 }

@@ -66,7 +66,7 @@ impl Change for Step {
 }
 
 fn say(name: &'static str) -> Outgoing {
-    Outgoing { name, content: b"{}".to_vec() }
+    Outgoing { name, key: None, content: b"{}".to_vec() }
 }
 
 /// A compensable remote step that yields a number under its own name.
