@@ -3,7 +3,7 @@
 use super::{HandlerDef, Kind, Request, Response};
 use crate::{
     context::{Context, Environment, HotGuard, store_error},
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     message::Envelope,
     metrics::HandlerLabels,
     store::{Handled, Mark, StoreError, StreamId, Unit},
