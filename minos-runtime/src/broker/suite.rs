@@ -22,7 +22,7 @@ use std::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// Every case of the suite as a test of its own. `$make` makes a [`Cluster`](suite::Cluster).
+/// Every case of the suite as a test of its own. `$make` makes a [`Cluster`](crate::broker::suite::Cluster).
 #[macro_export]
 macro_rules! broker_suite {
     ($name:ident, $make:expr) => {
