@@ -146,19 +146,24 @@ async fn what_is_under_way_outlives_its_producer() {
     let inbox = Inbox::new();
     broker.subscribe(&service, events(&good), inbox.clone()).await.unwrap();
     broker.publish(event(&bad, Uuid::now_v7(), 1)).await.unwrap();
-    // What is answered is answered late, so that much is under way when the topic refuses.
-    for id in 1..=3 {
-        mock.0.broker_round_trip_time(id, Duration::from_millis(100)).unwrap();
-    }
+    // What is answered is answered late, so that much is under way when the topic refuses: later than it takes to end a producer.
+    let answers_after = |time: Duration| (1..=3).for_each(|id| mock.0.broker_round_trip_time(id, time).unwrap());
+    answers_after(Duration::from_secs(1));
     mock.0.topic_error(&bad, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
     let (uuid, mut others) = (Uuid::now_v7(), Vec::new());
+    let mut refused = broker.publish(event(&bad, Uuid::now_v7(), 1));
     let refused = loop {
-        others.extend((0..50).map(|n| broker.publish(event(&good, uuid, others.len() as u64 + n + 1))).collect::<Vec<_>>());
-        if let Err(refused) = broker.publish(event(&bad, Uuid::now_v7(), 1)).await {
-            break refused;
+        // Whenever it refuses, some of these are under way.
+        others.extend((0..10).map(|n| broker.publish(event(&good, uuid, others.len() as u64 + n + 1))).collect::<Vec<_>>());
+        match tokio::time::timeout(Duration::from_millis(50), &mut refused).await {
+            Ok(Err(refused)) => break refused,
+            // It was sent before the client knew.
+            Ok(Ok(())) => refused = broker.publish(event(&bad, Uuid::now_v7(), 1)),
+            Err(_) => {}
         }
     };
     assert!(matches!(&refused, BrokerError::Refused { topic, .. } if *topic == bad), "{refused:?}");
+    answers_after(Duration::ZERO);
     let count = others.len();
     for result in future::join_all(others).await {
         assert_eq!(result, Ok(()));
