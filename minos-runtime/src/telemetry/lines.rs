@@ -99,7 +99,7 @@ impl Shared {
     }
 }
 
-impl Write for Lines {
+impl Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.append(line);
         Ok(line.len())

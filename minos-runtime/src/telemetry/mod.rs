@@ -1,11 +1,19 @@
 //! Logs.
 
 mod lines;
+mod text;
 
 use crate::config::{LogConfig, LogFormat};
 use lines::Lines;
 use std::{io, sync::OnceLock};
-use tracing_subscriber::{Layer, filter::Targets, fmt::writer::BoxMakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
+use text::{Fields, Time};
+use tracing_subscriber::{
+    Layer,
+    filter::Targets,
+    fmt::{MakeWriter, writer::EitherWriter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// Standard error is one for all services of a process.
 static LINES: OnceLock<Option<Lines>> = OnceLock::new();
@@ -20,23 +28,28 @@ pub(crate) fn init(config: &LogConfig) {
             Targets::new().with_default(tracing::Level::INFO)
         }
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer()).with_target(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(Output).with_target(false);
     let lines = match config.format {
-        LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
+        LogFormat::Text if io::IsTerminal::is_terminal(&io::stderr()) => lines.with_ansi(true).boxed(),
+        LogFormat::Text => lines.with_ansi(false).with_timer(Time).fmt_fields(Fields).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     // An error says that there is a subscriber already: the program's own, or that of another service in it.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
 }
 
-fn writer() -> BoxMakeWriter {
-    match LINES.get_or_init(|| Lines::to(io::stderr()).ok()) {
-        Some(lines) => {
-            let lines = lines.clone();
-            BoxMakeWriter::new(move || lines.clone())
+/// Where lines go.
+struct Output;
+
+impl MakeWriter<'_> for Output {
+    type Writer = EitherWriter<&'static Lines, io::Stderr>;
+
+    fn make_writer(&self) -> Self::Writer {
+        match LINES.get_or_init(|| Lines::to(io::stderr()).ok()) {
+            Some(lines) => EitherWriter::A(lines),
+            // Without a thread for it, each line is written by who logs it.
+            None => EitherWriter::B(io::stderr()),
         }
-        // Without a thread for it, each line is written by who logs it.
-        None => BoxMakeWriter::new(io::stderr),
     }
 }
 
