@@ -16,6 +16,7 @@ use crate::{
     metrics::{HttpLabels, RouteLabels},
 };
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderValue, Method, StatusCode, header};
 use std::{
     sync::Arc,
@@ -74,9 +75,13 @@ impl App {
             Found::Handler(target, _) => Some(*target),
             Found::OtherMethods(_) | Found::Nothing => None,
         };
-        let result = match tokio::time::timeout(self.limits().request_timeout, self.handle(ids, found, parts, body)).await {
-            Ok(result) => result,
-            Err(_) => Err(Refused::Error(Error::new(ErrorKind::Timeout, "the request took longer than `http.request_timeout`"))),
+        let mut handling = std::pin::pin!(self.handle(ids, found, parts, body));
+        // What is done at once needs no timer.
+        let result = match handling.as_mut().now_or_never() {
+            Some(result) => result,
+            None => tokio::time::timeout(self.limits().request_timeout, handling).await.unwrap_or_else(|_| {
+                Err(Refused::Error(Error::new(ErrorKind::Timeout, "the request took longer than `http.request_timeout`")))
+            }),
         };
         let mut answer = result.unwrap_or_else(|refused| refuse(refused, ids, &method, uri.path()));
         let mut text = [0; 36];

@@ -7,12 +7,14 @@ use crate::{
     store::CLIENT_KEY,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
 use http_body_util::Full;
 use uuid::Uuid;
 
-pub(super) const CORRELATION: &str = "x-correlation-id";
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+// As names and not as texts, which would be parsed for each request.
+pub(super) const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The ids of a request: its own, and that of all it belongs to.
 #[derive(Clone, Copy)]
@@ -25,9 +27,9 @@ impl Ids {
     /// A new id; and the caller's correlation id, or its W3C trace, or else the same one.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let id = Uuid::now_v7();
-        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let text = |name: HeaderName| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let given = text(CORRELATION).and_then(|text| Uuid::try_parse(text).ok());
-        let traced = || trace(text("traceparent")?);
+        let traced = || trace(text(TRACEPARENT)?);
         Ids { id, correlation: given.or_else(traced).filter(|id| !id.is_nil()).unwrap_or(id) }
     }
 }
@@ -145,8 +147,8 @@ mod tests {
 
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-    fn correlation(name: &'static str, value: &str) -> Option<String> {
-        let headers = HeaderMap::from_iter([(http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())]);
+    fn correlation(name: HeaderName, value: &str) -> Option<String> {
+        let headers = HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]);
         let Ids { id, correlation } = Ids::of(&headers);
         (correlation != id).then(|| correlation.simple().to_string())
     }
@@ -155,8 +157,8 @@ mod tests {
     fn a_correlation_is_taken_over_from_who_asks() {
         let uuid = Uuid::try_parse(TRACE).unwrap().to_string();
         assert_eq!(correlation(CORRELATION, &uuid).as_deref(), Some(TRACE));
-        assert_eq!(correlation("traceparent", &format!("00-{TRACE}-b7ad6b7169203331-01")).as_deref(), Some(TRACE));
-        assert_eq!(correlation("traceparent", &format!("01-{TRACE}-b7ad6b7169203331-01-more")).as_deref(), Some(TRACE));
+        assert_eq!(correlation(TRACEPARENT, &format!("00-{TRACE}-b7ad6b7169203331-01")).as_deref(), Some(TRACE));
+        assert_eq!(correlation(TRACEPARENT, &format!("01-{TRACE}-b7ad6b7169203331-01-more")).as_deref(), Some(TRACE));
     }
 
     #[test]
@@ -174,7 +176,7 @@ mod tests {
             format!("00-{TRACE}-{}-01", "b".repeat(60_000)),
             format!("{}-{TRACE}-b7ad6b7169203331-01", "0".repeat(60_000)),
         ] {
-            assert_eq!(correlation("traceparent", &value), None, "{value:.80}");
+            assert_eq!(correlation(TRACEPARENT, &value), None, "{value:.80}");
         }
     }
 }

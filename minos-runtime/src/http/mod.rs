@@ -10,6 +10,7 @@ mod problem;
 mod route;
 mod server;
 mod socket;
+mod timer;
 
 pub use app::App;
 pub use body::Body;

@@ -1,6 +1,6 @@
 //! Sockets: accepting, serving and draining connections.
 
-use super::{App, Body, HttpService, Layers, body::BoxError, socket::Socket};
+use super::{App, Body, HttpService, Layers, body::BoxError, socket::Socket, timer::ConnectionTimer};
 use crate::{
     config::HttpConfig,
     error::{Error, Result},
@@ -122,7 +122,7 @@ impl Server {
 
 fn builder(config: &HttpConfig) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(config.header_timeout).max_buf_size(MAX_HEADERS).pipeline_flush(true);
+    builder.http1().header_read_timeout(config.header_timeout).max_buf_size(MAX_HEADERS).pipeline_flush(true);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -173,7 +173,9 @@ impl Connections {
         }
         let service = service_fn(|request| answer(self.way.clone(), request));
         let socket = Socket::new(stream, self.config.body_timeout);
-        let mut connection = std::pin::pin!(self.builder.serve_connection(TokioIo::new(socket), service));
+        let mut builder = self.builder.clone();
+        builder.http1().timer(ConnectionTimer::default());
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
         tokio::select! {
             // First the connection: what has arrived is read, and so is no idle connection any more.
             biased;

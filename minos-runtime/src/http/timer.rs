@@ -1,0 +1,92 @@
+//! The timer of one HTTP/1 connection.
+//!
+//! Hyper asks for a new sleep before each request and drops it when the headers have come. Each of those would go into the runtime's wheel and out
+//! of it again. Here they share one alarm, which is only moved when it rings too early, and so stays where it is for many requests.
+
+use crate::sync::lock;
+use hyper::rt::{Sleep, Timer};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+use tokio::time;
+
+type Alarm = Arc<Mutex<Option<Pin<Box<time::Sleep>>>>>;
+
+/// The timer of a connection, of whose sleeps only the latest is waited for.
+#[derive(Default)]
+pub(super) struct ConnectionTimer(Alarm);
+
+struct Until {
+    deadline: time::Instant,
+    alarm: Alarm,
+}
+
+impl Timer for ConnectionTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        self.sleep_until(self.now() + duration)
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        Box::pin(Until { deadline: deadline.into(), alarm: self.0.clone() })
+    }
+
+    fn now(&self) -> Instant {
+        time::Instant::now().into()
+    }
+}
+
+impl Sleep for Until {}
+
+impl Future for Until {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut alarm = lock(&self.alarm);
+        let alarm = alarm.get_or_insert_with(|| Box::pin(time::sleep_until(self.deadline)));
+        if alarm.deadline() > self.deadline {
+            alarm.as_mut().reset(self.deadline);
+        }
+        // It may ring for an earlier sleep.
+        while alarm.as_mut().poll(cx).is_ready() {
+            if alarm.deadline() >= self.deadline {
+                return Poll::Ready(());
+            }
+            alarm.as_mut().reset(self.deadline);
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn each_sleep_ends_at_its_own_time() {
+        let timer = ConnectionTimer::default();
+        let started = time::Instant::now();
+        // Dropped early, as by requests that come in time.
+        for _ in 0..5 {
+            let mut sleep = timer.sleep(10 * SECOND);
+            assert!((&mut sleep).now_or_never().is_none());
+            time::advance(4 * SECOND).await;
+            assert!((&mut sleep).now_or_never().is_none());
+        }
+        assert_eq!(started.elapsed(), 20 * SECOND);
+        timer.sleep(10 * SECOND).await;
+        assert_eq!(started.elapsed(), 30 * SECOND, "not when the alarm rings for an earlier one");
+        timer.sleep(SECOND).await;
+        assert_eq!(started.elapsed(), 31 * SECOND, "after one that has ended");
+        let longer = timer.sleep(10 * SECOND);
+        assert!(longer.now_or_never().is_none());
+        timer.sleep(SECOND).await;
+        assert_eq!(started.elapsed(), 32 * SECOND, "a shorter one");
+    }
+}
