@@ -74,7 +74,8 @@ impl Visitor<'_> {
         if !std::mem::take(&mut self.is_first) {
             self.writer.write_char(' ')?;
         }
-        self.writer.write_str(field.name().trim_start_matches("r#"))?;
+        let name = field.name();
+        self.writer.write_str(name.strip_prefix("r#").unwrap_or(name))?;
         self.writer.write_char('=')
     }
 
@@ -91,9 +92,9 @@ impl Visitor<'_> {
 impl Visit for Visitor<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
         let mut digits = [b'0'; 20];
-        put_digits(&mut digits, value);
-        let zeros = digits.iter().take(19).take_while(|digit| **digit == b'0').count();
-        self.put(field, |writer| writer.write_str(ascii(digits.get(zeros..).unwrap_or_default())));
+        // Of zero, one digit is left.
+        let start = put_digits(&mut digits, value).min(19);
+        self.put(field, |writer| writer.write_str(ascii(digits.get(start..).unwrap_or_default())));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -123,15 +124,18 @@ impl Visit for Visitor<'_> {
     }
 }
 
-/// Writes a number to the end of this, behind the zeros that are there.
-fn put_digits(text: &mut [u8], mut number: u64) {
+/// Writes a number to the end of this, behind the zeros that are there. Returns where it begins.
+fn put_digits(text: &mut [u8], mut number: u64) -> usize {
+    let mut start = text.len();
     for digit in text.iter_mut().rev() {
         if number == 0 {
-            return;
+            break;
         }
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
+        start -= 1;
     }
+    start
 }
 
 fn ascii(text: &[u8]) -> &str {
