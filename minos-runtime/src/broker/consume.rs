@@ -126,9 +126,9 @@ impl Consumer for Dispatcher {
         let state = self.0.clone();
         state.metrics().deliveries.inc();
         self.0.lanes.put(
-            lane,
+            lane.clone(),
             Box::pin(async move {
-                let result = state.handle(&handlers, &message).await;
+                let result = state.handle(&handlers, &message, &lane).await;
                 state.metrics().deliveries.dec();
                 // Who delivered may have gone; then it is delivered again.
                 let _ = done.send(result);
@@ -164,17 +164,15 @@ impl State {
         &self.runner.environment().metrics
     }
 
-    async fn handle(&self, handlers: &[&'static HandlerDef], message: &Envelope) -> Result<(), BrokerError> {
+    async fn handle(&self, handlers: &[&'static HandlerDef], message: &Envelope, lane: &str) -> Result<(), BrokerError> {
         for def in handlers {
-            self.handle_one(def, message).await?;
+            self.handle_one(def, message, lane).await?;
         }
         Ok(())
     }
 
-    async fn handle_one(&self, def: &'static HandlerDef, message: &Envelope) -> Result<(), BrokerError> {
-        let key = lane(message);
-        let subscriber = def.subscriber();
-        if self.parked.holds(&subscriber, &key) && self.put_behind(def, message).await? {
+    async fn handle_one(&self, def: &'static HandlerDef, message: &Envelope, lane: &str) -> Result<(), BrokerError> {
+        if self.parked.holds(|| def.subscriber(), lane) && self.put_behind(def, message).await? {
             return Ok(());
         }
         let mut attempt = 0;
@@ -187,7 +185,7 @@ impl State {
             let result = {
                 // Taken for the attempt only: what waits for its next attempt keeps nobody from running.
                 let _permit = self.running.acquire().await;
-                self.attempt(def, message).await
+                self.attempt(def, message, lane).await
             };
             let error = match result {
                 Ok(()) => {
@@ -220,14 +218,14 @@ impl State {
     }
 
     /// Runs the handler once. A command's answer is sent by its unit of work; a query has none, so its answer is sent from here.
-    async fn attempt(&self, def: &'static HandlerDef, message: &Envelope) -> Result<()> {
+    async fn attempt(&self, def: &'static HandlerDef, message: &Envelope, lane: &str) -> Result<()> {
         let once = match (def.kind, message.version) {
             (Kind::Query, _) => None,
-            (_, Some(version)) => Some(Once::Version { key: lane(message), version }),
+            (_, Some(version)) => Some(Once::Version { key: lane.to_owned(), version }),
             (_, None) => Some(Once::Key { key: message.id.to_string(), fingerprint: None }),
         };
         let reply_to = (def.kind != Kind::Query).then_some(message);
-        let job = Job { def, request: request(def, message), once, reply_to, resolves: None, lane: Some(lane(message)) };
+        let job = Job { def, request: request(def, message), once, reply_to, resolves: None, lane: Some(lane.to_owned()) };
         let answer = self.runner.run(job).await?;
         if def.kind == Kind::Query {
             self.reply(message, &answer).await;

@@ -45,10 +45,10 @@ impl Parked {
         self.keys().len() as i64
     }
 
-    /// Whether messages of this key wait.
-    pub(super) fn holds(&self, subscriber: &str, key: &str) -> bool {
+    /// Whether messages of this key wait. Most often nothing is parked, and nobody has to say who subscribes.
+    pub(super) fn holds(&self, subscriber: impl FnOnce() -> String, key: &str) -> bool {
         let keys = self.keys();
-        !keys.is_empty() && keys.contains(&(subscriber.to_owned(), key.to_owned()))
+        !keys.is_empty() && keys.contains(&(subscriber(), key.to_owned()))
     }
 
     pub(super) fn park(&self, subscriber: String, key: String) {

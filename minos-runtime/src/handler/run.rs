@@ -10,7 +10,7 @@ use crate::{
 };
 use futures_util::FutureExt;
 use http::StatusCode;
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, task::Poll, time::Duration};
 use uuid::Uuid;
 
 /// How often a handler runs before a conflict is given back to the caller. Handlers queue up after the first conflict, so only writers of
@@ -151,15 +151,24 @@ impl Runner {
         let queues = job.def.kind != Kind::Query;
         let mut cx = Context::new(self.environment.clone(), request.id(), request.correlation_id(), user, queues);
         cx.hold(held);
-        let handling = AssertUnwindSafe(async { (job.def.handle)(&mut cx, request).await })
-            .catch_unwind()
-            .map(|done| done.unwrap_or_else(|panic| Err(panicked(job.def, &*panic))));
-        let answer = match self.limit {
-            None => handling.await?,
-            Some(limit) => match tokio::time::timeout(limit, handling).await {
-                Ok(answer) => answer?,
-                Err(_) => return Err(self.too_slow(job.def, limit).await),
-            },
+        // In a block, for it borrows the context.
+        let answer = {
+            let mut handling = pin!(
+                AssertUnwindSafe(async { (job.def.handle)(&mut cx, request).await })
+                    .catch_unwind()
+                    .map(|done| done.unwrap_or_else(|panic| Err(panicked(job.def, &*panic))))
+            );
+            match self.limit {
+                None => handling.await?,
+                // What is done at once needs no timer.
+                Some(limit) => match poll_fn(|cx| Poll::Ready(handling.as_mut().poll(cx))).await {
+                    Poll::Ready(answer) => answer?,
+                    Poll::Pending => match tokio::time::timeout(limit, handling).await {
+                        Ok(answer) => answer?,
+                        Err(_) => return Err(self.too_slow(job.def, limit).await),
+                    },
+                },
+            }
         };
         let (unit, guards) = cx.finish();
         Ok((answer, unit, guards))

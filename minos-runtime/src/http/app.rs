@@ -16,10 +16,12 @@ use crate::{
     metrics::{HttpLabels, RouteLabels},
 };
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::{HeaderValue, Method, StatusCode, header};
 use std::{
+    future::poll_fn,
+    pin::pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -75,11 +77,11 @@ impl App {
             Found::Handler(target, _) => Some(*target),
             Found::OtherMethods(_) | Found::Nothing => None,
         };
-        let mut handling = std::pin::pin!(self.handle(ids, found, parts, body));
+        let mut handling = pin!(self.handle(ids, found, parts, body));
         // What is done at once needs no timer.
-        let result = match handling.as_mut().now_or_never() {
-            Some(result) => result,
-            None => tokio::time::timeout(self.limits().request_timeout, handling).await.unwrap_or_else(|_| {
+        let result = match poll_fn(|cx| Poll::Ready(handling.as_mut().poll(cx))).await {
+            Poll::Ready(result) => result,
+            Poll::Pending => tokio::time::timeout(self.limits().request_timeout, handling).await.unwrap_or_else(|_| {
                 Err(Refused::Error(Error::new(ErrorKind::Timeout, "the request took longer than `http.request_timeout`")))
             }),
         };
