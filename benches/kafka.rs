@@ -37,13 +37,15 @@ use std::{
 };
 
 const ROUNDS: usize = 5;
-/// Events of one round, and of how many streams they are.
-const EVENTS: u64 = 40_000;
+/// Events of one round, and of how many streams they are. The relay saves how far it came each 100 ms, and is done when that is saved: a round has to
+/// take much longer.
+const EVENTS: u64 = 200_000;
 const STREAMS: u64 = 1000;
 /// How many messages the raw producer has under way, as the relay.
 const WINDOW: usize = 1024;
-/// How many records are there to be consumed, at least, and how often they are.
+/// How many records are there to be consumed, at least, how many are sent at once, and how often they are consumed.
 const CONSUMED: u64 = 200_000;
+const SENT: u64 = 40_000;
 const CONSUME_ROUNDS: usize = 3;
 /// How many marks the raw consumer writes at once: as many as handlers run at once.
 const BATCH: usize = 256;
@@ -115,9 +117,9 @@ fn data(n: u64) -> String {
 }
 
 /// The events of one round, as they are sent: of many streams, each in order.
-fn messages(topic: &str) -> Vec<Envelope> {
+fn messages(topic: &str, events: u64) -> Vec<Envelope> {
     let streams: Vec<_> = (0..STREAMS).map(|_| StreamId::new(topic.to_owned(), Uuid::now_v7())).collect();
-    let all = (1..=EVENTS / STREAMS).flat_map(|version| streams.iter().map(move |stream| (version, stream.clone())));
+    let all = (1..=events / STREAMS).flat_map(|version| streams.iter().map(move |stream| (version, stream.clone())));
     let event = |(version, stream)| {
         Envelope::of_event(StoredEvent {
             position: 0,
@@ -146,9 +148,9 @@ async fn relay(url: &str) {
     for _ in 0..ROUNDS {
         let topic = unique("Foo");
         // The topic is there before the clock runs.
-        broker.publish(messages(&topic).remove(0)).await.expect("it is sent");
+        broker.publish(messages(&topic, STREAMS).remove(0)).await.expect("it is sent");
         ours.push(relayed(broker.clone(), &topic).await);
-        theirs.push(produced(&producer, &messages(&topic)).await);
+        theirs.push(produced(&producer, &messages(&topic, EVENTS)).await);
     }
     broker.close().await;
     report("relay to Kafka", "(goal 0.5)", &mut ours, &mut theirs);
@@ -206,7 +208,7 @@ async fn consume(url: &str) {
     let publisher = broker(url);
     let before = end(url, "Foo");
     let mut sending = FuturesUnordered::new();
-    for message in (before..CONSUMED).step_by(EVENTS as usize).flat_map(|_| messages("Foo")) {
+    for message in (before..CONSUMED).step_by(SENT as usize).flat_map(|_| messages("Foo", SENT)) {
         if sending.len() >= WINDOW {
             sending.next().await.transpose().expect("it is sent");
         }

@@ -3,7 +3,10 @@
 use super::{Envelope, MessageKind, is_topic_name};
 use bytes::Bytes;
 use jiff::Timestamp;
-use std::{borrow::Cow, fmt::Display, str::FromStr};
+use std::{
+    fmt::{Display, Write},
+    str::FromStr,
+};
 use uuid::Uuid;
 
 const ID: &str = "id";
@@ -52,30 +55,54 @@ impl MessageKind {
 }
 
 impl Envelope {
+    /// How many fields a message has at most.
+    pub const MAX_FIELDS: usize = 14;
+
     /// What is known of the message, each with its name. Topic, key and content are not among it.
-    pub fn fields(&self) -> Vec<(&'static str, Cow<'_, str>)> {
-        let mut fields = Vec::with_capacity(14);
-        fields.push((ID, text(self.id)));
-        fields.push((KIND, self.kind.name().into()));
-        fields.push((NAME, self.name.as_str().into()));
-        fields.extend(self.aggregate.as_deref().map(|aggregate| (AGGREGATE, aggregate.into())));
-        fields.extend(self.uuid.map(|uuid| (UUID, text(uuid))));
-        fields.extend(self.version.map(|version| (VERSION, text(version))));
-        fields.push((OCCURRED_AT, text(self.occurred_at)));
-        fields.push((CORRELATION, text(self.correlation)));
-        fields.push((CAUSATION, text(self.causation)));
-        fields.extend(self.user.as_deref().map(|user| (USER, user.into())));
-        fields.extend(self.reply_to.as_deref().map(|topic| (REPLY_TO, topic.into())));
-        fields.extend(self.status.map(|status| (STATUS, text(status))));
-        fields.extend(self.traceparent.as_deref().map(|parent| (TRACEPARENT, parent.into())));
-        fields.push((CONTENT_TYPE, JSON.into()));
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = Vec::with_capacity(Self::MAX_FIELDS);
+        self.each_field(|name, value| fields.push((name, value.to_owned())));
         fields
+    }
+
+    /// The same one by one, without an allocation for each.
+    pub fn each_field(&self, mut put: impl FnMut(&'static str, &str)) {
+        let mut text = Text(String::with_capacity(36));
+        put(ID, text.of(self.id));
+        put(KIND, self.kind.name());
+        put(NAME, &self.name);
+        if let Some(aggregate) = &self.aggregate {
+            put(AGGREGATE, aggregate);
+        }
+        if let Some(uuid) = self.uuid {
+            put(UUID, text.of(uuid));
+        }
+        if let Some(version) = self.version {
+            put(VERSION, text.of(version));
+        }
+        put(OCCURRED_AT, text.of(self.occurred_at));
+        put(CORRELATION, text.of(self.correlation));
+        put(CAUSATION, text.of(self.causation));
+        if let Some(user) = &self.user {
+            put(USER, user);
+        }
+        if let Some(topic) = &self.reply_to {
+            put(REPLY_TO, topic);
+        }
+        if let Some(status) = self.status {
+            put(STATUS, text.of(status));
+        }
+        if let Some(parent) = &self.traceparent {
+            put(TRACEPARENT, parent);
+        }
+        put(CONTENT_TYPE, JSON);
     }
 
     /// Its size in a broker, without the broker's own framing: content, key, and fields with their names.
     pub fn size(&self) -> usize {
-        let fields: usize = self.fields().iter().map(|(name, value)| name.len() + value.len()).sum();
-        fields + self.content.len() + self.key.as_ref().map_or(0, String::len)
+        let mut size = self.content.len() + self.key.as_ref().map_or(0, String::len);
+        self.each_field(|name, value| size += name.len() + value.len());
+        size
     }
 
     /// A message of these fields. Names that are not ours are the sender's own affair; of a name that comes twice, the last one counts.
@@ -145,8 +172,16 @@ impl Envelope {
     }
 }
 
-fn text<'f>(value: impl Display) -> Cow<'f, str> {
-    Cow::Owned(value.to_string())
+/// The text of one value after the other.
+struct Text(String);
+
+impl Text {
+    fn of(&mut self, value: impl Display) -> &str {
+        self.0.clear();
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "{value}");
+        &self.0
+    }
 }
 
 fn parse<T: FromStr<Err: Display>>(field: &str, value: &str) -> Result<T, String> {
@@ -222,7 +257,7 @@ mod tests {
             traceparent: Some("00-a-b-01".into()),
             ..Envelope::request(Uuid::now_v7(), "Foo", Some("k".into()), "{}", at, cause)
         };
-        assert_eq!(full.fields().len(), 14, "every field of the envelope");
+        assert_eq!(full.fields().len(), Envelope::MAX_FIELDS, "every field of the envelope");
         let bare = Envelope { user: None, ..full.reply(200, "{}", at).unwrap() };
         for message in [full, bare] {
             let fields = message.fields();

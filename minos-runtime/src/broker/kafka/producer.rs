@@ -117,11 +117,13 @@ pub(super) fn queue<C: ProducerContext>(
     message: &Envelope,
     opaque: C::DeliveryOpaque,
 ) -> Result<(), NotQueued> {
-    let fields = message.fields();
-    let headers = OwnedHeaders::new_with_capacity(fields.len());
-    let headers = fields.iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value.as_bytes()) }));
+    let mut headers = Some(OwnedHeaders::new_with_capacity(Envelope::MAX_FIELDS));
+    message.each_field(|key, value| {
+        headers = headers.take().map(|headers| headers.insert(Header { key, value: Some(value.as_bytes()) }));
+    });
     // The record's time is that of sending: with that of the event, what was sent late would be over its retention at once.
-    let mut record = BaseRecord::<str, [u8], _>::with_opaque_to(&message.topic, opaque).payload(&message.content).headers(headers);
+    let mut record = BaseRecord::<str, [u8], _>::with_opaque_to(&message.topic, opaque).payload(&message.content);
+    record.headers = headers;
     record.key = message.key.as_deref();
     producer.send(record).map_err(|(error, _)| match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::QueueFull) => NotQueued::Full,
