@@ -332,7 +332,10 @@ impl Running {
             }
             (_, code @ (RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed)) => {
                 let group = &self.member.settings.group;
-                self.lacks_rights = true;
+                // It is told for a while, and not asked for in the same moment.
+                if !std::mem::replace(&mut self.lacks_rights, true) {
+                    self.asked = Instant::now();
+                }
                 self.member
                     .troubles
                     .set(RIGHTS, format!("{}: the service's user needs `Read` on its topics and on the group `{group}`", words(&code)));
