@@ -21,6 +21,35 @@ pub enum MessageKind {
     Reply,
 }
 
+/// An attempt at a step of a saga, as a message of it says. The same in the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepCall {
+    /// The execution.
+    pub execution: Uuid,
+    /// The step.
+    pub step: String,
+    /// What is to be done about it.
+    pub direction: Direction,
+    /// Which attempt at that, from 1.
+    pub attempt: u32,
+    /// Of the answer to [`Direction::Cancel`]: the step has not happened, and never will.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub not_done: bool,
+}
+
+/// What is done about a step of a saga.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// It is to happen.
+    Execute,
+    /// It was never answered. The other side is asked to say whether it has happened, and if not, never to do it.
+    Cancel,
+    /// It has happened, and is to be undone.
+    Undo,
+}
+
 /// A message with all that is known of it. In a broker the content is the value, the rest are headers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,12 +90,22 @@ pub struct Envelope {
     /// Of a reply: the HTTP status that the same answer would have.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub status: Option<u16>,
+    /// Of a step of a saga and its answer: which attempt.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub saga: Option<StepCall>,
     /// The W3C trace context.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub traceparent: Option<String>,
     /// The content, as JSON.
     #[serde(skip)]
     pub content: Bytes,
+}
+
+/// What an answer says when it is an error.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Failure {
+    /// What has happened, as far as it is the asker's business.
+    pub detail: String,
 }
 
 impl Envelope {
@@ -88,6 +127,7 @@ impl Envelope {
             user: event.cause.user,
             reply_to: None,
             status: None,
+            saga: None,
             traceparent: None,
             content: event.data.into(),
         }
@@ -110,6 +150,7 @@ impl Envelope {
             user: cause.user,
             reply_to: None,
             status: None,
+            saga: None,
             traceparent: None,
             content: content.into(),
         }
@@ -123,7 +164,8 @@ impl Envelope {
             id: Uuid::new_v5(&self.id, b"reply"),
             kind: MessageKind::Reply,
             topic,
-            key: Some(self.id.to_string()),
+            // What is answered to one execution comes in order.
+            key: Some(self.saga.as_ref().map_or(self.id, |call| call.execution).to_string()),
             name: self.name.clone(),
             aggregate: None,
             uuid: None,
@@ -134,9 +176,23 @@ impl Envelope {
             user: self.user.clone(),
             reply_to: None,
             status: Some(status),
+            saga: self.saga.clone(),
             traceparent: self.traceparent.clone(),
             content: content.into(),
         })
+    }
+
+    /// What this answer says: its content, or the error.
+    ///
+    /// # Errors
+    /// The error that was answered.
+    pub fn outcome(self) -> Result<Bytes> {
+        let status = self.status.and_then(|status| http::StatusCode::from_u16(status).ok()).unwrap_or(http::StatusCode::OK);
+        if status.is_client_error() || status.is_server_error() {
+            let detail = serde_json::from_slice::<Failure>(&self.content).map(|failure| failure.detail);
+            return Err(Error::of_status(status, detail.unwrap_or_else(|_| "no reason was given".to_owned())));
+        }
+        Ok(if self.content.is_empty() { Bytes::from_static(b"null") } else { self.content })
     }
 
     /// The headers, as one JSON object.

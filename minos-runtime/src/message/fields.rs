@@ -21,6 +21,8 @@ const CAUSATION: &str = "causation-id";
 const USER: &str = "user";
 const REPLY_TO: &str = "reply-to";
 const STATUS: &str = "status";
+/// One text for all of it: who answers from outside Minos only has to give it back.
+const SAGA: &str = "saga";
 const TRACEPARENT: &str = "traceparent";
 const CONTENT_TYPE: &str = "content-type";
 const JSON: &str = "application/json";
@@ -56,7 +58,7 @@ impl MessageKind {
 
 impl Envelope {
     /// How many fields a message has at most.
-    pub const MAX_FIELDS: usize = 14;
+    pub const MAX_FIELDS: usize = 15;
 
     /// What is known of the message, each with its name. Topic, key and content are not among it.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
@@ -91,6 +93,10 @@ impl Envelope {
         }
         if let Some(status) = self.status {
             put(STATUS, text.of(status));
+        }
+        // Only strings, numbers and ids: there is nothing in it that JSON cannot say.
+        if let Some(call) = self.saga.as_ref().and_then(|call| serde_json::to_string(call).ok()) {
+            put(SAGA, &call);
         }
         if let Some(parent) = &self.traceparent {
             put(TRACEPARENT, parent);
@@ -132,6 +138,7 @@ impl Envelope {
             user: None,
             reply_to: None,
             status: None,
+            saga: None,
             traceparent: None,
             content,
         };
@@ -151,6 +158,11 @@ impl Envelope {
                 USER => envelope.user = Some(at_most(MAX_USER, field, read()?)?),
                 REPLY_TO => envelope.reply_to = Some(topic_of(read()?)?),
                 STATUS => envelope.status = Some(parse(field, read()?)?),
+                SAGA => {
+                    let call =
+                        serde_json::from_slice(value).map_err(|error| format!("its header `{field}` says no step of a saga: {error}"))?;
+                    envelope.saga = Some(call);
+                }
                 TRACEPARENT => envelope.traceparent = Some(at_most(MAX_TRACEPARENT, field, read()?)?),
                 CONTENT_TYPE => is_json(read()?)?,
                 _ => {}
@@ -232,7 +244,10 @@ fn is_json(content_type: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Cause;
+    use crate::{
+        message::{Direction, StepCall},
+        store::Cause,
+    };
 
     fn unsaid(kind: MessageKind) -> Unsaid<fn() -> Uuid> {
         let id = || Uuid::from_u128(1);
@@ -254,6 +269,13 @@ mod tests {
             version: Some(i64::MAX as u64),
             reply_to: Some("x.replies".into()),
             status: Some(404),
+            saga: Some(StepCall {
+                execution: Uuid::now_v7(),
+                step: "pay".into(),
+                direction: Direction::Cancel,
+                attempt: 3,
+                not_done: true,
+            }),
             traceparent: Some("00-a-b-01".into()),
             ..Envelope::request(Uuid::now_v7(), "Foo", Some("k".into()), "{}", at, cause)
         };

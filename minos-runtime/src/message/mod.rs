@@ -4,9 +4,9 @@ mod envelope;
 mod fields;
 mod topic;
 
-pub use envelope::{Envelope, MessageKind};
+pub use envelope::{Direction, Envelope, Failure, MessageKind, StepCall};
 pub use fields::Unsaid;
-pub use topic::{EventName, dead_letter_topic, is_topic_name, reply_topic};
+pub use topic::{EventName, dead_letter_topic, is_topic_name, reply_topic, saga_topic};
 
 use serde::{Serialize, de::DeserializeOwned};
 

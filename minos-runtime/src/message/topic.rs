@@ -8,6 +8,11 @@ pub fn reply_topic(service: &str) -> String {
     format!("{service}.replies")
 }
 
+/// The topic on which a service receives the answers to the steps of its sagas.
+pub fn saga_topic(service: &str) -> String {
+    format!("{service}.sagas")
+}
+
 /// The topic on which a service tells what it could not handle.
 pub fn dead_letter_topic(service: &str) -> String {
     format!("{service}.dead-letters")

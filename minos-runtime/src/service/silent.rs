@@ -1,7 +1,8 @@
 //! A store that never answers, as one whose server stands still: for tests.
 
 use crate::store::{
-    Committed, DeadLetter, InboxRow, Lease, LogPage, OutboxRow, Statement, Store, StoreResult, StoredEvent, StreamId, Unit,
+    Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreResult,
+    StoredEvent, StreamId, Unit,
 };
 use futures_util::future::{BoxFuture, FutureExt, pending};
 use jiff::Timestamp;
@@ -49,6 +50,34 @@ impl Store for SilentStore {
     }
 
     fn parked(&self) -> BoxFuture<'_, StoreResult<Vec<(String, String)>>> {
+        never()
+    }
+
+    fn saga(&self, _: Uuid) -> BoxFuture<'_, StoreResult<Option<SagaRow>>> {
+        never()
+    }
+
+    fn saga_of_key(&self, _: &str, _: &str) -> BoxFuture<'_, StoreResult<Option<SagaRow>>> {
+        never()
+    }
+
+    fn sagas(&self, _: SagaFilter, _: Option<Uuid>, _: usize) -> BoxFuture<'_, StoreResult<Vec<SagaRow>>> {
+        never()
+    }
+
+    fn saga_wakes(&self, _: usize) -> BoxFuture<'_, StoreResult<Vec<(Timestamp, Uuid)>>> {
+        never()
+    }
+
+    fn wake_saga(&self, _: Uuid, _: u64, _: Timestamp) -> BoxFuture<'_, StoreResult<()>> {
+        never()
+    }
+
+    fn live_definitions(&self) -> BoxFuture<'_, StoreResult<Vec<LiveDefinition>>> {
+        never()
+    }
+
+    fn forget_sagas(&self, _: Timestamp) -> BoxFuture<'_, StoreResult<u64>> {
         never()
     }
 

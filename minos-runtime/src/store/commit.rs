@@ -27,6 +27,12 @@ pub(super) trait Writer {
     /// Anything else that only the writer can do.
     fn forget_answers(&mut self, before: jiff::Timestamp) -> impl Future<Output = StoreResult<u64>>;
 
+    /// As [`Store::wake_saga`](super::Store::wake_saga).
+    fn wake_saga(&mut self, id: Uuid, version: u64, at: jiff::Timestamp) -> impl Future<Output = StoreResult<()>>;
+
+    /// As [`Store::forget_sagas`](super::Store::forget_sagas).
+    fn forget_sagas(&mut self, before: jiff::Timestamp) -> impl Future<Output = StoreResult<u64>>;
+
     /// As [`Store::acquire`](super::Store::acquire).
     fn acquire(&mut self, name: &str, owner: Uuid, ttl: Duration) -> impl Future<Output = StoreResult<Option<Lease>>>;
 
@@ -40,6 +46,8 @@ enum Job {
     Commit(Unit, oneshot::Sender<StoreResult<Committed>>),
     Ping(oneshot::Sender<StoreResult<()>>),
     Forget(jiff::Timestamp, oneshot::Sender<StoreResult<u64>>),
+    Wake(Uuid, u64, jiff::Timestamp, oneshot::Sender<StoreResult<()>>),
+    ForgetSagas(jiff::Timestamp, oneshot::Sender<StoreResult<u64>>),
     Acquire(String, Uuid, Duration, oneshot::Sender<StoreResult<Option<Lease>>>),
     Release(Lease, oneshot::Sender<StoreResult<()>>),
     Close(oneshot::Sender<()>),
@@ -76,6 +84,14 @@ impl Queue {
 
     pub(super) async fn forget_answers(&self, before: jiff::Timestamp) -> StoreResult<u64> {
         self.ask(|answer| Job::Forget(before, answer)).await?.ok_or(StoreError::Closed)?
+    }
+
+    pub(super) async fn wake_saga(&self, id: Uuid, version: u64, at: jiff::Timestamp) -> StoreResult<()> {
+        self.ask(|answer| Job::Wake(id, version, at, answer)).await?.ok_or(StoreError::Closed)?
+    }
+
+    pub(super) async fn forget_sagas(&self, before: jiff::Timestamp) -> StoreResult<u64> {
+        self.ask(|answer| Job::ForgetSagas(before, answer)).await?.ok_or(StoreError::Closed)?
     }
 
     pub(super) async fn acquire(&self, name: String, owner: Uuid, ttl: Duration) -> StoreResult<Option<Lease>> {
@@ -122,6 +138,8 @@ impl Line {
                     // Nobody may wait for the answer any more, here and below.
                     Job::Ping(answer) => drop(answer.send(writer.ping().await)),
                     Job::Forget(before, answer) => drop(answer.send(writer.forget_answers(before).await)),
+                    Job::Wake(id, version, at, answer) => drop(answer.send(writer.wake_saga(id, version, at).await)),
+                    Job::ForgetSagas(before, answer) => drop(answer.send(writer.forget_sagas(before).await)),
                     Job::Acquire(name, owner, ttl, answer) => drop(answer.send(writer.acquire(&name, owner, ttl).await)),
                     Job::Release(lease, answer) => drop(answer.send(writer.release(&lease).await)),
                     Job::Close(done) => closing.push(done),
@@ -193,6 +211,14 @@ mod tests {
         async fn ping(&mut self) -> StoreResult<()> {
             Ok(())
         }
+        async fn wake_saga(&mut self, _: Uuid, _: u64, _: Timestamp) -> StoreResult<()> {
+            Ok(())
+        }
+
+        async fn forget_sagas(&mut self, _: Timestamp) -> StoreResult<u64> {
+            Ok(0)
+        }
+
         async fn forget_answers(&mut self, _: Timestamp) -> StoreResult<u64> {
             Ok(0)
         }

@@ -2,6 +2,7 @@
 
 use super::StreamId;
 use crate::error::ErrorKind;
+use uuid::Uuid;
 
 /// Why the store refused or failed. Refusals concern one unit, failures all of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +45,24 @@ pub enum StoreError {
     /// The dead letter was dealt with already: nothing of the unit was written.
     #[error("there is no dead letter {0} any more")]
     Resolved(u64),
+    /// The execution of a saga has moved on: nothing of the unit was written.
+    #[error("the execution {id} is at version {actual}, not {expected}")]
+    SagaMoved {
+        /// The execution.
+        id: Uuid,
+        /// The version that the unit was made for.
+        expected: u64,
+        /// The version that it has; 0 if there is none.
+        actual: u64,
+    },
+    /// There is an execution with this key: nothing of the unit was written.
+    #[error("there is an execution of the saga `{saga}` with the key `{key}` already")]
+    SagaExists {
+        /// The saga.
+        saga: String,
+        /// The key.
+        key: String,
+    },
     /// The lease was lost to somebody else, who does now what the unit was about: nothing of it was written.
     #[error("the lease `{0}` is not held any more")]
     Fenced(String),
@@ -105,6 +124,19 @@ impl StoreError {
         StoreError::Unknown("the writer ended before it said so: restart the service, and report this".to_owned())
     }
 
+    /// Whether it is the store that failed, and not what was to be stored: trying again helps in the end.
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            StoreError::Full(_)
+                | StoreError::Locked(_)
+                | StoreError::Behind { .. }
+                | StoreError::Unknown(_)
+                | StoreError::Unavailable(_)
+                | StoreError::Closed
+        )
+    }
+
     /// The kind of [`Error`](crate::Error) that a client or a retry sees.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -113,6 +145,8 @@ impl StoreError {
             | StoreError::Parked { .. }
             | StoreError::NotParked { .. }
             | StoreError::Resolved(_)
+            | StoreError::SagaMoved { .. }
+            | StoreError::SagaExists { .. }
             | StoreError::Fenced(_) => ErrorKind::Conflict,
             StoreError::Unstorable(_) => ErrorKind::Invalid,
             StoreError::Statement { .. }

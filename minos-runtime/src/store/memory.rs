@@ -1,8 +1,8 @@
 //! A store in memory, for tests and for trying things out. What it holds ends with the process.
 
 use super::{
-    CLIENT_KEY, Committed, DeadLetter, Handled, InboxRow, Lease, LogPage, Mark, OutboxRow, Statement, Store, StoreError, StoreResult,
-    StoredEvent, StreamId, Unit,
+    CLIENT_KEY, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, Mark, OutboxRow, SagaFilter, SagaRow, SagaWrite,
+    Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
 };
 use crate::sync::lock;
 use futures_util::future::{self, BoxFuture, FutureExt};
@@ -34,6 +34,7 @@ struct State {
     dead_letters: BTreeMap<u64, DeadLetter>,
     last_dead_letter: u64,
     leases: HashMap<String, LeaseRow>,
+    sagas: BTreeMap<Uuid, SagaRow>,
 }
 
 struct LeaseRow {
@@ -82,12 +83,7 @@ impl State {
         }
         if let Some(mark) = &unit.mark {
             let known = self.inbox.get(&(mark.subscriber.to_string(), mark.handled.key().to_owned()));
-            let duplicate = match (&mark.handled, known) {
-                (_, None) => false,
-                (Handled::Version { version, .. }, Some((row, _))) => row.version >= *version,
-                (Handled::Message { .. }, Some(_)) => true,
-            };
-            if duplicate {
+            if known.is_some_and(|(row, _)| mark.handled.above().is_none_or(|version| row.version >= version)) {
                 return Err(StoreError::Duplicate { subscriber: mark.subscriber.to_string(), key: mark.handled.key().to_owned() });
             }
         }
@@ -104,6 +100,9 @@ impl State {
         if let Some(id) = unit.resolved.iter().find(|id| !self.dead_letters.contains_key(id)) {
             return Err(StoreError::Resolved(*id));
         }
+        for write in &unit.sagas {
+            self.check_saga(write)?;
+        }
         for append in &unit.appends {
             let actual = self.streams.get(&append.stream).map_or(0, Vec::len) as u64;
             if actual != append.expected {
@@ -111,6 +110,23 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    fn check_saga(&self, SagaWrite { expected, row }: &SagaWrite) -> StoreResult<()> {
+        let actual = self.sagas.get(&row.id).map_or(0, |stored| stored.version);
+        if actual != *expected {
+            return Err(StoreError::SagaMoved { id: row.id, expected: *expected, actual });
+        }
+        match &row.key {
+            Some(key) if *expected == 0 && self.saga_of_key(&row.saga, key).is_some() => {
+                Err(StoreError::SagaExists { saga: row.saga.clone(), key: key.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn saga_of_key(&self, saga: &str, key: &str) -> Option<&SagaRow> {
+        self.sagas.values().find(|row| row.saga == saga && row.key.as_deref() == Some(key))
     }
 
     fn is_parked(&self, subscriber: &str, key: &str) -> bool {
@@ -152,11 +168,15 @@ impl State {
             self.outbox.insert(self.last_outbox, OutboxRow { id: self.last_outbox, message });
         }
         if let Some(mark) = unit.mark {
-            let (key, row) = match mark.handled {
-                Handled::Version { key, version } => (key, InboxRow { version, answer: None }),
-                Handled::Message { key, answer } => (key, InboxRow { version: 0, answer: Some(answer) }),
-            };
-            self.inbox.insert((mark.subscriber.into_owned(), key), (row, unit.at));
+            let (version, answer) = mark.handled.becomes();
+            let row = InboxRow { version, answer: answer.map(str::to_owned) };
+            self.inbox.insert((mark.subscriber.to_string(), mark.handled.key().to_owned()), (row, unit.at));
+        }
+        for SagaWrite { mut row, .. } in unit.sagas {
+            if let Some(SagaRow { saga, key, cause, started_at, .. }) = self.sagas.remove(&row.id) {
+                row = SagaRow { saga, key, cause, started_at, ..row };
+            }
+            self.sagas.insert(row.id, row);
         }
         for letter in unit.dead_letters {
             self.last_dead_letter += 1;
@@ -248,6 +268,56 @@ impl Store for MemoryStore {
         })
     }
 
+    fn saga(&self, id: Uuid) -> BoxFuture<'_, StoreResult<Option<SagaRow>>> {
+        self.read(|state| state.sagas.get(&id).cloned())
+    }
+
+    fn saga_of_key(&self, saga: &str, key: &str) -> BoxFuture<'_, StoreResult<Option<SagaRow>>> {
+        self.read(|state| state.saga_of_key(saga, key).cloned())
+    }
+
+    fn sagas(&self, filter: SagaFilter, after: Option<Uuid>, limit: usize) -> BoxFuture<'_, StoreResult<Vec<SagaRow>>> {
+        let wanted = |row: &&SagaRow| {
+            after.is_none_or(|after| row.id > after)
+                && filter.saga.as_ref().is_none_or(|saga| row.saga == *saga)
+                && filter.status.as_ref().is_none_or(|status| row.status == *status)
+        };
+        self.read(|state| state.sagas.values().filter(wanted).take(limit).cloned().collect())
+    }
+
+    fn saga_wakes(&self, limit: usize) -> BoxFuture<'_, StoreResult<Vec<(Timestamp, Uuid)>>> {
+        self.read(|state| {
+            let wakes = state.sagas.values().filter_map(|row| Some((row.wake?, row.id)));
+            wakes.collect::<BTreeSet<_>>().into_iter().take(limit).collect()
+        })
+    }
+
+    fn wake_saga(&self, id: Uuid, version: u64, at: Timestamp) -> BoxFuture<'_, StoreResult<()>> {
+        if let Some(row) = self.state().sagas.get_mut(&id).filter(|row| row.version == version && !row.ended) {
+            row.wake = Some(at);
+        }
+        self.read(|_| ())
+    }
+
+    fn live_definitions(&self) -> BoxFuture<'_, StoreResult<Vec<LiveDefinition>>> {
+        self.read(|state| {
+            let mut live = BTreeMap::<_, u64>::new();
+            for row in state.sagas.values().filter(|row| !row.ended) {
+                *live.entry((row.saga.clone(), row.definition.clone())).or_default() += 1;
+            }
+            live.into_iter().map(|((saga, definition), executions)| LiveDefinition { saga, definition, executions }).collect()
+        })
+    }
+
+    fn forget_sagas(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>> {
+        let mut state = self.state();
+        let known = state.sagas.len();
+        state.sagas.retain(|_, row| !row.ended || row.changed_at >= before);
+        let forgotten = known - state.sagas.len();
+        drop(state);
+        self.read(|_| forgotten as u64)
+    }
+
     fn acquire(&self, name: &str, owner: Uuid, ttl: Duration) -> BoxFuture<'_, StoreResult<Option<Lease>>> {
         let mut state = self.state();
         let answer = if state.closed { Err(StoreError::Closed) } else { Ok(state.acquire(name.to_owned(), owner, ttl)) };
@@ -269,7 +339,8 @@ impl Store for MemoryStore {
         let mut state = self.state();
         let mut forgotten = 0;
         state.inbox.retain(|(_, key), (row, at)| {
-            if row.answer.is_none() || *at >= before {
+            // Those of steps have a version.
+            if row.answer.is_none() || row.version > 0 || *at >= before {
                 return true;
             }
             forgotten += 1;

@@ -12,6 +12,7 @@ mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod rows;
+mod saga;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(test, feature = "testing"))]
@@ -24,9 +25,10 @@ pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 pub use rows::{DeadLetter, InboxRow, LogPage, OutboxRow, StoredEvent};
+pub use saga::{LiveDefinition, SagaFilter, SagaRow, SagaWrite};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
-pub use unit::{Append, CLIENT_KEY, Cause, Handled, Mark, NewDeadLetter, NewEvent, NewMessage, Statement, Unit};
+pub use unit::{Append, CLIENT_KEY, Cause, Handled, Mark, NewDeadLetter, NewEvent, NewMessage, SETTLED, Statement, Unit};
 
 use crate::metrics::Metrics;
 use futures_util::future::BoxFuture;
@@ -97,6 +99,27 @@ pub trait Store: Send + Sync + 'static {
     /// The subscribers and keys of all dead letters, each pair once.
     fn parked(&self) -> BoxFuture<'_, StoreResult<Vec<(String, String)>>>;
 
+    /// The execution of this id.
+    fn saga(&self, id: Uuid) -> BoxFuture<'_, StoreResult<Option<SagaRow>>>;
+
+    /// The execution of this saga with this key of the user's.
+    fn saga_of_key(&self, saga: &str, key: &str) -> BoxFuture<'_, StoreResult<Option<SagaRow>>>;
+
+    /// At most `limit` executions with an id above `after`, in the order of their ids.
+    fn sagas(&self, filter: SagaFilter, after: Option<Uuid>, limit: usize) -> BoxFuture<'_, StoreResult<Vec<SagaRow>>>;
+
+    /// When somebody has to look at which execution: at most `limit`, the earliest first.
+    fn saga_wakes(&self, limit: usize) -> BoxFuture<'_, StoreResult<Vec<(Timestamp, Uuid)>>>;
+
+    /// Puts off when somebody has to look at an execution. Nothing happens if it has another version.
+    fn wake_saga(&self, id: Uuid, version: u64, at: Timestamp) -> BoxFuture<'_, StoreResult<()>>;
+
+    /// The definitions of all executions that have not ended, in order.
+    fn live_definitions(&self) -> BoxFuture<'_, StoreResult<Vec<LiveDefinition>>>;
+
+    /// Removes executions that have ended and were changed last before this time, some thousands at once; returns how many.
+    fn forget_sagas(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>>;
+
     /// Takes the lease of this name for a while, or renews it, by the store's clock. `None` while somebody else holds it.
     fn acquire(&self, name: &str, owner: Uuid, ttl: Duration) -> BoxFuture<'_, StoreResult<Option<Lease>>>;
 
@@ -104,7 +127,7 @@ pub trait Store: Send + Sync + 'static {
     fn release(&self, lease: Lease) -> BoxFuture<'_, StoreResult<()>>;
 
     /// Removes answers ([`Handled::Message`]) that were stored before this time; returns how many. That a message was handled is known for ever;
-    /// only keys of clients ([`CLIENT_KEY`]) are forgotten with their answers.
+    /// only keys of clients ([`CLIENT_KEY`]) are forgotten with their answers, and those of steps ([`Handled::Step`]) never.
     fn forget_answers(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>>;
 
     /// Rows of a query of the user's own over read models, each as a JSON object.

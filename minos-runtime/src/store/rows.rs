@@ -43,7 +43,7 @@ pub struct OutboxRow {
 /// What the inbox knows of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxRow {
-    /// The last version handled; 0 for a message.
+    /// The last version handled; 0 for a message. For a step the last attempt that was answered, or [`SETTLED`](super::SETTLED).
     pub version: u64,
     /// The answer to a message; `None` once it is forgotten.
     pub answer: Option<String>,

@@ -1,6 +1,6 @@
 //! What is written: the unit of work, and what it is made of.
 
-use super::{Lease, StoreError, StoreResult, StreamId};
+use super::{Lease, SagaWrite, StoreError, StoreResult, StreamId};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -85,13 +85,46 @@ pub enum Handled {
         /// The answer, as the caller of the store encodes it.
         answer: String,
     },
+    /// A step that somebody has attempted: one row each, with the last answer, for ever. The mark is a duplicate once the step is settled, and when
+    /// this attempt or a later one was answered.
+    Step {
+        /// The step.
+        key: String,
+        /// The attempt, from 1.
+        attempt: u64,
+        /// Whether no attempt can change it any more.
+        settled: bool,
+        /// The answer, as the caller of the store encodes it.
+        answer: String,
+    },
 }
+
+/// The version of the inbox row of a step that is settled: the highest that every store can count to.
+pub const SETTLED: u64 = i64::MAX as u64;
 
 impl Handled {
     /// The key of what was handled.
     pub fn key(&self) -> &str {
         match self {
-            Handled::Version { key, .. } | Handled::Message { key, .. } => key,
+            Handled::Version { key, .. } | Handled::Message { key, .. } | Handled::Step { key, .. } => key,
+        }
+    }
+
+    /// The number that a row must be below for this not to be a duplicate; `None` if there must be no row.
+    pub(super) fn above(&self) -> Option<u64> {
+        match self {
+            Handled::Version { version, .. } => Some(*version),
+            Handled::Message { .. } => None,
+            Handled::Step { attempt, .. } => Some(*attempt),
+        }
+    }
+
+    /// The version and the answer that the row has from then on.
+    pub(super) fn becomes(&self) -> (u64, Option<&str>) {
+        match self {
+            Handled::Version { version, .. } => (*version, None),
+            Handled::Message { answer, .. } => (0, Some(answer)),
+            Handled::Step { attempt, settled, answer, .. } => (if *settled { SETTLED } else { *attempt }, Some(answer)),
         }
     }
 }
@@ -140,6 +173,8 @@ pub struct Unit {
     pub mark: Option<Mark>,
     /// Statements for read models.
     pub statements: Vec<Statement>,
+    /// Executions of sagas, each at most once.
+    pub sagas: Vec<SagaWrite>,
     /// Messages that could not be handled.
     pub dead_letters: Vec<NewDeadLetter>,
     /// Dead letters that are dealt with, to be removed. If one is not there any more, the unit is refused as
@@ -164,6 +199,7 @@ impl Unit {
             messages: Vec::new(),
             mark: None,
             statements: Vec::new(),
+            sagas: Vec::new(),
             dead_letters: Vec::new(),
             resolved: Vec::new(),
             checkpoints: Vec::new(),
@@ -180,17 +216,18 @@ impl Unit {
         let letters = self.dead_letters.iter().map(|letter| letter.headers.len() + letter.content.len() + letter.cause.len());
         let statements = self.statements.iter().map(|statement| statement.sql.len());
         let answer = match &self.mark {
-            Some(Mark { handled: Handled::Message { answer, .. }, .. }) => answer.len(),
+            Some(Mark { handled: Handled::Message { answer, .. } | Handled::Step { answer, .. }, .. }) => answer.len(),
             _ => 0,
         };
-        events.chain(messages).chain(letters).chain(statements).sum::<usize>() + answer
+        let sagas = self.sagas.iter().map(|write| write.row.state.len());
+        events.chain(messages).chain(letters).chain(statements).chain(sagas).sum::<usize>() + answer
     }
 
     /// Refuses what no store can keep.
     pub(super) fn check(&self) -> StoreResult<()> {
-        match &self.mark {
-            Some(Mark { handled: Handled::Version { key, version }, .. }) if i64::try_from(*version).is_err() => {
-                Err(StoreError::Unstorable(format!("{key} cannot be at version {version}: the highest is {}", i64::MAX)))
+        match self.mark.as_ref().map(|mark| (mark.handled.key(), mark.handled.above())) {
+            Some((key, Some(version))) if version > SETTLED => {
+                Err(StoreError::Unstorable(format!("{key} cannot be at version {version}: the highest is {SETTLED}")))
             }
             _ => Ok(()),
         }
@@ -202,6 +239,7 @@ impl Unit {
             && self.messages.is_empty()
             && self.mark.is_none()
             && self.statements.is_empty()
+            && self.sagas.is_empty()
             && self.dead_letters.is_empty()
             && self.resolved.is_empty()
             && self.checkpoints.is_empty()

@@ -1,14 +1,18 @@
 //! A batch of units as the arguments of one function of the database, and what it answers.
 
-use crate::store::{Committed, Handled, Mark, StoreError, StoreResult, Unit, number};
+use crate::store::{Committed, Mark, SagaRow, StoreError, StoreResult, Unit, number};
 use jiff::Timestamp;
-use tokio_postgres::{Error, Row, types::ToSql};
+use serde::Serialize;
+use tokio_postgres::{
+    Error, Row,
+    types::{Json, ToSql},
+};
 use uuid::Uuid;
 
 /// Commits a batch. The parameters are those of [`Arguments::parameters`].
 pub(super) const APPEND: &str = "SELECT positions, drawn, refused, reasons, items, actual FROM {s}.append_v1(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31,
-    $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50)";
+    $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55)";
 /// What became of a batch, if it was committed.
 pub(super) const OUTCOME: &str =
     "SELECT positions, drawn, refused, reasons, items, actual FROM {s}.batches WHERE writer = $1 AND batch = $2";
@@ -38,7 +42,7 @@ columns!(Events {
 columns!(Appends { of: i32, aggregate: &'u str, uuid: Uuid, expected: i64, });
 columns!(Messages { of: i32, id: Uuid, topic: &'u str, key: Option<&'u str>, headers: &'u str, content: &'u str, });
 columns!(Marks {
-    of: i32, subscriber: &'u str, key: &'u str, version: Option<i64>, answer: Option<&'u str>, lane: Option<&'u str>, at: Timestamp,
+    of: i32, subscriber: &'u str, key: &'u str, version: Option<i64>, becomes: i64, answer: Option<&'u str>, lane: Option<&'u str>, at: Timestamp,
 });
 columns!(Fences { of: i32, name: &'u str, epoch: i64, });
 columns!(Letters {
@@ -47,6 +51,47 @@ columns!(Letters {
 columns!(Resolved { of: i32, id: i64 });
 columns!(Checkpoints { of: i32, name: &'u str, position: i64, });
 columns!(Sent { of: i32, id: i64 });
+columns!(Sagas { of: i32, id: Uuid, expected: i64, row: Json<Saga<'u>>, });
+
+/// The columns of an execution.
+#[derive(Debug, Serialize)]
+struct Saga<'u> {
+    id: Uuid,
+    saga: &'u str,
+    key: Option<&'u str>,
+    definition: &'u str,
+    status: &'u str,
+    ended: bool,
+    wake: Option<Timestamp>,
+    version: u64,
+    state: &'u str,
+    correlation: Uuid,
+    causation: Uuid,
+    user: Option<&'u str>,
+    started_at: Timestamp,
+    changed_at: Timestamp,
+}
+
+impl<'u> Saga<'u> {
+    fn of(row: &'u SagaRow) -> Self {
+        Saga {
+            id: row.id,
+            saga: &row.saga,
+            key: row.key.as_deref(),
+            definition: &row.definition,
+            status: &row.status,
+            ended: row.ended,
+            wake: row.wake,
+            version: row.version,
+            state: &row.state,
+            correlation: row.cause.correlation,
+            causation: row.cause.causation,
+            user: row.cause.user.as_deref(),
+            started_at: row.started_at,
+            changed_at: row.changed_at,
+        }
+    }
+}
 
 /// The arguments for a batch: an array for each column of each kind of row, the first of which says whose row it is.
 #[derive(Default)]
@@ -64,6 +109,7 @@ pub(super) struct Arguments<'u> {
     resolved: Resolved<'u>,
     checkpoints: Checkpoints<'u>,
     sent: Sent<'u>,
+    sagas: Sagas<'u>,
 }
 
 impl<'u> Arguments<'u> {
@@ -105,14 +151,12 @@ impl<'u> Arguments<'u> {
             self.messages.content.push(&message.content);
         }
         if let Some(Mark { subscriber, handled, lane }) = &unit.mark {
-            let (version, answer) = match handled {
-                Handled::Version { version, .. } => (Some(number(*version)), None),
-                Handled::Message { answer, .. } => (None, Some(answer.as_str())),
-            };
+            let (becomes, answer) = handled.becomes();
             self.marks.of.push(of);
             self.marks.subscriber.push(subscriber);
             self.marks.key.push(handled.key());
-            self.marks.version.push(version);
+            self.marks.version.push(handled.above().map(number));
+            self.marks.becomes.push(number(becomes));
             self.marks.answer.push(answer);
             self.marks.lane.push(lane.as_deref());
             self.marks.at.push(unit.at);
@@ -146,11 +190,17 @@ impl<'u> Arguments<'u> {
             self.sent.of.push(of);
             self.sent.id.push(number(*id));
         }
+        for write in &unit.sagas {
+            self.sagas.of.push(of);
+            self.sagas.id.push(write.row.id);
+            self.sagas.expected.push(number(write.expected));
+            self.sagas.row.push(Json(Saga::of(&write.row)));
+        }
     }
 
     /// In the order of [`APPEND`].
     pub(super) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
-        let mut all: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(50);
+        let mut all: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(55);
         all.extend([&self.writer as &(dyn ToSql + Sync), &self.batch, &self.units, &self.locks]);
         self.events.parameters(&mut all);
         self.appends.parameters(&mut all);
@@ -161,6 +211,7 @@ impl<'u> Arguments<'u> {
         self.resolved.parameters(&mut all);
         self.checkpoints.parameters(&mut all);
         self.sent.parameters(&mut all);
+        self.sagas.parameters(&mut all);
         all
     }
 }
@@ -240,6 +291,15 @@ impl Outcome {
                 .get(item(|unit| unit.dead_letters.len()))
                 .map(|letter| StoreError::NotParked { subscriber: letter.subscriber.clone(), key: letter.key.clone() }),
             "resolved" => unit.resolved.get(item(|unit| unit.resolved.len())).map(|id| StoreError::Resolved(*id)),
+            "saga moved" => unit.sagas.get(item(|unit| unit.sagas.len())).map(|write| StoreError::SagaMoved {
+                id: write.row.id,
+                expected: write.expected,
+                actual: self.actual[n] as u64,
+            }),
+            "saga exists" => unit
+                .sagas
+                .get(item(|unit| unit.sagas.len()))
+                .map(|write| StoreError::SagaExists { saga: write.row.saga.clone(), key: write.row.key.clone().unwrap_or_default() }),
             "conflict" => unit.appends.get(item(|unit| unit.appends.len())).map(|append| StoreError::Conflict {
                 stream: append.stream.clone(),
                 expected: append.expected,
@@ -260,7 +320,7 @@ mod tests {
     fn there_is_a_parameter_for_each_argument() {
         let arguments = Arguments::default();
         let count = APPEND.matches('$').count();
-        assert_eq!((arguments.parameters().len(), count), (50, 50));
+        assert_eq!((arguments.parameters().len(), count), (55, 55));
         let declared = include_str!("migrations/1.sql").split_once("append_v1(").unwrap().1.split_once("OUT").unwrap().0;
         assert_eq!(declared.matches(',').count(), count);
         assert!(<Vec<&[u8]> as ToSql>::accepts(&Type::BYTEA_ARRAY));

@@ -2,7 +2,7 @@
 //!
 //! A lock is a number made of a text, the same on every node and in every version. That two texts may make the same number costs a wait, no more.
 
-use crate::store::{Lease, Mark, Unit};
+use crate::store::{Lease, Mark, SagaWrite, Unit};
 
 /// The class of the shared lock by which readers know who may still commit numbers: `MINO`.
 const CLASS: u32 = 0x4d49_4e4f;
@@ -40,6 +40,11 @@ pub(super) fn of_unit(schema: &str, unit: &Unit, resolved: &[(String, String)]) 
         keys.extend(of_lane.as_ref().map(|key| lane(subscriber, key)));
     }
     keys.extend(unit.fence.as_ref().map(|Lease { name, .. }| lease(schema, name)));
+    for SagaWrite { expected, row } in &unit.sagas {
+        keys.push(of(schema, "saga", &[row.id.as_bytes()]));
+        let key = row.key.as_ref().filter(|_| *expected == 0);
+        keys.extend(key.map(|key| of(schema, "key of a saga", &[row.saga.as_bytes(), key.as_bytes()])));
+    }
     keys.extend(unit.dead_letters.iter().map(|letter| lane(&letter.subscriber, &letter.key)));
     keys.extend(resolved.iter().map(|(subscriber, key)| lane(subscriber, key)));
     keys.extend(unit.resolved.iter().map(|id| of(schema, "dead letter", &[&id.to_le_bytes()])));

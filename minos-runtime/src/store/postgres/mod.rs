@@ -17,8 +17,8 @@ mod url;
 mod writer;
 
 use super::{
-    CLIENT_KEY, Committed, DeadLetter, InboxRow, Lease, LogPage, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent,
-    StreamId, Unit, number,
+    CLIENT_KEY, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OutboxRow, SagaFilter, SagaRow, Statement, Store,
+    StoreError, StoreResult, StoredEvent, StreamId, Unit, number,
 };
 use crate::{metrics::Metrics, sync::lock};
 use connection::{Link, Role, Server};
@@ -46,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CAN_WRITE: &str = "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'";
 /// That all tables of the writers can be written: a lock of somebody else on one of them is not waited for.
 const PROVE: &str = "DO $$ BEGIN
-        LOCK TABLE {s}.events, {s}.outbox, {s}.inbox, {s}.checkpoints, {s}.dead_letters, {s}.batches IN ROW EXCLUSIVE MODE NOWAIT;
+        LOCK TABLE {s}.events, {s}.outbox, {s}.inbox, {s}.checkpoints, {s}.dead_letters, {s}.batches, {s}.sagas IN ROW EXCLUSIVE MODE NOWAIT;
         INSERT INTO {s}.checkpoints AS c (name, position) VALUES ('ping', 1) ON CONFLICT (name) DO UPDATE SET position = c.position + 1;
     END $$";
 /// Outcomes of batches that a writer which crashed has left behind.
@@ -224,6 +224,59 @@ impl Store for PostgresStore {
         Box::pin(async move {
             self.check_open()?;
             self.rows(&self.readers.query(read::PARKED, &[]).await?, read::pair)
+        })
+    }
+
+    fn saga(&self, id: Uuid) -> BoxFuture<'_, StoreResult<Option<SagaRow>>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.first(&self.readers.query(read::SAGA, &[&id]).await?, read::saga)
+        })
+    }
+
+    fn saga_of_key(&self, saga: &str, key: &str) -> BoxFuture<'_, StoreResult<Option<SagaRow>>> {
+        let (saga, key) = (saga.to_owned(), key.to_owned());
+        Box::pin(async move {
+            self.check_open()?;
+            self.first(&self.readers.query(read::SAGA_OF_KEY, &[&saga, &key]).await?, read::saga)
+        })
+    }
+
+    fn sagas(&self, filter: SagaFilter, after: Option<Uuid>, limit: usize) -> BoxFuture<'_, StoreResult<Vec<SagaRow>>> {
+        Box::pin(async move {
+            self.check_open()?;
+            let rows = self.readers.query(read::SAGAS, &[&after, &filter.saga, &filter.status, &read::limit(limit)]).await?;
+            self.rows(&rows, read::saga)
+        })
+    }
+
+    fn saga_wakes(&self, limit: usize) -> BoxFuture<'_, StoreResult<Vec<(Timestamp, Uuid)>>> {
+        Box::pin(async move {
+            self.check_open()?;
+            let rows = self.reserved.query(read::SAGA_WAKES, &[&read::limit(limit)]).await?;
+            self.rows(&rows, |row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        })
+    }
+
+    fn wake_saga(&self, id: Uuid, version: u64, at: Timestamp) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.reserved.query(read::WAKE_SAGA, &[&id, &number(version), &at]).await.map(|_| ())
+        })
+    }
+
+    fn live_definitions(&self) -> BoxFuture<'_, StoreResult<Vec<LiveDefinition>>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.rows(&self.readers.query(read::LIVE_DEFINITIONS, &[]).await?, read::live)
+        })
+    }
+
+    fn forget_sagas(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>> {
+        Box::pin(async move {
+            self.check_open()?;
+            let rows = self.reserved.query(read::FORGET_SAGAS, &[&before]).await?;
+            Ok(self.first(&rows, |row| row.try_get::<_, i64>(0))?.unwrap_or_default() as u64)
         })
     }
 

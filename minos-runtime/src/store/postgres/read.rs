@@ -5,7 +5,8 @@ use super::{
     statement,
 };
 use crate::store::{
-    Cause, DeadLetter, InboxRow, NewDeadLetter, NewMessage, OutboxRow, Statement, StoreError, StoreResult, StoredEvent, StreamId, number,
+    Cause, DeadLetter, InboxRow, LiveDefinition, NewDeadLetter, NewMessage, OutboxRow, SagaRow, Statement, StoreError, StoreResult,
+    StoredEvent, StreamId, number,
 };
 use serde_json::Value as Json;
 use std::sync::{Arc, atomic::Ordering};
@@ -42,12 +43,34 @@ pub(super) const ACQUIRE: &str = "SELECT of_epoch FROM {s}.acquire_v1($1, $2, $3
 pub(super) const RELEASE: &str = "UPDATE {s}.leases SET owner = NULL WHERE name = $1 AND epoch = $2";
 /// Some at once, so that none of it takes long. The rows of messages stay: they say that these were handled.
 pub(super) const FORGET: &str = "WITH old AS (
-        SELECT subscriber, key FROM {s}.inbox WHERE answer IS NOT NULL AND at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED
+        SELECT subscriber, key FROM {s}.inbox WHERE answer IS NOT NULL AND version = 0 AND at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED
     ), of_clients AS (
         DELETE FROM {s}.inbox i USING old WHERE i.subscriber = old.subscriber AND i.key = old.key AND starts_with(i.key, $2) RETURNING 1
     ), of_messages AS (
         UPDATE {s}.inbox i SET answer = NULL FROM old WHERE i.subscriber = old.subscriber AND i.key = old.key AND NOT starts_with(i.key, $2) RETURNING 1
     ) SELECT (SELECT count(*) FROM of_clients) + (SELECT count(*) FROM of_messages)";
+
+macro_rules! sagas {
+    ($rest:literal) => {
+        concat!(
+            r#"SELECT id, saga, key, definition, status, ended, wake, version, state, correlation, causation, "user", started_at, changed_at FROM {s}.sagas "#,
+            $rest
+        )
+    };
+}
+
+pub(super) const SAGA: &str = sagas!("WHERE id = $1");
+pub(super) const SAGA_OF_KEY: &str = sagas!("WHERE saga = $1 AND key = $2");
+pub(super) const SAGAS: &str = sagas!(
+    "WHERE ($1::uuid IS NULL OR id > $1) AND ($2::text IS NULL OR saga = $2) AND ($3::text IS NULL OR status = $3) ORDER BY id LIMIT $4"
+);
+pub(super) const SAGA_WAKES: &str = "SELECT wake, id FROM {s}.sagas WHERE wake IS NOT NULL ORDER BY wake LIMIT $1";
+pub(super) const WAKE_SAGA: &str = "UPDATE {s}.sagas SET wake = $3 WHERE id = $1 AND version = $2 AND NOT ended";
+pub(super) const LIVE_DEFINITIONS: &str =
+    "SELECT saga, definition, count(*) FROM {s}.sagas WHERE NOT ended GROUP BY saga, definition ORDER BY saga, definition";
+pub(super) const FORGET_SAGAS: &str = "WITH old AS (
+        DELETE FROM {s}.sagas WHERE id IN (SELECT id FROM {s}.sagas WHERE ended AND changed_at < $1 LIMIT 10000 FOR UPDATE SKIP LOCKED) RETURNING 1
+    ) SELECT count(*) FROM old";
 
 /// The connections that read.
 pub(super) struct Readers {
@@ -155,6 +178,27 @@ pub(super) fn outbox_row(row: &Row) -> Result<OutboxRow, Error> {
         content: row.try_get(5)?,
     };
     Ok(OutboxRow { id: row.try_get::<_, i64>(0)? as u64, message })
+}
+
+pub(super) fn saga(row: &Row) -> Result<SagaRow, Error> {
+    Ok(SagaRow {
+        id: row.try_get(0)?,
+        saga: row.try_get(1)?,
+        key: row.try_get(2)?,
+        definition: row.try_get(3)?,
+        status: row.try_get(4)?,
+        ended: row.try_get(5)?,
+        wake: row.try_get(6)?,
+        version: row.try_get::<_, i64>(7)? as u64,
+        state: row.try_get(8)?,
+        cause: Cause { correlation: row.try_get(9)?, causation: row.try_get(10)?, user: row.try_get(11)? },
+        started_at: row.try_get(12)?,
+        changed_at: row.try_get(13)?,
+    })
+}
+
+pub(super) fn live(row: &Row) -> Result<LiveDefinition, Error> {
+    Ok(LiveDefinition { saga: row.try_get(0)?, definition: row.try_get(1)?, executions: row.try_get::<_, i64>(2)? as u64 })
 }
 
 pub(super) fn inbox_row(row: &Row) -> Result<InboxRow, Error> {

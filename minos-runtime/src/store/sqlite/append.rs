@@ -1,7 +1,7 @@
 //! Writes units: many in one transaction, each as a whole or not at all.
 
-use super::{UuidText, errors::Place, statement, time};
-use crate::store::{Append, CLIENT_KEY, Committed, Handled, Lease, Mark, StoreError, StoreResult, Unit, commit::Writer};
+use super::{UuidText, errors::Place, saga, statement, time};
+use crate::store::{Append, CLIENT_KEY, Committed, Lease, Mark, StoreError, StoreResult, Unit, commit::Writer};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use std::time::Duration;
@@ -16,10 +16,11 @@ const MESSAGE: &str = "INSERT INTO outbox (message, topic, key, headers, content
 const SENT: &str = "DELETE FROM outbox WHERE id = ?1";
 const MARKED: &str = "SELECT version FROM inbox WHERE subscriber = ?1 AND key = ?2";
 const MARK: &str = "INSERT INTO inbox (subscriber, key, version, answer, at) VALUES (?1, ?2, ?3, ?4, ?5)
-    ON CONFLICT (subscriber, key) DO UPDATE SET version = excluded.version, at = excluded.at";
-const FORGET_CLIENTS: &str = "DELETE FROM inbox WHERE answer IS NOT NULL AND at < ?1 AND substr(key, 1, length(?2)) = ?2";
+    ON CONFLICT (subscriber, key) DO UPDATE SET version = excluded.version, answer = excluded.answer, at = excluded.at";
+const FORGET_CLIENTS: &str = "DELETE FROM inbox WHERE answer IS NOT NULL AND version = 0 AND at < ?1 AND substr(key, 1, length(?2)) = ?2";
 /// The row stays: it says that the message was handled.
-const FORGET_MESSAGES: &str = "UPDATE inbox SET answer = NULL WHERE answer IS NOT NULL AND at < ?1";
+/// Those of steps have a version, and keep their answer.
+const FORGET_MESSAGES: &str = "UPDATE inbox SET answer = NULL WHERE answer IS NOT NULL AND version = 0 AND at < ?1";
 const CHECKPOINT: &str = "INSERT INTO checkpoints (name, position) VALUES (?1, ?2)
     ON CONFLICT (name) DO UPDATE SET position = max(position, excluded.position)";
 const DEAD_LETTER: &str =
@@ -108,6 +109,11 @@ impl Appender {
                 return Err(Failure::Refused(StoreError::Resolved(*id)));
             }
         }
+        for write in &unit.sagas {
+            if let Some(refused) = saga::check(&self.connection, write)? {
+                return Err(Failure::Refused(refused));
+            }
+        }
         // A stream that is to be new is looked for by its first row, which is the first of all, too: the index says whether it is there.
         if !is_one_new_stream(unit) {
             unit.appends.iter().try_for_each(|append| self.check_version(append))?;
@@ -136,12 +142,7 @@ impl Appender {
     fn check_mark(&self, mark: &Mark) -> Result<(), Failure> {
         let known: Option<i64> =
             self.connection.prepare_cached(MARKED)?.query_row((&*mark.subscriber, mark.handled.key()), |row| row.get(0)).optional()?;
-        let duplicate = match (&mark.handled, known) {
-            (_, None) => false,
-            (Handled::Version { version, .. }, Some(known)) => known as u64 >= *version,
-            (Handled::Message { .. }, Some(_)) => true,
-        };
-        if duplicate {
+        if known.is_some_and(|known| mark.handled.above().is_none_or(|version| known as u64 >= version)) {
             return Err(Failure::Refused(StoreError::Duplicate {
                 subscriber: mark.subscriber.to_string(),
                 key: mark.handled.key().to_owned(),
@@ -204,11 +205,11 @@ impl Appender {
             connection.prepare_cached(MESSAGE)?.execute((id.as_str(), &message.topic, &message.key, &message.headers, &message.content))?;
         }
         if let Some(Mark { subscriber, handled, .. }) = &unit.mark {
-            let (version, answer) = match handled {
-                Handled::Version { version, .. } => (*version as i64, None),
-                Handled::Message { answer, .. } => (0, Some(answer)),
-            };
-            connection.prepare_cached(MARK)?.execute((&**subscriber, handled.key(), version, answer, &at))?;
+            let (version, answer) = handled.becomes();
+            connection.prepare_cached(MARK)?.execute((&**subscriber, handled.key(), version as i64, answer, &at))?;
+        }
+        for write in &unit.sagas {
+            saga::write(connection, write)?;
         }
         for letter in &unit.dead_letters {
             let row =
@@ -297,6 +298,14 @@ impl Writer for Appender {
         let of_clients = self.connection.execute(FORGET_CLIENTS, (&before, CLIENT_KEY));
         let of_messages = of_clients.and_then(|count| Ok(count + self.connection.execute(FORGET_MESSAGES, [&before])?));
         of_messages.map(|count| count as u64).map_err(|error| self.place.error(error))
+    }
+
+    async fn wake_saga(&mut self, id: Uuid, version: u64, at: Timestamp) -> StoreResult<()> {
+        saga::wake(&self.connection, id, version, at).map_err(|error| self.place.error(error))
+    }
+
+    async fn forget_sagas(&mut self, before: Timestamp) -> StoreResult<u64> {
+        saga::forget(&self.connection, before).map_err(|error| self.place.error(error))
     }
 
     async fn acquire(&mut self, name: &str, owner: Uuid, ttl: Duration) -> StoreResult<Option<Lease>> {

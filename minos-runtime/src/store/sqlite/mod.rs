@@ -3,11 +3,13 @@
 mod append;
 mod errors;
 mod read;
+mod saga;
 mod schema;
 mod statement;
 
 use super::{
-    Committed, DeadLetter, InboxRow, Lease, LogPage, OutboxRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
+    Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreError,
+    StoreResult, StoredEvent, StreamId, Unit,
     commit::{self, Queue},
 };
 use crate::metrics::Metrics;
@@ -202,6 +204,35 @@ impl Store for SqliteStore {
 
     fn parked(&self) -> BoxFuture<'_, StoreResult<Vec<(String, String)>>> {
         self.read(read::parked)
+    }
+
+    fn saga(&self, id: Uuid) -> BoxFuture<'_, StoreResult<Option<SagaRow>>> {
+        self.read(move |connection| saga::by_id(connection, id))
+    }
+
+    fn saga_of_key(&self, saga: &str, key: &str) -> BoxFuture<'_, StoreResult<Option<SagaRow>>> {
+        let (saga, key) = (saga.to_owned(), key.to_owned());
+        self.read(move |connection| saga::by_key(connection, &saga, &key))
+    }
+
+    fn sagas(&self, filter: SagaFilter, after: Option<Uuid>, limit: usize) -> BoxFuture<'_, StoreResult<Vec<SagaRow>>> {
+        self.read(move |connection| saga::list(connection, &filter, after, limit))
+    }
+
+    fn saga_wakes(&self, limit: usize) -> BoxFuture<'_, StoreResult<Vec<(Timestamp, Uuid)>>> {
+        self.read(move |connection| saga::wakes(connection, limit))
+    }
+
+    fn wake_saga(&self, id: Uuid, version: u64, at: Timestamp) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(self.queue.wake_saga(id, version, at))
+    }
+
+    fn live_definitions(&self) -> BoxFuture<'_, StoreResult<Vec<LiveDefinition>>> {
+        self.read(saga::live)
+    }
+
+    fn forget_sagas(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>> {
+        Box::pin(self.queue.forget_sagas(before))
     }
 
     fn acquire(&self, name: &str, owner: Uuid, ttl: Duration) -> BoxFuture<'_, StoreResult<Option<Lease>>> {

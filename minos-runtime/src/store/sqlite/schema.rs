@@ -39,7 +39,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         at         TEXT NOT NULL,
         PRIMARY KEY (subscriber, key)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX inbox_answers ON inbox (at) WHERE answer IS NOT NULL;
+    CREATE INDEX inbox_answers ON inbox (at) WHERE answer IS NOT NULL AND version = 0;
     CREATE TABLE checkpoints (
         name     TEXT NOT NULL PRIMARY KEY,
         position INTEGER NOT NULL
@@ -70,10 +70,37 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ",
     ),
     ("the service to which all this belongs", "CREATE TABLE minos_service (name TEXT NOT NULL) STRICT"),
+    (
+        "executions of sagas",
+        "
+    CREATE TABLE sagas (
+        id          TEXT NOT NULL PRIMARY KEY,
+        saga        TEXT NOT NULL,
+        key         TEXT,
+        definition  TEXT NOT NULL,
+        status      TEXT NOT NULL,
+        ended       INTEGER NOT NULL,
+        wake        TEXT,
+        version     INTEGER NOT NULL,
+        state       TEXT NOT NULL,
+        correlation TEXT NOT NULL,
+        causation   TEXT NOT NULL,
+        user        TEXT,
+        started_at  TEXT NOT NULL,
+        changed_at  TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX sagas_of_key ON sagas (saga, key) WHERE key IS NOT NULL;
+    CREATE INDEX sagas_to_wake ON sagas (wake) WHERE wake IS NOT NULL;
+    CREATE INDEX sagas_live ON sagas (saga, definition) WHERE NOT ended;
+    CREATE INDEX sagas_by_status ON sagas (saga, status, id);
+    CREATE INDEX sagas_ended ON sagas (changed_at) WHERE ended;
+    ",
+    ),
 ];
 
 /// The tables that are Minos' own: statements of the user may read them, and not change them.
-pub(super) const TABLES: &[&str] = &["events", "outbox", "inbox", "checkpoints", "dead_letters", "leases", "minos_schema", "minos_service"];
+pub(super) const TABLES: &[&str] =
+    &["events", "outbox", "inbox", "checkpoints", "dead_letters", "leases", "sagas", "minos_schema", "minos_service"];
 
 /// Why the schema could not be brought up to date.
 pub(super) enum SchemaError {

@@ -199,7 +199,10 @@ async fn a_file_belongs_to_the_service_that_opened_it_first() {
     let error = SqliteStore::open(path.clone(), "other", &metrics()).err().expect("it is taken");
     assert!(matches!(&error, StoreError::Taken(text) if text.contains("belongs to the service `test`")), "{error}");
     // As an earlier version has left it.
-    Connection::open(&path).unwrap().execute_batch("DROP TABLE minos_service; DELETE FROM minos_schema WHERE version = 3").unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("DROP TABLE minos_service; DROP TABLE sagas; DELETE FROM minos_schema WHERE version >= 3")
+        .unwrap();
     SqliteStore::open(path.clone(), "other", &metrics()).unwrap().close().await;
     assert!(refused(&path).contains("belongs to the service `other`"), "{}", refused(&path));
 }

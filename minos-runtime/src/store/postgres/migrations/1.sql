@@ -34,7 +34,8 @@ CREATE TABLE {s}.inbox (
     at         timestamptz NOT NULL,
     PRIMARY KEY (subscriber, key)
 );
-CREATE INDEX inbox_answers ON {s}.inbox (at) WHERE answer IS NOT NULL;
+-- The answers to steps of sagas, which have a version, are never forgotten.
+CREATE INDEX inbox_answers ON {s}.inbox (at) WHERE answer IS NOT NULL AND version = 0;
 
 CREATE TABLE {s}.checkpoints (
     name     text PRIMARY KEY,
@@ -53,6 +54,29 @@ CREATE TABLE {s}.dead_letters (
     attempts   int NOT NULL
 );
 CREATE INDEX dead_letters_of_key ON {s}.dead_letters (subscriber, key);
+
+-- Executions of sagas. The columns come as JSON objects, by name.
+CREATE TABLE {s}.sagas (
+    id          uuid PRIMARY KEY,
+    saga        text NOT NULL,
+    key         text,
+    definition  text NOT NULL,
+    status      text NOT NULL,
+    ended       boolean NOT NULL,
+    wake        timestamptz,
+    version     bigint NOT NULL,
+    state       text NOT NULL,
+    correlation uuid NOT NULL,
+    causation   uuid NOT NULL,
+    "user"      text,
+    started_at  timestamptz NOT NULL,
+    changed_at  timestamptz NOT NULL
+) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX sagas_of_key ON {s}.sagas (saga, key) WHERE key IS NOT NULL;
+CREATE INDEX sagas_to_wake ON {s}.sagas (wake) WHERE wake IS NOT NULL;
+CREATE INDEX sagas_live ON {s}.sagas (saga, definition) WHERE NOT ended;
+CREATE INDEX sagas_by_status ON {s}.sagas (saga, status, id);
+CREATE INDEX sagas_ended ON {s}.sagas (changed_at) WHERE ended;
 
 CREATE TABLE {s}.leases (
     name  text PRIMARY KEY,
@@ -83,13 +107,14 @@ CREATE FUNCTION {s}.append_v1(
     e_correlation uuid[], e_causation uuid[], e_user text[],
     a_unit int[], a_aggregate text[], a_uuid uuid[], a_expected bigint[],
     m_unit int[], m_id uuid[], m_topic text[], m_key text[], m_headers text[], m_content text[],
-    k_unit int[], k_subscriber text[], k_key text[], k_version bigint[], k_answer text[], k_lane text[], k_at timestamptz[],
+    k_unit int[], k_subscriber text[], k_key text[], k_version bigint[], k_becomes bigint[], k_answer text[], k_lane text[], k_at timestamptz[],
     f_unit int[], f_name text[], f_epoch bigint[],
     d_unit int[], d_at timestamptz[], d_subscriber text[], d_key text[], d_topic text[], d_headers text[], d_content bytea[], d_cause text[],
     d_attempts int[],
     r_unit int[], r_id bigint[],
     c_unit int[], c_name text[], c_position bigint[],
     s_unit int[], s_id bigint[],
+    g_unit int[], g_id uuid[], g_expected bigint[], g_row json[],
     OUT positions bigint[], OUT drawn bigint, OUT refused int[], OUT reasons text[], OUT items int[], OUT actual bigint[]
 ) LANGUAGE plpgsql
 -- Only the index is right at any size of a table, and plans are kept.
@@ -140,6 +165,28 @@ BEGIN
             actual := actual || refusal.actual;
         END IF;
     END LOOP;
+    IF cardinality(g_unit) > 0 THEN
+        FOR refusal IN
+            SELECT g.unit, 1 AS rank, 'saga moved' AS reason, g.n AS item, coalesce(stored.version, 0) AS actual
+            FROM unnest(g_unit, g_id, g_expected) WITH ORDINALITY AS g(unit, id, expected, n)
+            LEFT JOIN {s}.sagas AS stored ON stored.id = g.id
+            WHERE coalesce(stored.version, 0) <> g.expected
+            UNION ALL
+            SELECT g.unit, 2, 'saga exists', g.n, 0
+            FROM unnest(g_unit, g_expected, g_row) WITH ORDINALITY AS g(unit, expected, row, n)
+            WHERE g.expected = 0 AND EXISTS (SELECT FROM {s}.sagas AS stored
+                WHERE stored.key IS NOT NULL AND stored.saga = g.row ->> 'saga' AND stored.key = g.row ->> 'key')
+            ORDER BY 2, 4
+        LOOP
+            IF ok[refusal.unit] THEN
+                ok[refusal.unit] := false;
+                refused := refused || refusal.unit;
+                reasons := reasons || refusal.reason;
+                items := items || refusal.item::int;
+                actual := actual || refusal.actual;
+            END IF;
+        END LOOP;
+    END IF;
     IF NOT true = ANY (ok) THEN
         RETURN;
     END IF;
@@ -177,10 +224,10 @@ BEGIN
     END IF;
     IF cardinality(k_unit) > 0 THEN
         INSERT INTO {s}.inbox AS i (subscriber, key, version, answer, at)
-        SELECT k.subscriber, k.key, coalesce(k.version, 0), k.answer, k.at
-        FROM unnest(k_unit, k_subscriber, k_key, k_version, k_answer, k_at) AS k(unit, subscriber, key, version, answer, at)
+        SELECT k.subscriber, k.key, k.becomes, k.answer, k.at
+        FROM unnest(k_unit, k_subscriber, k_key, k_becomes, k_answer, k_at) AS k(unit, subscriber, key, becomes, answer, at)
         WHERE ok[k.unit]
-        ON CONFLICT ON CONSTRAINT inbox_pkey DO UPDATE SET version = excluded.version, at = excluded.at;
+        ON CONFLICT ON CONSTRAINT inbox_pkey DO UPDATE SET version = excluded.version, answer = excluded.answer, at = excluded.at;
     END IF;
     IF cardinality(d_unit) > 0 THEN
         INSERT INTO {s}.dead_letters (at, subscriber, key, topic, headers, content, cause, attempts)
@@ -199,6 +246,18 @@ BEGIN
     END IF;
     IF cardinality(s_unit) > 0 THEN
         DELETE FROM {s}.outbox o USING unnest(s_unit, s_id) AS s(unit, id) WHERE ok[s.unit] AND o.id = s.id;
+    END IF;
+    IF cardinality(g_unit) > 0 THEN
+        INSERT INTO {s}.sagas
+        SELECT new.* FROM unnest(g_unit, g_expected, g_row) AS g(unit, expected, row)
+        CROSS JOIN LATERAL json_populate_record(NULL::{s}.sagas, g.row) AS new
+        WHERE ok[g.unit] AND g.expected = 0;
+        UPDATE {s}.sagas AS stored
+        SET definition = new.definition, status = new.status, ended = new.ended, wake = new.wake, version = new.version,
+            state = new.state, changed_at = new.changed_at
+        FROM unnest(g_unit, g_id, g_expected, g_row) AS g(unit, id, expected, row)
+        CROSS JOIN LATERAL json_populate_record(NULL::{s}.sagas, g.row) AS new
+        WHERE ok[g.unit] AND g.expected > 0 AND stored.id = g.id;
     END IF;
     INSERT INTO {s}.batches (writer, batch, positions, drawn, refused, reasons, items, actual)
     VALUES (of_writer, of_batch, append_v1.positions, append_v1.drawn, append_v1.refused, append_v1.reasons, append_v1.items, append_v1.actual);

@@ -4,6 +4,13 @@
 //! minos_runtime::store_suite!(memory, async || Arc::new(MemoryStore::new()) as SharedStore);
 //! ```
 
+mod saga;
+
+pub use saga::{
+    a_step_is_settled_once, an_execution_has_a_version, an_execution_is_refused_with_all_of_its_unit, executions_are_found,
+    one_of_many_advances_an_execution,
+};
+
 use super::{
     Append, CLIENT_KEY, Cause, Handled, InboxRow, Lease, Mark, NewDeadLetter, NewEvent, NewMessage, SharedStore, StoreError, StoreResult,
     StreamId, Unit,
@@ -28,6 +35,8 @@ macro_rules! store_suite {
                 a_lost_lease_fences writers_of_one_stream writers_of_many_streams changes_wake_who_waits
                 big_and_odd_content a_version_that_no_store_counts_to_is_refused
                 a_log_that_ends_before_its_reader_is_told
+                an_execution_has_a_version an_execution_is_refused_with_all_of_its_unit one_of_many_advances_an_execution
+                executions_are_found a_step_is_settled_once
                 close_finishes_and_refuses);
         }
     };

@@ -1,0 +1,176 @@
+//! Executions of sagas, and marks of their steps.
+
+use super::{append, message, stream, unit, version_mark, versions};
+use crate::store::{
+    Cause, Handled, LiveDefinition, Mark, SETTLED, SagaFilter, SagaRow, SagaWrite, SharedStore, StoreError, StoreResult, Unit,
+};
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_microsecond(1_700_000_000_123_456).expect("a time") + SignedDuration::from_secs(seconds)
+}
+
+fn row(saga: &str, key: Option<&str>) -> SagaRow {
+    SagaRow {
+        id: Uuid::now_v7(),
+        saga: saga.to_owned(),
+        key: key.map(str::to_owned),
+        definition: "abc".to_owned(),
+        status: "running".to_owned(),
+        ended: false,
+        wake: None,
+        version: 1,
+        state: r#"{"text":"\u0000 ü \" \\ 'x'"}"#.to_owned(),
+        cause: Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("someone \"else\"".to_owned()) },
+        started_at: at(0),
+        changed_at: at(0),
+    }
+}
+
+fn writing(writes: Vec<SagaWrite>) -> Unit {
+    Unit { sagas: writes, ..unit() }
+}
+
+async fn write(store: &SharedStore, expected: u64, row: &SagaRow) -> StoreResult<()> {
+    store.commit(writing(vec![SagaWrite { expected, row: row.clone() }])).await.map(|_| ())
+}
+
+async fn read(store: &SharedStore, id: Uuid) -> Option<SagaRow> {
+    store.saga(id).await.expect("it is read")
+}
+
+#[allow(missing_docs)]
+pub async fn an_execution_has_a_version(store: SharedStore) {
+    let first = row("Pay", Some("order-1"));
+    assert_eq!(read(&store, first.id).await, None);
+    let moved = |expected, actual| Err(StoreError::SagaMoved { id: first.id, expected, actual });
+    assert_eq!(write(&store, 1, &first).await, moved(1, 0));
+    write(&store, 0, &first).await.expect("a new one");
+    assert_eq!(read(&store, first.id).await, Some(first.clone()));
+    assert_eq!(write(&store, 0, &first).await, moved(0, 1));
+    let second = SagaRow {
+        status: "compensating".to_owned(),
+        wake: Some(at(5)),
+        version: 2,
+        state: "{}".to_owned(),
+        changed_at: at(1),
+        ..first.clone()
+    };
+    // What never changes is not written again.
+    let other = SagaRow { saga: "Other".to_owned(), key: None, cause: unit().cause, started_at: at(9), ..second.clone() };
+    write(&store, 1, &other).await.expect("the version fits");
+    assert_eq!(read(&store, first.id).await, Some(second.clone()));
+    assert_eq!(store.saga_of_key("Pay", "order-1").await.expect("it is read"), Some(second));
+    for expected in [0, 1, 3] {
+        assert_eq!(write(&store, expected, &first).await, moved(expected, 2));
+    }
+}
+
+#[allow(missing_docs)]
+pub async fn an_execution_is_refused_with_all_of_its_unit(store: SharedStore) {
+    let (known, stream) = (row("Pay", Some("order-1")), stream());
+    write(&store, 0, &known).await.expect("a new one");
+    let taken = row("Pay", Some("order-1"));
+    for (expected, row) in [(0, taken.clone()), (5, known.clone())] {
+        let fine = SagaWrite { expected: 0, row: self::row("Pay", None) };
+        let (id, refused) = (fine.row.id, SagaWrite { expected, row });
+        let unit = Unit {
+            appends: vec![append(&stream, 0, &["FooCreated"])],
+            messages: vec![message("Pay")],
+            mark: Some(version_mark("x", 1)),
+            ..writing(vec![fine, refused])
+        };
+        let error = store.commit(unit).await.expect_err("it is refused");
+        assert!(matches!(error, StoreError::SagaExists { .. } | StoreError::SagaMoved { .. }), "{error:?}");
+        assert_eq!(read(&store, id).await, None);
+    }
+    assert!(versions(&store, &stream).await.is_empty());
+    assert!(store.outbox(0, 10).await.expect("it is read").is_empty());
+    assert_eq!(store.handled("reader", "x").await.expect("it is read"), None);
+    assert_eq!(write(&store, 0, &taken).await, Err(StoreError::SagaExists { saga: "Pay".to_owned(), key: "order-1".to_owned() }));
+    write(&store, 0, &row("Refund", Some("order-1"))).await.expect("it is the key of another saga");
+    write(&store, 0, &row("Pay", None)).await.expect("without a key");
+    write(&store, 0, &row("Pay", None)).await.expect("and another one");
+}
+
+#[allow(missing_docs)]
+pub async fn one_of_many_advances_an_execution(store: SharedStore) {
+    let known = row("Pay", None);
+    write(&store, 0, &known).await.expect("a new one");
+    let mut tasks = JoinSet::new();
+    for n in 0..20 {
+        let (store, known) = (store.clone(), known.clone());
+        tasks.spawn(async move {
+            let next = SagaRow { version: 2, state: n.to_string(), ..known };
+            let keyed = row("Keyed", Some("the same"));
+            (write(&store, 1, &next).await.is_ok(), write(&store, 0, &keyed).await.is_ok())
+        });
+    }
+    let all = tasks.join_all().await;
+    assert_eq!((all.iter().filter(|(moved, _)| *moved).count(), all.iter().filter(|(_, keyed)| *keyed).count()), (1, 1));
+}
+
+#[allow(missing_docs)]
+pub async fn executions_are_found(store: SharedStore) {
+    let mut all = Vec::new();
+    for (n, saga) in ["A", "B", "A", "A"].into_iter().enumerate() {
+        let ended = n == 2;
+        let wake = (!ended).then(|| at(10 - n as i64));
+        let status = if ended { "committed" } else { "running" };
+        let row = SagaRow { status: status.to_owned(), ended, wake, changed_at: at(n as i64), ..row(saga, None) };
+        write(&store, 0, &row).await.expect("a new one");
+        all.push(row);
+    }
+    let list = async |saga: Option<&str>, status: Option<&str>, after, limit| {
+        let filter = SagaFilter { saga: saga.map(str::to_owned), status: status.map(str::to_owned) };
+        store.sagas(filter, after, limit).await.expect("they are read").into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    let ids = |places: &[usize]| places.iter().map(|n| all[*n].id).collect::<Vec<_>>();
+    assert_eq!(list(None, None, None, 10).await, ids(&[0, 1, 2, 3]));
+    assert_eq!(list(Some("A"), None, None, 2).await, ids(&[0, 2]));
+    assert_eq!(list(Some("A"), None, Some(all[2].id), 2).await, ids(&[3]));
+    assert_eq!(list(Some("A"), Some("running"), None, 10).await, ids(&[0, 3]));
+    let wakes = async |limit| store.saga_wakes(limit).await.expect("they are read");
+    assert_eq!(wakes(2).await, [(at(7), all[3].id), (at(9), all[1].id)]);
+    store.wake_saga(all[3].id, 2, at(20)).await.expect("nothing happens");
+    store.wake_saga(all[2].id, 1, at(1)).await.expect("nothing happens to one that has ended");
+    store.wake_saga(all[1].id, 1, at(30)).await.expect("it is put off");
+    assert_eq!(wakes(10).await, [(at(7), all[3].id), (at(10), all[0].id), (at(30), all[1].id)]);
+    let live = |saga: &str, executions| LiveDefinition { saga: saga.to_owned(), definition: "abc".to_owned(), executions };
+    assert_eq!(store.live_definitions().await.expect("they are read"), [live("A", 2), live("B", 1)]);
+    assert_eq!(store.forget_sagas(at(2)).await.expect("nothing is that old"), 0);
+    assert_eq!(store.forget_sagas(at(100)).await.expect("one has ended"), 1);
+    assert_eq!(list(None, None, None, 10).await, ids(&[0, 1, 3]));
+}
+
+fn step(attempt: u64, settled: bool, answer: &str) -> Unit {
+    let handled = Handled::Step { key: "saga 1/pay".to_owned(), attempt, settled, answer: answer.to_owned() };
+    Unit { mark: Some(Mark { subscriber: "reader".into(), handled, lane: None }), ..unit() }
+}
+
+#[allow(missing_docs)]
+pub async fn a_step_is_settled_once(store: SharedStore) {
+    let duplicate = |result: StoreResult<_>| matches!(result, Err(StoreError::Duplicate { .. }));
+    let known = async || {
+        let row = store.handled("reader", "saga 1/pay").await.expect("it is read").expect("it is there");
+        (row.version, row.answer)
+    };
+    store.commit(step(2, false, "no")).await.expect("the first answer");
+    assert!(duplicate(store.commit(step(1, true, "yes")).await), "it comes too late");
+    assert!(duplicate(store.commit(step(2, true, "yes")).await), "it was answered");
+    assert_eq!(known().await, (2, Some("no".to_owned())));
+    store.forget_answers(Timestamp::MAX).await.expect("nothing is forgotten");
+    let mut tasks = JoinSet::new();
+    for _ in 0..10 {
+        let store = store.clone();
+        tasks.spawn(async move { store.commit(step(3, true, "yes")).await.is_ok() });
+    }
+    assert_eq!(tasks.join_all().await.into_iter().filter(|done| *done).count(), 1);
+    assert_eq!(known().await, (SETTLED, Some("yes".to_owned())));
+    for late in [step(4, true, "again"), step(9, false, "no"), step(SETTLED, true, "cancelled")] {
+        assert!(duplicate(store.commit(late).await), "it is settled");
+    }
+    assert_eq!(known().await, (SETTLED, Some("yes".to_owned())));
+}
