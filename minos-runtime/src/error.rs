@@ -143,6 +143,14 @@ impl Error {
         Error::new(kind_of_status(status), message).with_status(status)
     }
 
+    /// The same for whoever reads it; its causes are only text.
+    pub(crate) fn copied(&self) -> Self {
+        let copy = Error::new(self.kind(), self.to_string());
+        let copy =
+            self.causes().map(ToString::to_string).reduce(|all, cause| format!("{all}: {cause}")).into_iter().fold(copy, Error::caused_by);
+        copy.with_status(self.status())
+    }
+
     /// What a panic of the user's code becomes.
     pub(crate) fn panicked(what: impl fmt::Display, panic: &(dyn Any + Send)) -> Self {
         let words =

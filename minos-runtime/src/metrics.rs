@@ -49,7 +49,33 @@ pub struct Metrics {
     pub(crate) deliveries: Gauge,
     /// Records that are not handled, by partition that this process has.
     pub(crate) consumer_lag: Family<PartitionLabels, Gauge>,
+    /// Executions of sagas that were begun.
+    pub(crate) sagas_started: Family<SagaLabels, Counter>,
+    /// Executions of sagas that have ended.
+    pub(crate) sagas_ended: Family<SagaEndLabels, Counter>,
+    /// Steps of sagas that came to wait for an operator.
+    pub(crate) saga_alarms: Family<StepLabels, Counter>,
     registry: Arc<Registry>,
+}
+
+/// Labels of a saga.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct SagaLabels {
+    pub(crate) saga: String,
+}
+
+/// Labels of an end of a saga.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct SagaEndLabels {
+    pub(crate) saga: String,
+    pub(crate) status: &'static str,
+}
+
+/// Labels of a step of a saga.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct StepLabels {
+    pub(crate) saga: String,
+    pub(crate) step: String,
 }
 
 /// Labels of a partition.
@@ -114,6 +140,9 @@ impl Metrics {
             relay_leads: put(registry, "relay_leads", "Whether this process is the one that relays", Gauge::default()),
             deliveries: put(registry, "deliveries", "Messages delivered and not yet handled", Gauge::default()),
             consumer_lag: put(registry, "consumer_lag", "Records of a partition that are not handled", Family::default()),
+            sagas_started: put(registry, "sagas_started", "Executions of sagas that were begun", Family::default()),
+            sagas_ended: put(registry, "sagas_ended", "Executions of sagas that have ended", Family::default()),
+            saga_alarms: put(registry, "saga_alarms", "Steps of sagas that came to wait for an operator", Family::default()),
             registry: Arc::default(),
         };
         let help = "The age of the oldest event or message that the broker has not answered for";

@@ -9,6 +9,7 @@ use crate::{
     handler::{Content, HandlerDef, Job, Kind, Once, Parts, PathSource, Request, Response, Runner, User},
     message::{Envelope, MessageKind, dead_letter_topic},
     metrics::Metrics,
+    saga::Manager,
     stop::Stopper,
     store::{Cause, Handled, Mark, NewDeadLetter, StoreError, Unit},
 };
@@ -17,7 +18,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use uuid::Uuid;
 
 /// When a message whose handler fails is tried again, and how often.
@@ -69,17 +70,25 @@ pub(super) struct State {
     pub(super) questions: Questions,
     pub(super) policy: RetryPolicy,
     pub(super) parked: park::Parked,
+    pub(super) sagas: Option<Manager>,
     lanes: Lanes,
     running: Semaphore,
     stopping: Stopper,
 }
 
 impl Dispatcher {
-    /// A dispatcher for these handlers. Reads which keys are parked.
+    /// A dispatcher for these handlers, and for the answers to the steps of these sagas. Reads which keys are parked.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn new(runner: Runner, broker: Arc<dyn Broker>, topics: Topics, questions: Questions, config: &BrokerConfig) -> Result<Self> {
+    pub async fn new(
+        runner: Runner,
+        broker: Arc<dyn Broker>,
+        topics: Topics,
+        questions: Questions,
+        sagas: Option<Manager>,
+        config: &BrokerConfig,
+    ) -> Result<Self> {
         let parked = park::Parked::load(&runner.environment().store).await.map_err(store_error)?;
         runner.environment().metrics.parked_keys.set(parked.count());
         Ok(Dispatcher(Arc::new(State {
@@ -89,6 +98,7 @@ impl Dispatcher {
             questions,
             policy: RetryPolicy::of(config),
             parked,
+            sagas,
             lanes: Lanes::new(),
             running: Semaphore::new(config.concurrency),
             stopping: Stopper::new(),
@@ -113,12 +123,13 @@ impl Dispatcher {
 
 impl Consumer for Dispatcher {
     fn deliver(&self, message: Envelope) -> BoxFuture<'static, Result<(), BrokerError>> {
-        if message.kind == MessageKind::Reply {
+        let for_saga = message.kind == MessageKind::Reply && message.saga.is_some();
+        if message.kind == MessageKind::Reply && !for_saga {
             self.0.questions.answered(message);
             return future::ready(Ok(())).boxed();
         }
         let handlers = self.0.topics.handlers(&message);
-        if handlers.is_empty() {
+        if handlers.is_empty() && !for_saga {
             return future::ready(Ok(())).boxed();
         }
         let (done, wait) = oneshot::channel();
@@ -128,7 +139,7 @@ impl Consumer for Dispatcher {
         self.0.lanes.put(
             lane.clone(),
             Box::pin(async move {
-                let result = state.handle(&handlers, &message, &lane).await;
+                let result = if for_saga { state.step_answered(message).await } else { state.handle(&handlers, &message, &lane).await };
                 state.metrics().deliveries.dec();
                 // Who delivered may have gone; then it is delivered again.
                 let _ = done.send(result);
@@ -155,7 +166,7 @@ pub(super) fn lane(message: &Envelope) -> String {
     readable.chain(['~']).chain(Uuid::new_v5(&Uuid::NAMESPACE_OID, lane.as_bytes()).to_string().chars()).collect()
 }
 
-fn stopping() -> BrokerError {
+pub(super) fn stopping() -> BrokerError {
     BrokerError::Unavailable("the service is stopping".to_owned())
 }
 
@@ -165,6 +176,12 @@ impl State {
     }
 
     async fn handle(&self, handlers: &[&'static HandlerDef], message: &Envelope, lane: &str) -> Result<(), BrokerError> {
+        if let Some(call) = &message.saga {
+            for def in handlers {
+                self.participate(def, message, call).await?;
+            }
+            return Ok(());
+        }
         for def in handlers {
             self.handle_one(def, message, lane).await?;
         }
@@ -184,7 +201,7 @@ impl State {
             let started = Instant::now();
             let result = {
                 // Taken for the attempt only: what waits for its next attempt keeps nobody from running.
-                let _permit = self.running.acquire().await;
+                let _permit = self.permit().await;
                 self.attempt(def, message, lane).await
             };
             let error = match result {
@@ -210,7 +227,16 @@ impl State {
         }
     }
 
-    async fn pause(&self, attempt: u32) {
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.was_said()
+    }
+
+    /// Room for one more handler that runs.
+    pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.running.acquire().await.ok()
+    }
+
+    pub(super) async fn pause(&self, attempt: u32) {
         tokio::select! {
             () = tokio::time::sleep(self.policy.pause(attempt)) => {}
             () = self.stopping.hear().said() => {}
@@ -339,17 +365,7 @@ enum Kept {
 
 /// Whether it is the store that failed: no reason to give a message up.
 fn is_the_stores(error: &Error) -> bool {
-    error.downcast_ref::<StoreError>().is_some_and(|error| {
-        matches!(
-            error,
-            StoreError::Full(_)
-                | StoreError::Locked(_)
-                | StoreError::Behind { .. }
-                | StoreError::Unknown(_)
-                | StoreError::Unavailable(_)
-                | StoreError::Closed
-        )
-    })
+    error.downcast_ref::<StoreError>().is_some_and(StoreError::is_outage)
 }
 
 /// A message as a request for its handler.

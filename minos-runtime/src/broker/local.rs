@@ -3,7 +3,7 @@
 
 use super::{Broker, BrokerError, BrokerResult, Consumer, Source};
 use crate::{
-    message::{Envelope, MessageKind},
+    message::{Direction, Envelope, Failure, MessageKind},
     sync::whole,
 };
 use futures_util::future::{self, BoxFuture, FutureExt};
@@ -32,6 +32,22 @@ impl LocalBroker {
     }
 }
 
+/// What a saga is told whose message nobody handles.
+fn nobody(message: &Envelope) -> Option<Envelope> {
+    let cancels = message.saga.as_ref().filter(|_| message.kind == MessageKind::Request)?.direction == Direction::Cancel;
+    let (status, content) = if cancels {
+        (200, Vec::new())
+    } else {
+        let detail = BrokerError::NoHandler(message.topic.clone()).to_string();
+        (503, serde_json::to_vec(&Failure { detail }).unwrap_or_default())
+    };
+    let mut answer = message.reply(status, content, message.occurred_at)?;
+    if let Some(call) = &mut answer.saga {
+        call.not_done = cancels;
+    }
+    Some(answer)
+}
+
 impl Broker for LocalBroker {
     fn describe(&self) -> String {
         "local (in this process)".to_owned()
@@ -43,7 +59,13 @@ impl Broker for LocalBroker {
     }
 
     fn publish(&self, message: Envelope) -> BoxFuture<'static, BrokerResult> {
-        let receivers = self.receivers(&message.topic);
+        let mut message = message;
+        let mut receivers = self.receivers(&message.topic);
+        // A saga is told at once, as by a service that refuses: nobody will come who could do its step.
+        if let ([], Some(answer)) = (&receivers[..], nobody(&message)) {
+            receivers = self.receivers(&answer.topic);
+            message = answer;
+        }
         match (&receivers[..], message.kind) {
             ([], MessageKind::Request) => future::ready(Err(BrokerError::NoHandler(message.topic))).boxed(),
             // An event that nobody listens to is no less a fact, and who asked may have gone.

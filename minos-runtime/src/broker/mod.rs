@@ -10,6 +10,7 @@ mod kafka;
 mod lanes;
 mod local;
 mod park;
+mod participant;
 mod relay;
 #[cfg(any(test, feature = "testing"))]
 pub mod suite;
@@ -31,6 +32,7 @@ use crate::{
     health::Health,
     message::{Envelope, MessageKind},
     metrics::Metrics,
+    saga::Manager,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -79,6 +81,11 @@ pub struct Source {
     pub kind: MessageKind,
     /// Who gets them.
     pub audience: Audience,
+}
+
+/// Where a service listens for the answers to the steps of its sagas, if it has any. The processes share them: whichever gets one goes on.
+pub fn answers(sagas: &Manager) -> Option<Source> {
+    (!sagas.is_empty()).then(|| Source { topic: sagas.topic().to_owned(), kind: MessageKind::Reply, audience: Audience::OneProcess })
 }
 
 /// Which processes of a service get a message.

@@ -6,15 +6,17 @@ use crate::{
     error::{Error, ErrorKind, Result},
     message::Envelope,
     metrics::Metrics,
-    store::SharedStore,
+    store::{Cause, SharedStore, Unit},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
 };
+use uuid::Uuid;
 
 /// Carries a question to another service and brings back the answer. The broker implements it.
 pub trait Courier: Send + Sync + 'static {
@@ -23,6 +25,37 @@ pub trait Courier: Send + Sync + 'static {
 
     /// The largest message that can be sent, with its headers, in bytes. None if there is no limit.
     fn max_message(&self) -> Option<usize>;
+}
+
+/// Executes the sagas of a service. The room of sagas implements it.
+pub trait Coordinator: Send + Sync + 'static {
+    /// Adds a new execution to a unit of work.
+    ///
+    /// # Errors
+    /// If the service has no such saga, or its first message cannot be made.
+    fn begin(&self, unit: &mut Unit, new: NewExecution) -> Result<()>;
+
+    /// The unit that began these was committed.
+    fn began(&self, executions: Vec<Uuid>);
+
+    /// Commits a new execution, or finds the one that has its id or key, and waits for its end: the values of the saga.
+    ///
+    /// # Errors
+    /// Why it was rolled back, or that it has not ended in time: then it goes on.
+    fn run(&self, cause: Cause, new: NewExecution, patience: Duration) -> BoxFuture<'_, Result<serde_json::Value>>;
+}
+
+/// An execution of a saga that is to begin.
+#[derive(Debug, Clone)]
+pub struct NewExecution {
+    /// Its id.
+    pub id: Uuid,
+    /// The saga's name.
+    pub saga: &'static str,
+    /// The user's own name for it.
+    pub key: Option<String>,
+    /// The fields of its input.
+    pub values: serde_json::Value,
 }
 
 /// What the headers of a message take at most, as long as nobody's name is a book.
@@ -58,12 +91,35 @@ pub struct Environment {
     pub metrics: Metrics,
     pub(crate) hot: HotStreams,
     courier: OnceLock<Arc<dyn Courier>>,
+    /// Not owned: it works in this environment itself.
+    coordinator: OnceLock<Weak<dyn Coordinator>>,
 }
 
 impl Environment {
     /// An environment that cannot ask other services yet.
     pub fn new(service: impl Into<String>, store: SharedStore, clock: Arc<dyn Clock>, resources: Resources, metrics: Metrics) -> Self {
-        Environment { service: service.into(), store, clock, resources, metrics, hot: HotStreams::default(), courier: OnceLock::new() }
+        Environment {
+            service: service.into(),
+            store,
+            clock,
+            resources,
+            metrics,
+            hot: HotStreams::default(),
+            courier: OnceLock::new(),
+            coordinator: OnceLock::new(),
+        }
+    }
+
+    /// Sets who executes the service's sagas. Only the first call counts.
+    pub fn set_coordinator(&self, coordinator: Weak<dyn Coordinator>) {
+        // A second one would be a second set of sagas of one service, which nothing builds.
+        let _ = self.coordinator.set(coordinator);
+    }
+
+    /// Who executes the service's sagas.
+    pub(crate) fn coordinator(&self) -> Result<Arc<dyn Coordinator>> {
+        let found = self.coordinator.get().and_then(Weak::upgrade);
+        found.ok_or_else(|| Error::internal(format!("the service `{}` has no sagas", self.service)))
     }
 
     /// Sets who carries questions to other services. Only the first call counts.

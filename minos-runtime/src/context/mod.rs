@@ -5,7 +5,7 @@
 mod environment;
 mod hot;
 
-pub use environment::{Courier, Environment, Resources};
+pub use environment::{Coordinator, Courier, Environment, NewExecution, Resources};
 pub(crate) use hot::{HotGuard, HotStreams};
 
 use crate::{
@@ -154,6 +154,16 @@ impl Context {
         let statement = Statement { sql: sql.into(), parameters: parameters.into_iter().collect() };
         let rows = self.environment.store.select(statement).await.map_err(store_error)?;
         rows.into_iter().map(|row| serde_json::from_value(row).map_err(Error::from)).collect()
+    }
+
+    /// What all handlers of the service share.
+    pub(crate) fn environment(&self) -> &Arc<Environment> {
+        &self.environment
+    }
+
+    /// What this handler has collected so far.
+    pub(crate) fn unit(&mut self) -> &mut Unit {
+        &mut self.unit
     }
 
     /// The next id that this unit makes: the same one each time that the request is tried.

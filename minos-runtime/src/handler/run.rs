@@ -64,6 +64,13 @@ pub enum Once {
         /// What was asked, so that the same id for something else is refused; none for messages, whose ids are made by Minos.
         fingerprint: Option<Uuid>,
     },
+    /// A step of a saga, which is settled by the first attempt that succeeds. Whoever runs it knows what became of the attempts before.
+    Step {
+        /// The step.
+        key: String,
+        /// The attempt.
+        attempt: u64,
+    },
 }
 
 impl Runner {
@@ -116,9 +123,13 @@ impl Runner {
             if unit.is_empty() {
                 return Ok(answer);
             }
+            let began: Vec<_> = unit.sagas.iter().map(|write| write.row.id).collect();
             match self.environment.store.commit(unit).await {
                 Ok(_) => {
                     self.environment.metrics.commits.inc();
+                    if !began.is_empty() {
+                        self.environment.coordinator()?.began(began);
+                    }
                     return Ok(answer);
                 }
                 Err(StoreError::Conflict { stream, expected, actual }) => {
@@ -132,6 +143,10 @@ impl Runner {
                     if attempt > 2 {
                         tokio::time::sleep(jitter(attempt)).await;
                     }
+                }
+                // Somebody else has begun it: the next attempt finds it.
+                Err(StoreError::SagaExists { .. } | StoreError::SagaMoved { .. }) if attempt < ATTEMPTS_TO_CREATE => {
+                    self.environment.metrics.conflicts.inc();
                 }
                 Err(StoreError::Duplicate { subscriber, key }) => {
                     return match self.repeated(&job, &subscriber).await? {
@@ -196,6 +211,9 @@ impl Runner {
             let handled = match once {
                 Once::Version { key, version } => Handled::Version { key: key.clone(), version: *version },
                 Once::Key { key, fingerprint } => Handled::Message { key: key.clone(), answer: answer.store(*fingerprint)? },
+                Once::Step { key, attempt } => {
+                    Handled::Step { key: key.clone(), attempt: *attempt, settled: true, answer: answer.store(None)? }
+                }
             };
             unit.mark = Some(Mark { subscriber: subscriber.into(), handled, lane: job.lane.clone() });
         }
@@ -205,13 +223,13 @@ impl Runner {
     /// The answer that was given when this was handled before.
     async fn repeated(&self, job: &Job<'_>, subscriber: &str) -> Result<Option<Response>> {
         let Some(once) = &job.once else { return Ok(None) };
-        let (Once::Version { key, .. } | Once::Key { key, .. }) = once;
+        let (Once::Version { key, .. } | Once::Key { key, .. }) = once else { return Ok(None) };
         let Some(row) = self.environment.store.handled(subscriber, key).await.map_err(store_error)? else { return Ok(None) };
         match (once, row.answer) {
             (Once::Version { .. }, _) => Ok(Some(Response::default())),
             // A message whose answer is forgotten: whoever waited for it has long gone.
             (Once::Key { fingerprint: None, .. }, None) => Ok(Some(Response::new(StatusCode::NO_CONTENT))),
-            (Once::Key { .. }, None) => Ok(None),
+            (Once::Key { .. }, None) | (Once::Step { .. }, _) => Ok(None),
             (Once::Key { fingerprint, .. }, Some(answer)) => {
                 let (answer, of) = Response::restore(&answer)?;
                 if of != *fingerprint {

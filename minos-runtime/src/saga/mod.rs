@@ -5,6 +5,7 @@ pub mod call;
 mod definition;
 mod diagram;
 mod hash;
+mod manager;
 mod plan;
 mod state;
 #[cfg(test)]
@@ -13,11 +14,13 @@ mod transition;
 mod values;
 mod view;
 
+pub use crate::message::Direction;
 pub use definition::{LocalWork, Node, Outgoing, Output, Retry, Saga, SagaDef, Step, StepKind, Undo, Work};
 pub use diagram::diagram;
 pub use hash::{canonical, hash};
+pub use manager::{Manager, Run, SagaRepaired, Start};
 pub use plan::{IllegalSaga, Plan, Policy, Wrong};
-pub use state::{Attempts, Decision, Direction, Execution, Failure, Status, StepState, StepStatus};
+pub use state::{Attempts, Decision, Execution, Failure, Status, StepState, StepStatus};
 pub use transition::{Call, Effect, Input, Moment, Outcome, Repair, TransitionError, transition};
 pub use values::Values;
 pub use view::{SagaValue, Slot, View, slot};

@@ -78,6 +78,11 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The definition.
+    pub fn definition(&self) -> &'static SagaDef {
+        self.def
+    }
+
     /// The saga's name.
     pub fn name(&self) -> &'static str {
         self.def.name

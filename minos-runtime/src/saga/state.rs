@@ -1,7 +1,7 @@
 //! What is stored of an execution.
 
-use super::{Plan, Values};
-use crate::error::Error;
+use super::{Plan, SagaRepaired, Values};
+use crate::{error::Error, message::Direction};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -28,6 +28,9 @@ pub struct Execution {
     /// Why it is undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What operators have done about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<SagaRepaired>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it changed last.
@@ -118,18 +121,6 @@ pub enum StepStatus {
     Failed,
     /// It has happened, and is undone.
     Undone,
-}
-
-/// What is done about a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// It is to happen.
-    Execute,
-    /// It was never answered. The other side is asked to say whether it has happened, and if not, never to do it.
-    Cancel,
-    /// It has happened, and is to be undone.
-    Undo,
 }
 
 /// How often each was tried.
@@ -229,6 +220,7 @@ impl Execution {
             steps: BTreeMap::new(),
             decisions: BTreeMap::new(),
             failure: None,
+            repairs: Vec::new(),
             started_at: now,
             changed_at: now,
             version: 0,

@@ -11,12 +11,14 @@ use crate::{
     handler::{FromRequest, Handle, HandlerDef, Kind, Path, Query, Request, Response, Runner},
     health::Health,
     http::{App, Layers, Routes, Server},
-    store::DeadLetter,
+    saga::{Manager, Repair},
+    store::{DeadLetter, SagaFilter, SagaRow},
 };
 use futures_util::future::{BoxFuture, FutureExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{future::Future, net::SocketAddr, sync::Arc};
+use uuid::Uuid;
 
 /// How many dead letters are listed at once, unless fewer are asked for.
 const PAGE: usize = 100;
@@ -26,17 +28,35 @@ static SHOW: HandlerDef = def(Kind::Query, "show_dead_letter", &[("GET", "/dead-
 static REPLAY: HandlerDef = def(Kind::Command, "replay_dead_letter", &[("PUT", "/dead-letters/{id}/replay")], replay);
 static DISCARD: HandlerDef = def(Kind::Command, "discard_dead_letter", &[("DELETE", "/dead-letters/{id}")], discard);
 
+static SAGAS: HandlerDef = def(Kind::Query, "list_sagas", &[("GET", "/sagas")], list_sagas);
+static SAGA: HandlerDef = def(Kind::Query, "show_saga", &[("GET", "/sagas/{id}")], show_saga);
+static DIAGRAM: HandlerDef = def(Kind::Query, "diagram_of_saga", &[("GET", "/sagas/{id}/diagram")], diagram_of_saga);
+static RETRY_STEP: HandlerDef = def(Kind::Command, "retry_step", &[("PUT", "/sagas/{id}/steps/{step}/retry")], retry_step);
+static SKIP_STEP: HandlerDef = def(Kind::Command, "skip_step", &[("PUT", "/sagas/{id}/steps/{step}/skip")], skip_step);
+static ROLLBACK: HandlerDef = def(Kind::Command, "roll_back_saga", &[("PUT", "/sagas/{id}/rollback")], roll_back_saga);
+
+/// All of it.
+static DEFS: [&HandlerDef; 10] = [&LIST, &SHOW, &REPLAY, &DISCARD, &SAGAS, &SAGA, &DIAGRAM, &RETRY_STEP, &SKIP_STEP, &ROLLBACK];
+
 const fn def(kind: Kind, function: &'static str, routes: &'static [(&'static str, &'static str)], handle: Handle) -> HandlerDef {
     HandlerDef { kind, function, names: &[], routes, handle, module: "minos::admin", file: file!(), line: 0 }
 }
 
 /// A server of the operator's API of this service.
-pub(super) async fn server(addr: SocketAddr, http: &HttpConfig, service: &Runner, health: &Health, letters: DeadLetters) -> Result<Server> {
+pub(super) async fn server(
+    addr: SocketAddr,
+    http: &HttpConfig,
+    service: &Runner,
+    health: &Health,
+    letters: DeadLetters,
+    sagas: Manager,
+) -> Result<Server> {
     let mut resources = Resources::default();
     resources.insert(letters);
+    resources.insert(sagas);
     let Environment { service, store, clock, metrics, .. } = &**service.environment();
     let environment = Environment::new(service.as_str(), store.clone(), clock.clone(), resources, metrics.clone());
-    let routes = Routes::of(&[&LIST, &SHOW, &REPLAY, &DISCARD]).map_err(|wrong| crate::Error::internal(wrong.join("; ")))?;
+    let routes = Routes::of(&DEFS).map_err(|wrong| crate::Error::internal(wrong.join("; ")))?;
     let mut config = http.clone();
     config.addr = addr;
     let app = App::new(routes, Runner::new(Arc::new(environment)), health.clone(), config.clone());
@@ -72,6 +92,89 @@ fn discard(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>
         letters(cx)?.discard(id(&request)?).await?;
         Ok(json!({ "discarded": 1 }))
     })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SagaPage {
+    saga: Option<String>,
+    status: Option<String>,
+    after: Option<Uuid>,
+    limit: Option<usize>,
+}
+
+fn list_sagas(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    respond(async move {
+        let Query(SagaPage { saga, status, after, limit }) = Query::from_request(&request)?;
+        let rows = sagas(cx)?.list(SagaFilter { saga, status }, after, limit.unwrap_or(PAGE).min(PAGE)).await?;
+        let told = |row: &SagaRow| {
+            json!({
+                "id": row.id, "saga": row.saga, "key": row.key, "status": row.status, "definition": row.definition, "wake": row.wake,
+                "correlation_id": row.cause.correlation, "user": row.cause.user, "started_at": row.started_at, "changed_at": row.changed_at,
+            })
+        };
+        Ok(Value::from(rows.iter().map(told).collect::<Vec<_>>()))
+    })
+}
+
+fn show_saga(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    respond(async move {
+        let Path(id) = Path::from_request(&request)?;
+        Ok(serde_json::to_value(sagas(cx)?.show(id).await?)?)
+    })
+}
+
+fn diagram_of_saga(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    async move {
+        let Path(id) = Path::from_request(&request)?;
+        let text = http::HeaderValue::from_static("text/plain; charset=utf-8");
+        Ok(Response::default().with_body(text, sagas(cx)?.diagram(id).await?))
+    }
+    .boxed()
+}
+
+fn retry_step(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    respond(async move {
+        let Path((id, step)) = Path::from_request(&request)?;
+        repair(cx, id, Repair::Retry { step }).await
+    })
+}
+
+/// What the step yields, or nothing if it has not happened and never will.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Skipped {
+    #[serde(default, deserialize_with = "given")]
+    value: Option<Value>,
+}
+
+/// `null` is a value, too: that of a step which yields nothing.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+fn skip_step(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    respond(async move {
+        let Path((id, step)) = Path::from_request(&request)?;
+        let Skipped { value } = FromRequest::from_request(&request)?;
+        repair(cx, id, Repair::Skip { step, value }).await
+    })
+}
+
+fn roll_back_saga(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    respond(async move {
+        let Path(id) = Path::from_request(&request)?;
+        repair(cx, id, Repair::Rollback).await
+    })
+}
+
+async fn repair(cx: &Context, id: Uuid, repair: Repair) -> Result<Value> {
+    let by = cx.user().map(str::to_owned);
+    Ok(serde_json::to_value(sagas(cx)?.repair(id, repair, by).await?)?)
+}
+
+fn sagas(cx: &Context) -> Result<&Manager> {
+    cx.resource()
 }
 
 fn respond<'a>(answer: impl Future<Output = Result<Value>> + Send + 'a) -> BoxFuture<'a, Result<Response>> {

@@ -3,6 +3,7 @@
 use crate::{
     broker::Topics,
     handler::{HandlerDef, Kind},
+    saga::Manager,
     schedule::Periodic,
 };
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ pub(super) struct Banner<'b> {
     pub(super) defs: &'b [&'static HandlerDef],
     pub(super) topics: &'b Topics,
     pub(super) periodic: &'b Periodic,
+    pub(super) sagas: &'b Manager,
 }
 
 impl Banner<'_> {
@@ -53,6 +55,7 @@ impl Banner<'_> {
         lines.extend(
             self.periodic.entries().map(|(schedule, def)| format!("{:<8} {} -> {}", Kind::Periodic.name(), schedule.text(), def.function)),
         );
+        lines.extend(self.sagas.plans().map(|plan| format!("{:<8} {} ({} steps)", "saga", plan.name(), plan.steps().len())));
         lines
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     broker::{Subscription, Topics},
     handler::{HandlerDef, Kind},
     message::EventName,
+    saga::{Plan, Policy, SagaDef},
 };
 use std::collections::BTreeMap;
 
@@ -36,6 +37,24 @@ pub(super) fn subscribers(defs: &[&'static HandlerDef]) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Plans of these sagas. Sagas of one name in one service would take each other's executions for their own.
+pub(super) fn sagas(defs: &[&'static SagaDef], wrong: &mut Vec<String>) -> Vec<Plan> {
+    let (mut plans, mut known) = (Vec::new(), BTreeMap::<&str, &SagaDef>::new());
+    for def in defs {
+        if let Some(other) = known.insert(def.name, def) {
+            wrong.push(format!(
+                "two sagas named `{}`, at {}:{} and {}:{}: the name is that of their executions, so rename one",
+                def.name, other.file, other.line, def.file, def.line
+            ));
+        }
+        match Plan::of(def, Policy::default()) {
+            Ok(plan) => plans.push(plan),
+            Err(illegal) => wrong.push(format!("{illegal} ({}:{})", def.file, def.line)),
+        }
+    }
+    plans
 }
 
 /// Events that nobody in this process can send: with the local broker, they would never come.

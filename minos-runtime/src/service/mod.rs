@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     handler::HandlerDef,
     http::{Body, HttpService, Layers},
+    saga::SagaDef,
     telemetry,
 };
 use std::path::Path;
@@ -155,6 +156,12 @@ impl Ownership<'_> {
         let mut defs: Vec<_> = inventory::iter::<HandlerDef>.into_iter().filter(|def| self.owner(def.module) == Some(service)).collect();
         // The linker gives no order that means anything.
         defs.sort_by_key(|def| (def.module, def.line, def.function));
+        defs
+    }
+
+    fn sagas(&self, service: usize) -> Vec<&'static SagaDef> {
+        let mut defs: Vec<_> = inventory::iter::<SagaDef>.into_iter().filter(|def| self.owner(def.module) == Some(service)).collect();
+        defs.sort_by_key(|def| (def.module, def.line));
         defs
     }
 

@@ -6,6 +6,7 @@ use crate::{
     handler::{Job, Response, Runner},
     health::Health,
     message::Envelope,
+    saga::Manager,
     stop::{Stop, Stopper},
     store::{Cause, SharedStore},
     telemetry,
@@ -26,6 +27,7 @@ pub struct Running {
     pub(super) health: Health,
     pub(super) dispatcher: Dispatcher,
     pub(super) broker: Arc<dyn Broker>,
+    pub(super) sagas: Manager,
     pub(super) ways_in: Tasks,
     pub(super) relay: Tasks,
     pub(super) housekeeping: Tasks,
@@ -109,6 +111,11 @@ impl Running {
         &self.store
     }
 
+    /// What it measures of itself, as `GET /metrics` tells it.
+    pub fn metrics(&self) -> String {
+        self.runner.environment().metrics.text()
+    }
+
     /// The topics that it listens to.
     pub fn topics(&self) -> impl Iterator<Item = &'static str> {
         self.dispatcher.topics().names()
@@ -131,6 +138,11 @@ impl Running {
     /// What it could not handle.
     pub fn dead_letters(&self) -> DeadLetters {
         DeadLetters::new(self.dispatcher.clone())
+    }
+
+    /// Its sagas: to look at their executions, and to repair them.
+    pub fn sagas(&self) -> &Manager {
+        &self.sagas
     }
 
     /// Stops it: no new requests, what runs is finished, what was not sent is sent at the next start. A handler that is not done within
@@ -156,6 +168,10 @@ pub(super) async fn stop_all(mut all: Vec<Running>) {
     }
     for running in &mut all {
         running.ways_in.stop(drained + AT_LEAST).await;
+    }
+    for running in &mut all {
+        let steps = drained.max(Instant::now() + AT_LEAST);
+        by(steps, "a step of a saga still ran after `http.drain_timeout`; it is run again", running.sagas.stop()).await;
     }
     for running in &mut all {
         running.relay.stop(end - AT_LEAST).await;

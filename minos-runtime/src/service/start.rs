@@ -16,6 +16,7 @@ use crate::{
     health::Health,
     http::{App, Routes, Server},
     metrics::Metrics,
+    saga::{self, Manager},
     schedule::Periodic,
     stop::Stop,
     store::{self, SharedStore, StoreError},
@@ -38,12 +39,14 @@ struct Plan {
     routes: Routes,
     topics: Topics,
     periodic: Periodic,
+    sagas: Vec<saga::Plan>,
 }
 
 /// A service that listens, and does not speak yet.
 struct Ready {
     config: Config,
     periodic: Periodic,
+    sagas: Manager,
     runner: Runner,
     dispatcher: Dispatcher,
     broker: Arc<dyn Broker>,
@@ -79,11 +82,12 @@ fn plan(services: &[Service]) -> Result<Vec<Plan>> {
         let topics = Topics::of(&defs, &mut wrong);
         let routes = collect(&mut wrong, Routes::of(&defs));
         let periodic = collect(&mut wrong, Periodic::of(&defs));
+        let sagas = check::sagas(&ownership.sagas(n), &mut wrong);
         if is_local(&service.config) {
             wrong.extend(check::undeliverable(&topics));
         }
         if let (Some(routes), Some(periodic)) = (routes, periodic) {
-            plans.push(Plan { defs, routes, topics, periodic });
+            plans.push(Plan { defs, routes, topics, periodic, sagas });
         }
     }
     let shared: Vec<_> = services
@@ -110,7 +114,7 @@ fn is_local(config: &Config) -> bool {
 
 async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Ready> {
     let Service { config, resources, layers, .. } = service;
-    let Plan { defs, routes, topics, periodic } = plan;
+    let Plan { defs, routes, topics, periodic, sagas } = plan;
     let (clock, name) = (clock::system(), config.service.name.clone());
     let health = Health::new(clock.clone());
     let metrics = Metrics::new(&name);
@@ -122,16 +126,17 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
     let questions = Questions::new(&name, broker.clone());
     let environment = Arc::new(Environment::new(name.clone(), store, clock, resources, metrics));
     environment.set_courier(Arc::new(questions.clone()));
+    let sagas = Manager::new(environment.clone(), sagas, config.broker.concurrency, &health).await?;
     let runner = Runner::new(environment);
-    let sources = topics.sources().into_iter().chain([questions.source()]).collect();
+    let sources = topics.sources().into_iter().chain([questions.source()]).chain(broker::answers(&sagas)).collect();
     // Who asks by HTTP has `http.request_timeout`; nobody waits for a message or a schedule, so these need a limit of their own.
     let unwatched = runner.limited(config.broker.handler_timeout);
-    let dispatcher = Dispatcher::new(unwatched, broker.clone(), topics, questions, &config.broker).await?;
+    let dispatcher = Dispatcher::new(unwatched, broker.clone(), topics, questions, Some(sagas.clone()), &config.broker).await?;
     broker.subscribe(&name, sources, Arc::new(dispatcher.clone())).await?;
     let app = App::new(routes, runner.clone(), health.clone(), config.http.clone());
     let server = Server::bind(&config.http, app, layers).await?;
     let admin = match config.admin.addr {
-        Some(addr) => Some(admin::server(addr, &config.http, &runner, &health, DeadLetters::new(dispatcher.clone())).await?),
+        Some(addr) => Some(admin::server(addr, &config.http, &runner, &health, DeadLetters::new(dispatcher.clone()), sagas.clone()).await?),
         None => None,
     };
     let store = runner.environment().store.describe();
@@ -143,15 +148,16 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
         admin: admin.as_ref().map(Server::local_addr),
         defs: &defs,
         topics: dispatcher.topics(),
+        sagas: &sagas,
         periodic: &periodic,
     }
     .tell();
-    Ok(Ready { config, periodic, runner, dispatcher, broker, health, server, admin })
+    Ok(Ready { config, periodic, sagas, runner, dispatcher, broker, health, server, admin })
 }
 
 /// Sets everything going.
 fn begin(ready: Ready) -> Running {
-    let Ready { config, periodic, runner, dispatcher, broker, health, server, admin } = ready;
+    let Ready { config, periodic, sagas, runner, dispatcher, broker, health, server, admin } = ready;
     let environment = runner.environment().clone();
     let (store, clock) = (environment.store.clone(), environment.clock.clone());
     let (mut ways_in, mut relay, mut housekeeping) = (Tasks::new(&health), Tasks::new(&health), Tasks::new(&health));
@@ -163,6 +169,9 @@ fn begin(ready: Ready) -> Running {
     }
     let unwatched = runner.limited(config.broker.handler_timeout);
     ways_in.spawn("schedule", |stop| periodic.run(unwatched, stop));
+    if !sagas.is_empty() {
+        ways_in.spawn(Manager::PART, |stop| sagas.clone().run(health.clone(), stop));
+    }
     let messages = Relay::new(
         store.clone(),
         broker.clone(),
@@ -183,6 +192,7 @@ fn begin(ready: Ready) -> Running {
         health,
         dispatcher,
         broker,
+        sagas,
         ways_in,
         relay,
         housekeeping,

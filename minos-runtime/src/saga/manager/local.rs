@@ -1,0 +1,232 @@
+//! Local steps: the user's own work, in one unit with the saga's progress.
+
+use super::{
+    State,
+    turn::{Loaded, Turned, is_moved},
+};
+use crate::{
+    context::{Context, HotGuard},
+    error::{Error, ErrorKind, Result},
+    saga::{Call, Direction, Input, LocalWork, Outcome, StepStatus, Work},
+    store::{StoreError, Unit},
+    sync::lock,
+};
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+/// How often the work is done again because others had written what it had read.
+const ATTEMPTS: u32 = 16;
+/// The pause while the store does not answer.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The local steps that run in this process.
+#[derive(Default, Clone)]
+pub(super) struct Runs(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    running: Mutex<HashMap<(Uuid, Call), Claim>>,
+    ended: Notify,
+}
+
+/// What is known of the execution of a local step that runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Claim {
+    /// The version that it had.
+    pub(super) version: u64,
+    /// When it is due in any case.
+    pub(super) due: Option<Timestamp>,
+}
+
+/// Takes a run off the list, however it ends.
+struct Place {
+    runs: Runs,
+    id: Uuid,
+    call: Call,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.runs.0.running).remove(&(self.id, self.call.clone()));
+        self.runs.0.ended.notify_waiters();
+    }
+}
+
+impl Runs {
+    /// A place for it, unless it has one.
+    fn enter(&self, id: Uuid, call: &Call) -> Option<Place> {
+        let mut running = lock(&self.0.running);
+        if running.contains_key(&(id, call.clone())) {
+            return None;
+        }
+        running.insert((id, call.clone()), Claim::default());
+        Some(Place { runs: self.clone(), id, call: call.clone() })
+    }
+
+    fn claim(&self, id: Uuid, call: &Call, claim: Claim) {
+        if let Some(known) = lock(&self.0.running).get_mut(&(id, call.clone())) {
+            *known = claim;
+        }
+    }
+
+    /// The executions that have something running here.
+    pub(super) fn all(&self) -> HashMap<Uuid, Claim> {
+        lock(&self.0.running).iter().map(|((id, _), claim)| (*id, *claim)).collect()
+    }
+
+    /// Ends when nothing runs.
+    pub(super) async fn idle(&self) {
+        loop {
+            let ended = self.0.ended.notified();
+            if lock(&self.0.running).is_empty() {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl State {
+    /// Begins an attempt at a local step in the background, unless it runs already.
+    pub(super) fn begin_run(&self, id: Uuid, call: Call) {
+        let Some(this) = self.this.upgrade().filter(|_| !self.stopping.was_said()) else { return };
+        let Some(place) = self.runs.enter(id, &call) else { return };
+        tokio::spawn(async move {
+            let _permit = this.permits.acquire().await;
+            this.run_local(id, &call).await;
+            drop(place);
+        });
+    }
+
+    /// Runs it to its committed end.
+    async fn run_local(&self, id: Uuid, call: &Call) {
+        loop {
+            let Err(error) = self.try_local(id, call).await else { return };
+            tracing::warn!(execution = %id, step = call.step, error = error.chain(), "a step of a saga will be tried again");
+            if self.stopping.was_said() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = self.stopping.hear().said() => return,
+            }
+        }
+    }
+
+    /// Does the work once, or again where it conflicts. An error here is the store's, and says nothing about the step.
+    async fn try_local(&self, id: Uuid, call: &Call) -> Result<()> {
+        let mut held = Vec::new();
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let Some(loaded) = self.load(id).await?.filter(|loaded| is_under_way(loaded, call)) else { return Ok(()) };
+            let claim = Claim { version: loaded.row.version, due: loaded.execution.due() };
+            self.runs.claim(id, call, claim);
+            let (value, unit, guards) = match self.work(&loaded, call, std::mem::take(&mut held)).await {
+                Ok(done) => done,
+                Err(error) => return self.step_failed(id, call, error).await,
+            };
+            match self.commit_local(id, call, &value, &unit).await {
+                Ok(()) => return Ok(()),
+                Err(error) => match error.downcast_ref() {
+                    Some(StoreError::Conflict { stream, .. }) if attempt < ATTEMPTS => {
+                        self.environment.metrics.conflicts.inc();
+                        drop(guards);
+                        held.push(self.environment.hot.queue(stream).await);
+                    }
+                    _ => return self.step_failed(id, call, error).await,
+                },
+            }
+        }
+    }
+
+    /// The user's work.
+    async fn work(&self, loaded: &Loaded<'_>, call: &Call, held: Vec<HotGuard>) -> Result<(Option<Value>, Unit, Vec<HotGuard>)> {
+        let (row, id) = (&loaded.row, call.message_id(loaded.row.id));
+        let mut cx = Context::new(self.environment.clone(), id, row.cause.correlation, row.cause.user.clone(), true);
+        cx.hold(held);
+        let step = loaded.plan.step(&call.step).ok_or_else(|| Error::internal("there is no such step"))?;
+        let work: Option<LocalWork> = match (&step.work, call.direction) {
+            (Work::Local { execute, .. }, Direction::Execute) => Some(*execute),
+            (Work::Local { undo, .. }, Direction::Undo) => *undo,
+            // What was not committed has not happened.
+            (Work::Local { .. } | Work::Remote { .. }, _) => None,
+        };
+        let value = match work {
+            None => None,
+            Some(work) => {
+                let doing = AssertUnwindSafe(async { work(&mut cx, &loaded.execution.values).await })
+                    .catch_unwind()
+                    .map(|done| done.unwrap_or_else(|panic| Err(Error::panicked(format_args!("step `{}`", step.name), &*panic))));
+                let done = match step.timeout {
+                    None => doing.await,
+                    Some(limit) => tokio::time::timeout(limit, doing).await.unwrap_or_else(|_| {
+                        Err(Error::new(
+                            ErrorKind::Timeout,
+                            format!("step `{}` took longer than {limit:?}, which is its `timeout`", step.name),
+                        ))
+                    }),
+                };
+                Some(done?)
+            }
+        };
+        let (unit, guards) = cx.finish();
+        Ok((value, unit, guards))
+    }
+
+    /// Commits what the work has done with the turn that its end makes. If that does not count any more, all of it is dropped.
+    async fn commit_local(&self, id: Uuid, call: &Call, value: &Option<Value>, unit: &Unit) -> Result<()> {
+        let _turn = self.environment.hot.queue(&Self::place(id)).await;
+        loop {
+            let Some(loaded) = self.load(id).await? else { return Ok(()) };
+            let outcome = value.clone().map_or(Outcome::NotDone, Outcome::Value);
+            let input = Input::Ended { call: call.clone(), result: Ok(outcome) };
+            match self.advance(loaded, input, unit.clone()).await {
+                Ok(Turned::Committed) => {
+                    let began: Vec<_> = unit.sagas.iter().map(|write| write.row.id).collect();
+                    if !began.is_empty() {
+                        self.environment.coordinator()?.began(began);
+                    }
+                    return Ok(());
+                }
+                Ok(Turned::Same(_)) => {
+                    tracing::info!(execution = %id, step = call.step, "the work of a step was dropped: it came too late");
+                    return Ok(());
+                }
+                // Another step of the saga has ended meanwhile: the work is still good.
+                Err(error) if is_moved(&error) && is_this(&error, id) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The step has failed, unless it was the store that did.
+    async fn step_failed(&self, id: Uuid, call: &Call, error: Error) -> Result<()> {
+        if error.downcast_ref::<StoreError>().is_some_and(StoreError::is_outage) {
+            return Err(error);
+        }
+        self.turn(id, || Input::Ended { call: call.clone(), result: Err(error.copied()) }).await.map(|_| ())
+    }
+}
+
+/// Whether this attempt still counts.
+fn is_under_way(loaded: &Loaded<'_>, call: &Call) -> bool {
+    loaded
+        .execution
+        .steps
+        .get(&call.step)
+        .is_some_and(|state| state.status == StepStatus::UnderWay(call.direction) && state.attempts.of(call.direction) == call.attempt)
+}
+
+fn is_this(error: &Error, execution: Uuid) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::SagaMoved { id, .. }) if *id == execution)
+}

@@ -1,0 +1,97 @@
+//! What an operator sees of executions, and does about them.
+
+use super::{
+    Manager,
+    turn::{cause, is_moved},
+};
+use crate::{
+    context::store_error,
+    error::{Error, Result},
+    saga::{Execution, Input, Repair, diagram},
+    store::{Append, NewEvent, SagaFilter, SagaRow, StreamId, Unit},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The name of the streams in which repairs are recorded: one for each execution that was repaired.
+const STREAM: &str = "Saga";
+/// The name of their events.
+const REPAIRED: &str = "SagaRepaired";
+/// How often a repair is tried again because the execution went on meanwhile.
+const ATTEMPTS: u32 = 16;
+
+/// What an operator has done about an execution, as its event says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SagaRepaired {
+    /// The saga.
+    pub saga: String,
+    /// What was done.
+    pub repair: Repair,
+    /// Who has done it, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Manager {
+    /// Executions as they are stored: at most `limit` with an id above `after`, in the order of their ids.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn list(&self, filter: SagaFilter, after: Option<Uuid>, limit: usize) -> Result<Vec<SagaRow>> {
+        self.0.environment.store.sagas(filter, after, limit).await.map_err(store_error)
+    }
+
+    /// One execution: each step with its attempts, times and last error.
+    ///
+    /// # Errors
+    /// If there is none with this id.
+    pub async fn show(&self, id: Uuid) -> Result<Execution> {
+        let row = self.0.environment.store.saga(id).await.map_err(store_error)?.ok_or_else(|| nothing(id))?;
+        Ok(serde_json::from_str(&row.state)?)
+    }
+
+    /// An execution as a flow chart in the language of Mermaid, with how far it has come.
+    ///
+    /// # Errors
+    /// If there is none with this id.
+    pub async fn diagram(&self, id: Uuid) -> Result<String> {
+        let execution = self.show(id).await?;
+        Ok(diagram(self.0.plan(&execution.saga)?.definition(), Some(&execution)))
+    }
+
+    /// Repairs an execution, and records it: as an event, and with the execution.
+    ///
+    /// # Errors
+    /// If there is no such execution, or it cannot be repaired in this way: the error says why, and nothing has changed.
+    pub async fn repair(&self, id: Uuid, repair: Repair, by: Option<String>) -> Result<Execution> {
+        let state = &self.0;
+        let _turn = state.environment.hot.queue(&super::State::place(id)).await;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let mut loaded = state.load(id).await?.ok_or_else(|| nothing(id))?;
+            let mut unit = Unit::new(state.environment.clock.now(), cause(&loaded.row));
+            unit.cause.user = by.clone().or(unit.cause.user);
+            let saga = loaded.row.saga.clone();
+            let repaired = SagaRepaired { saga: saga.clone(), repair: repair.clone(), by: by.clone(), at: unit.at };
+            let events = vec![NewEvent { name: REPAIRED.into(), data: serde_json::to_string(&repaired)? }];
+            unit.appends.push(Append { stream: StreamId::new(STREAM, id), expected: loaded.execution.repairs.len() as u64, events });
+            loaded.execution.repairs.push(repaired);
+            match state.advance(loaded, Input::Repair(repair.clone()), unit).await {
+                Ok(_) => {
+                    tracing::warn!(saga, execution = %id, ?repair, by, "an operator has repaired a saga");
+                    return self.show(id).await;
+                }
+                Err(error) if attempt < ATTEMPTS && is_moved(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn nothing(id: Uuid) -> Error {
+    Error::not_found(format!("there is no execution {id}"))
+}

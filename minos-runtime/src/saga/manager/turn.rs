@@ -1,0 +1,274 @@
+//! One turn of an execution.
+
+use super::State;
+use crate::{
+    context::{NewExecution, store_error},
+    error::{Error, ErrorKind, Result},
+    message::{Envelope, StepCall},
+    metrics::{SagaEndLabels, SagaLabels, StepLabels},
+    saga::{Call, Direction, Effect, Execution, Input, Moment, Outgoing, Plan, StepStatus, TransitionError, Values, Work, transition},
+    store::{Cause, SagaRow, SagaWrite, StoreError, StreamId, Unit},
+};
+use jiff::{SignedDuration, Timestamp};
+use std::{collections::VecDeque, time::Duration};
+use uuid::Uuid;
+
+/// How often a turn is tried again because another one was faster. Turns of one process wait for each other, so only other processes can make it so many.
+const ATTEMPTS: u32 = 16;
+
+/// How long a local step counts as running, unless the process that runs it says so again. After that it is taken for dead.
+pub(super) const CLAIM: Duration = Duration::from_secs(10);
+
+/// What is to be done once a turn is committed.
+#[derive(Default)]
+pub(super) struct Todo {
+    runs: Vec<Call>,
+    alarms: Vec<String>,
+    finished: bool,
+}
+
+/// An execution as it was loaded.
+pub(super) struct Loaded<'s> {
+    pub(super) plan: &'s Plan,
+    pub(super) row: SagaRow,
+    pub(super) execution: Execution,
+}
+
+/// What became of a turn.
+pub(super) enum Turned {
+    /// It is committed.
+    Committed,
+    /// It changes nothing; these are to be done again.
+    Same(Vec<Effect>),
+}
+
+impl State {
+    pub(super) fn plan(&self, saga: &str) -> Result<&Plan> {
+        let missing = || Error::internal(format!("the service `{}` has no saga `{saga}`", self.environment.service));
+        self.plans.get(saga).ok_or_else(missing)
+    }
+
+    fn moment(&self, now: Timestamp) -> Moment {
+        Moment { now, jitter: fastrand::f64() }
+    }
+
+    pub(super) async fn load(&self, id: Uuid) -> Result<Option<Loaded<'_>>> {
+        match self.environment.store.saga(id).await.map_err(store_error)? {
+            None => Ok(None),
+            Some(row) => Ok(Some(Loaded { plan: self.plan(&row.saga)?, execution: serde_json::from_str(&row.state)?, row })),
+        }
+    }
+
+    /// Where the turns of one execution in this process wait for each other.
+    pub(super) fn place(id: Uuid) -> StreamId {
+        StreamId::new("saga", id)
+    }
+
+    /// Something has happened to an execution. False if there is no such one.
+    pub(super) async fn turn(&self, id: Uuid, input: impl Fn() -> Input) -> Result<bool> {
+        let _turn = self.environment.hot.queue(&Self::place(id)).await;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let Some(loaded) = self.load(id).await? else { return Ok(false) };
+            let unit = Unit::new(self.environment.clock.now(), cause(&loaded.row));
+            match self.advance(loaded, input(), unit).await {
+                Ok(_) => return Ok(true),
+                Err(error) if attempt < ATTEMPTS && is_moved(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Makes a turn, in one unit with what is collected there already.
+    pub(super) async fn advance(&self, loaded: Loaded<'_>, input: Input, mut unit: Unit) -> Result<Turned> {
+        let Loaded { plan, row, mut execution } = loaded;
+        let before = execution.version;
+        let effects = transition(plan, &mut execution, input, self.moment(unit.at)).map_err(refused)?;
+        if execution.version == before {
+            return Ok(Turned::Same(effects));
+        }
+        let todo = self.put(&mut unit, plan, row, before, &mut execution, effects)?;
+        self.environment.store.commit(unit).await.map_err(store_error)?;
+        self.environment.metrics.commits.inc();
+        self.settle(&execution, todo);
+        Ok(Turned::Committed)
+    }
+
+    /// Adds a new execution to a unit, and says what is to be done once that is committed.
+    pub(super) fn put_new(&self, unit: &mut Unit, new: NewExecution) -> Result<(Execution, Todo)> {
+        let plan = self.plan(new.saga)?;
+        let values: Values = serde_json::from_value(new.values)?;
+        let mut execution = Execution::new(plan, new.id, values, unit.at);
+        let effects = transition(plan, &mut execution, Input::Started, self.moment(unit.at)).map_err(refused)?;
+        let row = SagaRow {
+            id: new.id,
+            saga: new.saga.to_owned(),
+            key: new.key,
+            definition: plan.hash().to_owned(),
+            status: String::new(),
+            ended: false,
+            wake: None,
+            version: 0,
+            state: String::new(),
+            cause: unit.cause.clone(),
+            started_at: unit.at,
+            changed_at: unit.at,
+        };
+        let todo = self.put(unit, plan, row, 0, &mut execution, effects)?;
+        Ok((execution, todo))
+    }
+
+    /// Adds a changed execution and its messages to a unit.
+    fn put(
+        &self,
+        unit: &mut Unit,
+        plan: &Plan,
+        row: SagaRow,
+        expected: u64,
+        execution: &mut Execution,
+        effects: Vec<Effect>,
+    ) -> Result<Todo> {
+        let (mut todo, mut effects) = (Todo::default(), VecDeque::from(effects));
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                Effect::Send { call, message } => match self.message(&row, execution.id, &call, message, unit.at) {
+                    Ok(message) => unit.messages.push(message),
+                    // What can never be sent has failed.
+                    Err(error) => {
+                        let input = Input::Ended { call, result: Err(error) };
+                        let more = transition(plan, execution, input, self.moment(unit.at));
+                        effects.extend(more.map_err(refused)?);
+                    }
+                },
+                Effect::Run { call } => todo.runs.push(call),
+                Effect::Alarm { step } => todo.alarms.push(step),
+                Effect::Finished => todo.finished = true,
+            }
+        }
+        let row = SagaRow {
+            status: execution.status.name().to_owned(),
+            ended: execution.status.is_final(),
+            wake: wake(plan, execution, unit.at),
+            version: execution.version,
+            state: serde_json::to_string(execution)?,
+            changed_at: execution.changed_at,
+            ..row
+        };
+        unit.sagas.push(SagaWrite { expected, row });
+        Ok(todo)
+    }
+
+    fn message(&self, row: &SagaRow, id: Uuid, call: &Call, message: Outgoing, at: Timestamp) -> Result<crate::store::NewMessage> {
+        let Outgoing { name, key, content } = message;
+        self.environment.fits(name, content.len())?;
+        let key = key.unwrap_or_else(|| id.to_string());
+        let mut envelope = Envelope::request(call.message_id(id), name, Some(key), content, at, cause(row));
+        let Call { step, direction, attempt } = call.clone();
+        envelope.saga = Some(StepCall { execution: id, step, direction, attempt, not_done: false });
+        envelope.reply_to = Some(self.topic.clone());
+        envelope.into_row()
+    }
+
+    /// Does what is to be done once a turn is committed.
+    pub(super) fn settle(&self, execution: &Execution, todo: Todo) {
+        let (id, saga, metrics) = (execution.id, &execution.saga, &self.environment.metrics);
+        if execution.version == 1 {
+            metrics.sagas_started.get_or_create(&SagaLabels { saga: saga.clone() }).inc();
+        }
+        for step in todo.alarms {
+            let why = execution.steps.get(&step).and_then(|state| state.error.as_ref()).map_or("", |error| error.message.as_str());
+            tracing::error!(saga, execution = %id, step, error = why, "a saga waits for an operator");
+            metrics.saga_alarms.get_or_create(&StepLabels { saga: saga.clone(), step }).inc();
+        }
+        if todo.finished {
+            let status = execution.status.name();
+            metrics.sagas_ended.get_or_create(&SagaEndLabels { saga: saga.clone(), status }).inc();
+            tracing::info!(saga, execution = %id, status, error = execution.failure.as_ref().map(|failure| failure.message.as_str()), "saga ended");
+            self.waiters.tell(execution);
+        }
+        for call in todo.runs {
+            self.begin_run(id, call);
+        }
+        if let Some(due) = execution.due() {
+            self.alarm.by(due);
+        }
+    }
+
+    /// Begins again in this process what was under way here.
+    pub(super) async fn resume(&self, id: Uuid) -> Result<()> {
+        let Some(loaded) = self.load(id).await? else { return Ok(()) };
+        let (version, due, now) = (loaded.row.version, loaded.execution.due(), self.environment.clock.now());
+        let Turned::Same(effects) = self.advance(loaded, Input::Resumed, Unit::new(now, nobody())).await? else { return Ok(()) };
+        for effect in effects {
+            // What was to be sent is in the outbox since.
+            if let Effect::Run { call } = effect {
+                self.begin_run(id, call);
+            }
+        }
+        self.put_off(id, version, due).await
+    }
+
+    /// Says that somebody still works on an execution, which is to be looked at when its time comes.
+    pub(super) async fn put_off(&self, id: Uuid, version: u64, due: Option<Timestamp>) -> Result<()> {
+        let claimed = after(self.environment.clock.now(), CLAIM);
+        let at = due.map_or(claimed, |due| due.min(claimed));
+        self.environment.store.wake_saga(id, version, at).await.map_err(store_error)
+    }
+
+    /// Counts an execution that a handler has begun, and begins what it has to do here.
+    pub(super) async fn take_up(&self, id: Uuid) {
+        match self.load(id).await {
+            Ok(Some(Loaded { execution, .. })) => {
+                let runs = local_calls(self.plan(&execution.saga).ok(), &execution);
+                self.settle(&execution, Todo { runs, alarms: Vec::new(), finished: execution.status.is_final() });
+            }
+            Ok(None) => {}
+            // Whoever looks after what is not claimed any more begins it.
+            Err(error) => tracing::warn!(execution = %id, error = error.chain(), "a saga begins later than it could"),
+        }
+    }
+}
+
+/// The attempts that are under way in this service.
+fn local_calls(plan: Option<&Plan>, execution: &Execution) -> Vec<Call> {
+    let steps = plan.into_iter().flat_map(Plan::steps).filter(|step| matches!(step.work, Work::Local { .. }));
+    let calls = steps.filter_map(|step| match execution.steps.get(step.name)?.status {
+        StepStatus::UnderWay(direction) => Some((step, direction)),
+        _ => None,
+    });
+    let attempt = |step: &str, direction: Direction| execution.steps.get(step).map_or(0, |state| state.attempts.of(direction));
+    calls.map(|(step, direction)| Call { step: step.name.to_owned(), direction, attempt: attempt(step.name, direction) }).collect()
+}
+
+/// When somebody has to look at it.
+fn wake(plan: &Plan, execution: &Execution, now: Timestamp) -> Option<Timestamp> {
+    let claimed = (!local_calls(Some(plan), execution).is_empty()).then(|| after(now, CLAIM));
+    execution.due().into_iter().chain(claimed).min()
+}
+
+fn after(now: Timestamp, time: Duration) -> Timestamp {
+    SignedDuration::try_from(time).ok().and_then(|time| now.checked_add(time).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// Why what an execution does happens.
+pub(super) fn cause(row: &SagaRow) -> Cause {
+    Cause { causation: row.id, ..row.cause.clone() }
+}
+
+fn nobody() -> Cause {
+    Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None }
+}
+
+/// Why a transition was refused: by the operator's own wish, or by a definition that is not that of the execution.
+fn refused(error: TransitionError) -> Error {
+    match &error {
+        TransitionError::Refused { why, .. } => Error::new(ErrorKind::Conflict, why.clone()).caused_by(error),
+        _ => Error::internal(error.to_string()),
+    }
+}
+
+/// Whether another turn of the same execution was faster.
+pub(super) fn is_moved(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::SagaMoved { .. }))
+}

@@ -1,0 +1,159 @@
+//! Who waits for the end of an execution.
+
+use super::State;
+use crate::{
+    context::{NewExecution, store_error},
+    error::{Error, ErrorKind, Result},
+    saga::{Execution, Status},
+    store::{Cause, SagaRow, StoreError, Unit},
+    sync::lock,
+};
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{sync::watch, time::Instant};
+use uuid::Uuid;
+
+/// Another process may end it: then the store knows it first. The pauses between two looks begin with this and double.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
+type Ends = HashMap<Uuid, watch::Sender<Option<Arc<Execution>>>>;
+
+/// Those who wait in this process.
+#[derive(Default)]
+pub(super) struct Waiters(Mutex<Ends>);
+
+impl Waiters {
+    fn wait(&self, id: Uuid) -> watch::Receiver<Option<Arc<Execution>>> {
+        lock(&self.0).entry(id).or_insert_with(|| watch::Sender::new(None)).subscribe()
+    }
+
+    /// It has ended.
+    pub(super) fn tell(&self, execution: &Execution) {
+        if let Some(waiting) = lock(&self.0).remove(&execution.id) {
+            waiting.send_replace(Some(Arc::new(execution.clone())));
+        }
+    }
+
+    /// Nobody may wait for it any more.
+    fn leave(&self, id: Uuid) {
+        let mut waiting = lock(&self.0);
+        if waiting.get(&id).is_some_and(|waiting| waiting.receiver_count() == 0) {
+            waiting.remove(&id);
+        }
+    }
+}
+
+/// Leaves the list, however the wait ends.
+struct Waiting<'s> {
+    waiters: &'s Waiters,
+    id: Uuid,
+    end: Option<watch::Receiver<Option<Arc<Execution>>>>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.end = None;
+        self.waiters.leave(self.id);
+    }
+}
+
+impl State {
+    /// Begins an execution, or finds it, and waits for its end.
+    pub(super) async fn run_to_end(&self, cause: Cause, new: NewExecution, patience: Duration) -> Result<Value> {
+        let until = Instant::now() + patience;
+        let mut waiting = self.waiting(new.id);
+        let mut unit = Unit::new(self.environment.clock.now(), cause);
+        let (execution, todo) = self.put_new(&mut unit, new.clone())?;
+        match self.environment.store.commit(unit).await {
+            Ok(_) => {
+                self.environment.metrics.commits.inc();
+                self.settle(&execution, todo);
+            }
+            Err(error @ (StoreError::SagaExists { .. } | StoreError::SagaMoved { .. })) => {
+                let found = self.existing(&new).await?.ok_or_else(|| store_error(error))?;
+                let execution: Execution = serde_json::from_str(&found.state)?;
+                if found.ended {
+                    return outcome(&execution);
+                }
+                waiting = self.waiting(found.id);
+            }
+            Err(error) => return Err(store_error(error)),
+        }
+        self.end(&mut waiting, &new, until).await
+    }
+
+    fn waiting(&self, id: Uuid) -> Waiting<'_> {
+        Waiting { waiters: &self.waiters, id, end: Some(self.waiters.wait(id)) }
+    }
+
+    /// The execution with this id or key.
+    ///
+    /// # Errors
+    /// If it has another input.
+    pub(super) async fn existing(&self, new: &NewExecution) -> Result<Option<SagaRow>> {
+        find(&*self.environment.store, new).await
+    }
+
+    async fn end(&self, waiting: &mut Waiting<'_>, new: &NewExecution, until: Instant) -> Result<Value> {
+        let (id, mut pause) = (waiting.id, FIRST_LOOK);
+        let mut end = waiting.end.take().ok_or_else(|| Error::internal("it is waited for twice"))?;
+        loop {
+            tokio::select! {
+                told = end.wait_for(Option::is_some) => {
+                    if let Ok(Some(execution)) = told.map(|told| told.clone()) {
+                        return outcome(&execution);
+                    }
+                }
+                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep_until(until) => {
+                    let message = format!("the saga `{}` ({id}) has not ended yet, and goes on", new.saga);
+                    return Err(Error::new(ErrorKind::Timeout, message));
+                }
+                () = self.stopping.hear().said() => {
+                    let message = format!("the service is stopping; the saga `{}` ({id}) goes on when it starts again", new.saga);
+                    return Err(Error::unavailable(message));
+                }
+            }
+            pause = (pause * 2).min(LAST_LOOK);
+            // That the store does not answer now says nothing about the saga.
+            if let Ok(Some(row)) = self.environment.store.saga(id).await
+                && row.ended
+            {
+                return outcome(&serde_json::from_str(&row.state)?);
+            }
+        }
+    }
+}
+
+/// The execution with this id or key, if there is one.
+pub(super) async fn find(store: &dyn crate::store::Store, new: &NewExecution) -> Result<Option<SagaRow>> {
+    let found = match &new.key {
+        Some(key) => store.saga_of_key(new.saga, key).await,
+        None => store.saga(new.id).await,
+    };
+    let Some(row) = found.map_err(store_error)? else { return Ok(None) };
+    let state: Value = serde_json::from_str(&row.state)?;
+    let begun_with = |(name, value): (&String, &Value)| state.get("values").and_then(|values| values.get(name)) == Some(value);
+    if !new.values.as_object().is_some_and(|fields| fields.iter().all(begun_with)) {
+        let key = new.key.as_deref().unwrap_or_default();
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            format!("the key `{key}` was used before, for another input of the saga `{}`", new.saga),
+        ));
+    }
+    Ok(Some(row))
+}
+
+/// What an execution that has ended has come to.
+fn outcome(execution: &Execution) -> Result<Value> {
+    match (execution.status, &execution.failure) {
+        (Status::Committed, _) => Ok(serde_json::to_value(&execution.values)?),
+        (_, Some(failure)) => Err(failure.error()),
+        (status, None) => Err(Error::internal(format!("the saga `{}` has ended as {status}", execution.saga))),
+    }
+}
