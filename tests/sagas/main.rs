@@ -1,0 +1,31 @@
+//! Sagas over two services in one process: the example, and a transfer of money in five steps.
+
+#![allow(unreachable_pub)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bank;
+mod ends;
+mod example;
+#[cfg(all(feature = "kafka", feature = "postgres"))]
+mod killed;
+mod operator;
+mod teller;
+mod troubles;
+
+#[path = "../../examples/foobar/foo.rs"]
+mod foo;
+#[path = "../../examples/foobar/foobar.rs"]
+mod foobar;
+
+/// No test of its own: the process that others start.
+#[test]
+fn the_service() {
+    common::process::run(serve);
+}
+
+#[minos::main]
+async fn serve() -> minos::Result<()> {
+    common::process::asked_for()?.with(bank::Script::default()).run().await
+}

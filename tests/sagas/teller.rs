@@ -1,0 +1,85 @@
+//! The teller: moves money from one account of the bank to another.
+
+use crate::bank::{Confirm, Move, Script};
+use minos::prelude::*;
+
+#[aggregate]
+pub struct Transfer {
+    pub amount: i64,
+}
+
+saga! {
+    /// Moves money: it is taken, given, noted, confirmed, and told.
+    pub MoveMoney { from: Uuid, to: Uuid, amount: i64 }
+
+    remote take -> left: i64 {
+        on_execute: |saga| Move { step: "take".into(), account: saga.from, amount: -saga.amount },
+        on_failure: |saga| Move { step: "undo take".into(), account: saga.from, amount: saga.amount },
+        timeout: "15s",
+    }
+
+    remote give -> had: i64 {
+        on_execute: |saga| Move { step: "give".into(), account: saga.to, amount: saga.amount },
+        on_failure: |saga| Move { step: "undo give".into(), account: saga.to, amount: -saga.amount },
+        timeout: "15s",
+    }
+
+    local note -> transfer: Uuid {
+        on_execute: async |cx, saga| {
+            cx.resource::<Script>()?.clone().play("note").await?;
+            Ok(Transfer::create(cx, Transfer { amount: saga.amount }).await?.uuid())
+        },
+        on_failure: async |cx, saga| {
+            cx.resource::<Script>()?.clone().play("undo note").await?;
+            Transfer::get(cx, saga.transfer).await?.delete(cx).await
+        },
+    }
+
+    pivot remote confirm {
+        on_execute: |saga| Confirm { step: "confirm".into(), amount: saga.amount },
+        timeout: "15s",
+    }
+
+    retriable remote tell {
+        on_execute: |saga| Confirm { step: "tell".into(), amount: saga.amount },
+        timeout: "15s",
+        retry: { attempts: 20, first_pause: "10ms", longest_pause: "50ms" },
+    }
+}
+
+saga! {
+    /// Gives money, and does not wait long.
+    pub GiveQuickly { to: Uuid, amount: i64 }
+
+    remote give -> had: i64 {
+        on_execute: |saga| Move { step: "give".into(), account: saga.to, amount: saga.amount },
+        on_failure: |saga| Move { step: "undo give".into(), account: saga.to, amount: -saga.amount },
+        timeout: "300ms",
+    }
+}
+
+#[command(POST "/quick")]
+async fn give_quickly(cx: &mut Context, input: GiveQuickly) -> Result<i64> {
+    Ok(cx.run(input).await?.had)
+}
+
+#[command(POST "/transfers")]
+async fn transfer(cx: &mut Context, input: MoveMoney) -> Result<Uuid> {
+    Ok(cx.run(input).await?.transfer)
+}
+
+#[derive(Deserialize)]
+pub struct Ordered {
+    key: String,
+    transfer: MoveMoney,
+}
+
+#[command(POST "/orders")]
+async fn order(cx: &mut Context, input: Ordered) -> Result<Uuid> {
+    cx.start(input.transfer).key(input.key).await
+}
+
+#[command(POST "/orders/done")]
+async fn ordered(cx: &mut Context, input: Ordered) -> Result<Uuid> {
+    Ok(cx.run(input.transfer).key(input.key).await?.transfer)
+}
