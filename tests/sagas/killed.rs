@@ -56,7 +56,7 @@ impl Party {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes; run by `cargo test --all-features --test sagas -- --ignored`"]
+#[ignore = "takes half a minute; run by `cargo test --all-features --test sagas -- --ignored`"]
 async fn f33_killed_at_any_moment_every_saga_ends_and_no_money_is_lost() {
     let Some(servers) = Servers::start("sagas", &[POSTGRES, KAFKA]) else { return };
     let (mut teller, mut bank) = (Party::new("teller", &servers), Party::new("bank", &servers));

@@ -63,6 +63,11 @@ async fn give_quickly(cx: &mut Context, input: GiveQuickly) -> Result<i64> {
     Ok(cx.run(input).await?.had)
 }
 
+#[command(POST "/quick/start")]
+async fn start_quickly(cx: &mut Context, input: GiveQuickly) -> Result<Uuid> {
+    cx.start(input).await
+}
+
 #[command(POST "/transfers")]
 async fn transfer(cx: &mut Context, input: MoveMoney) -> Result<Uuid> {
     Ok(cx.run(input).await?.transfer)

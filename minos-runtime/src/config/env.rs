@@ -38,6 +38,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "options",
         ],
     ),
+    ("sagas", &["timeout", "attempts", "first_pause", "longest_pause", "keep"]),
     ("log", &["format", "level"]),
     ("admin", &["addr"]),
 ];

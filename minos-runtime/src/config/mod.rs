@@ -24,6 +24,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// `[broker]`
     pub broker: BrokerConfig,
+    /// `[sagas]`
+    pub sagas: SagasConfig,
     /// `[log]`
     pub log: LogConfig,
     /// `[admin]`
@@ -159,6 +161,41 @@ impl Default for BrokerConfig {
     }
 }
 
+/// `[sagas]`: what holds for steps that do not say it themselves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SagasConfig {
+    /// How long a remote step waits for its answer. Default `"60s"`.
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Duration,
+    /// How often that is tried which has to succeed, before it waits for an operator: a step behind the point of no return, or a compensation.
+    /// Default `30`, which is about four hours with these pauses.
+    #[serde(deserialize_with = "number")]
+    pub attempts: usize,
+    /// The pause after the first attempt; it doubles with each. Default `"1s"`.
+    #[serde(deserialize_with = "duration")]
+    pub first_pause: Duration,
+    /// The longest pause. Default `"10m"`.
+    #[serde(deserialize_with = "duration")]
+    pub longest_pause: Duration,
+    /// How long executions are kept that have ended, and with them the keys that they were started with. Default `"90d"`.
+    #[serde(deserialize_with = "duration")]
+    pub keep: Duration,
+}
+
+impl Default for SagasConfig {
+    fn default() -> Self {
+        SagasConfig {
+            timeout: Duration::from_secs(60),
+            attempts: 30,
+            first_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(600),
+            keep: Duration::from_secs(90 * 24 * 3600),
+        }
+    }
+}
+
 /// `[admin]`: the way in for the operator and their tools.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -258,12 +295,13 @@ impl Config {
     }
 
     /// Numbers that not all values make sense for, whatever the file says: more would not fit into what they are for.
-    fn bounded(&self) -> [(&'static str, usize, RangeInclusive<usize>); 8] {
+    fn bounded(&self) -> [(&'static str, usize, RangeInclusive<usize>); 9] {
         [
             ("http.max_connections", self.http.max_connections, 1..=1_000_000),
             ("http.max_requests", self.http.max_requests, 1..=1_000_000),
             // No body that is allowed may be too large for it.
             ("http.max_body_memory", self.http.max_body_memory, self.http.max_body.max(1)..=usize::MAX),
+            ("sagas.attempts", self.sagas.attempts, 1..=1_000_000),
             ("broker.attempts", self.broker.attempts, 1..=1_000_000),
             ("broker.concurrency", self.broker.concurrency, 1..=1_000_000),
             ("broker.partitions", self.broker.partitions, 1..=100_000),

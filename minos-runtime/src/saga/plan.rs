@@ -1,6 +1,7 @@
 //! A definition that was checked: what the transition function relies on.
 
 use super::{Execution, Node, Retry, SagaDef, Step, StepKind, hash};
+use crate::config::SagasConfig;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -16,8 +17,16 @@ pub struct Policy {
 impl Default for Policy {
     /// A minute for an answer. What must succeed is tried for about four hours, with ten minutes between attempts in the end.
     fn default() -> Self {
-        let patient = Retry { attempts: 30, first_pause: Duration::from_secs(1), longest_pause: Duration::from_secs(600) };
-        Policy { timeout: Duration::from_secs(60), patient }
+        Policy::of(&SagasConfig::default())
+    }
+}
+
+impl Policy {
+    /// What the configuration says.
+    pub fn of(config: &SagasConfig) -> Self {
+        let SagasConfig { timeout, attempts, first_pause, longest_pause, .. } = *config;
+        let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+        Policy { timeout, patient: Retry { attempts, first_pause, longest_pause } }
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn subscribers(defs: &[&'static HandlerDef]) -> Vec<String> {
 }
 
 /// Plans of these sagas. Sagas of one name in one service would take each other's executions for their own.
-pub(super) fn sagas(defs: &[&'static SagaDef], wrong: &mut Vec<String>) -> Vec<Plan> {
+pub(super) fn sagas(defs: &[&'static SagaDef], policy: Policy, wrong: &mut Vec<String>) -> Vec<Plan> {
     let (mut plans, mut known) = (Vec::new(), BTreeMap::<&str, &SagaDef>::new());
     for def in defs {
         if let Some(other) = known.insert(def.name, def) {
@@ -49,7 +49,7 @@ pub(super) fn sagas(defs: &[&'static SagaDef], wrong: &mut Vec<String>) -> Vec<P
                 def.name, other.file, other.line, def.file, def.line
             ));
         }
-        match Plan::of(def, Policy::default()) {
+        match Plan::of(def, policy) {
             Ok(plan) => plans.push(plan),
             Err(illegal) => wrong.push(format!("{illegal} ({}:{})", def.file, def.line)),
         }

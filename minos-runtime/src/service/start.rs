@@ -16,7 +16,7 @@ use crate::{
     health::Health,
     http::{App, Routes, Server},
     metrics::Metrics,
-    saga::{self, Manager},
+    saga::{self, Manager, Policy},
     schedule::Periodic,
     stop::Stop,
     store::{self, SharedStore, StoreError},
@@ -82,7 +82,7 @@ fn plan(services: &[Service]) -> Result<Vec<Plan>> {
         let topics = Topics::of(&defs, &mut wrong);
         let routes = collect(&mut wrong, Routes::of(&defs));
         let periodic = collect(&mut wrong, Periodic::of(&defs));
-        let sagas = check::sagas(&ownership.sagas(n), &mut wrong);
+        let sagas = check::sagas(&ownership.sagas(n), Policy::of(&service.config.sagas), &mut wrong);
         if is_local(&service.config) {
             wrong.extend(check::undeliverable(&topics));
         }
@@ -182,7 +182,7 @@ fn begin(ready: Ready) -> Running {
     );
     relay.spawn(Relay::PART, |stop| messages.run(stop));
     housekeeping.spawn(STORE, |stop| ping(store.clone(), health.clone(), stop));
-    housekeeping.spawn("housekeeping", |stop| forget(store.clone(), clock, config.http.keep_answers, stop));
+    housekeeping.spawn("housekeeping", |stop| forget(store.clone(), clock, config.http.keep_answers, config.sagas.keep, stop));
     Running {
         name: environment.service.clone(),
         runner,
@@ -220,12 +220,20 @@ async fn ping(store: SharedStore, health: Health, stop: Stop) {
     }
 }
 
-/// Removes answers that are older than promised, and the keys of clients with them. That a message was handled is kept for ever.
-async fn forget(store: SharedStore, clock: Arc<dyn Clock>, keep: Duration, stop: Stop) {
+/// Removes answers that are older than promised, and the keys of clients with them, and executions of sagas that ended long ago. That a message was handled
+/// is kept for ever.
+async fn forget(store: SharedStore, clock: Arc<dyn Clock>, answers: Duration, sagas: Duration, stop: Stop) {
     while wait(FORGET, &stop).await {
-        let Ok(before) = clock.now().checked_sub(keep) else { continue };
-        if let Err(error) = store.forget_answers(before).await {
+        let before = |keep: Duration| clock.now().checked_sub(keep).ok();
+        if let Some(before) = before(answers)
+            && let Err(error) = store.forget_answers(before).await
+        {
             tracing::warn!(%error, "old answers could not be removed; will be tried again");
+        }
+        if let Some(before) = before(sagas)
+            && let Err(error) = store.forget_sagas(before).await
+        {
+            tracing::warn!(%error, "old executions of sagas could not be removed; will be tried again");
         }
     }
 }
