@@ -558,3 +558,26 @@ fn the_runtime_takes_what_the_macro_lets_pass() {
         assert_eq!(plan.steps().len(), steps(def.nodes).len(), "{}", def.name);
     }
 }
+
+#[test]
+fn a_saga_that_is_not_as_it_was_is_told_with_the_difference() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = minos::saga::lock_text().unwrap();
+    let check = |text: &str| {
+        std::fs::write(file.path(), text).unwrap();
+        minos::saga::check_lock(file.path()).map_err(|error| error.to_string())
+    };
+    assert_eq!(check(&text), Ok(()));
+    let step = "compensable remote create_foobar -> foobar: Uuid, undone";
+    assert!(text.contains(step) && text.contains("saga AddFoobar"), "{text}");
+    let changed = check(&text.replace(step, "compensable remote create_foobar -> foobar: u32, undone")).unwrap_err();
+    assert!(changed.contains("  saga AddFoobar\n-   compensable remote create_foobar -> foobar: u32, undone\n"), "{changed}");
+    assert!(changed.contains(&format!("+   {step}\n")), "{changed}");
+    let gone = check(&format!("{text}\nsaga Gone\n  hash 1\n")).unwrap_err();
+    assert!(gone.contains("- saga Gone\n") && !gone.contains("AddFoobar"), "{gone}");
+    let new = check(&text.replace("saga AddFoobar", "saga AddFoobars")).unwrap_err();
+    assert!(new.contains("+ saga AddFoobar\n") && new.contains("- saga AddFoobars\n"), "{new}");
+    std::fs::remove_file(file.path()).unwrap();
+    assert!(minos::saga::check_lock(file.path()).is_err(), "that the file is missing is told");
+    assert!(minos::saga::check_lock("/").unwrap_err().to_string().starts_with("/ cannot be read: "));
+}

@@ -10,6 +10,7 @@ mod ends;
 mod example;
 #[cfg(all(feature = "kafka", feature = "postgres"))]
 mod killed;
+mod lock;
 mod operator;
 mod teller;
 mod troubles;
