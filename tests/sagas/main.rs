@@ -12,6 +12,7 @@ mod example;
 mod killed;
 mod lock;
 mod operator;
+mod participant;
 mod teller;
 mod troubles;
 

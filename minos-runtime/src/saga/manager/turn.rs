@@ -83,7 +83,7 @@ impl State {
     /// Makes a turn, in one unit with what is collected there already.
     pub(super) async fn advance(&self, loaded: Loaded<'_>, input: Input, mut unit: Unit) -> Result<Turned> {
         let Loaded { plan, row, mut execution } = loaded;
-        let before = execution.version;
+        let (before, correlation) = (execution.version, row.cause.correlation);
         let effects = transition(plan, &mut execution, input, self.moment(unit.at)).map_err(refused)?;
         if execution.version == before {
             return Ok(Turned::Same(effects));
@@ -91,7 +91,7 @@ impl State {
         let todo = self.put(&mut unit, plan, row, before, &mut execution, effects)?;
         self.environment.store.commit(unit).await.map_err(store_error)?;
         self.environment.metrics.commits.inc();
-        self.settle(&execution, todo);
+        self.settle(&execution, correlation, todo);
         Ok(Turned::Committed)
     }
 
@@ -171,20 +171,20 @@ impl State {
     }
 
     /// Does what is to be done once a turn is committed.
-    pub(super) fn settle(&self, execution: &Execution, todo: Todo) {
+    pub(super) fn settle(&self, execution: &Execution, correlation: Uuid, todo: Todo) {
         let (id, saga, metrics) = (execution.id, &execution.saga, &self.environment.metrics);
         if execution.version == 1 {
             metrics.sagas_started.get_or_create(&SagaLabels { saga: saga.clone() }).inc();
         }
         for step in todo.alarms {
             let why = execution.steps.get(&step).and_then(|state| state.error.as_ref()).map_or("", |error| error.message.as_str());
-            tracing::error!(saga, execution = %id, step, error = why, "a saga waits for an operator");
+            tracing::error!(saga, execution = %id, %correlation, step, error = why, "a saga waits for an operator");
             metrics.saga_alarms.get_or_create(&StepLabels { saga: saga.clone(), step }).inc();
         }
         if todo.finished {
             let status = execution.status.name();
             metrics.sagas_ended.get_or_create(&SagaEndLabels { saga: saga.clone(), status }).inc();
-            tracing::info!(saga, execution = %id, status, error = execution.failure.as_ref().map(|failure| failure.message.as_str()), "saga ended");
+            tracing::info!(saga, execution = %id, %correlation, status, error = execution.failure.as_ref().map(|failure| failure.message.as_str()), "saga ended");
             self.waiters.tell(execution);
         }
         for call in todo.runs {
@@ -219,9 +219,9 @@ impl State {
     /// Counts an execution that a handler has begun, and begins what it has to do here.
     pub(super) async fn take_up(&self, id: Uuid) {
         match self.load(id).await {
-            Ok(Some(Loaded { execution, .. })) => {
+            Ok(Some(Loaded { row, execution, .. })) => {
                 let runs = local_calls(self.plan(&execution.saga).ok(), &execution);
-                self.settle(&execution, Todo { runs, alarms: Vec::new(), finished: execution.status.is_final() });
+                self.settle(&execution, row.cause.correlation, Todo { runs, alarms: Vec::new(), finished: execution.status.is_final() });
             }
             Ok(None) => {}
             // Whoever looks after what is not claimed any more begins it.

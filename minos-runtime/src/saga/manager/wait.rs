@@ -67,12 +67,12 @@ impl State {
     pub(super) async fn run_to_end(&self, cause: Cause, new: NewExecution, patience: Duration) -> Result<Value> {
         let until = Instant::now() + patience;
         let mut waiting = self.waiting(new.id);
-        let mut unit = Unit::new(self.environment.clock.now(), cause);
+        let (correlation, mut unit) = (cause.correlation, Unit::new(self.environment.clock.now(), cause));
         let (execution, todo) = self.put_new(&mut unit, new.clone())?;
         match self.environment.store.commit(unit).await {
             Ok(_) => {
                 self.environment.metrics.commits.inc();
-                self.settle(&execution, todo);
+                self.settle(&execution, correlation, todo);
             }
             Err(error @ (StoreError::SagaExists { .. } | StoreError::SagaMoved { .. })) => {
                 let found = self.existing(&new).await?.ok_or_else(|| store_error(error))?;
