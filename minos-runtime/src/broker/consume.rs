@@ -9,7 +9,7 @@ use crate::{
     handler::{Content, HandlerDef, Job, Kind, Once, Parts, PathSource, Request, Response, Runner, User},
     message::{Envelope, MessageKind, dead_letter_topic},
     metrics::Metrics,
-    saga::Manager,
+    saga::{Call, Manager},
     stop::Stopper,
     store::{Cause, Handled, Mark, NewDeadLetter, StoreError, Unit},
 };
@@ -158,12 +158,16 @@ impl Consumer for Dispatcher {
 /// store can keep: what is too long, or has a NUL in it, is told apart by a hash.
 pub(super) fn lane(message: &Envelope) -> String {
     let key = message.key.clone().unwrap_or_else(|| message.id.to_string());
-    let lane = format!("{}/{key}", message.topic);
-    if lane.len() <= LONGEST_LANE && !lane.contains('\0') {
-        return lane;
+    keepable(format!("{}/{key}", message.topic))
+}
+
+/// The same if every store can keep it as a key; otherwise its beginning with a hash of all of it.
+pub(super) fn keepable(key: String) -> String {
+    if key.len() <= LONGEST_LANE && !key.contains('\0') {
+        return key;
     }
-    let readable = lane.chars().take(READABLE).map(|c| if c == '\0' { '\u{fffd}' } else { c });
-    readable.chain(['~']).chain(Uuid::new_v5(&Uuid::NAMESPACE_OID, lane.as_bytes()).to_string().chars()).collect()
+    let readable = key.chars().take(READABLE).map(|c| if c == '\0' { '\u{fffd}' } else { c });
+    readable.chain(['~']).chain(Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes()).to_string().chars()).collect()
 }
 
 pub(super) fn stopping() -> BrokerError {
@@ -176,7 +180,7 @@ impl State {
     }
 
     async fn handle(&self, handlers: &[&'static HandlerDef], message: &Envelope, lane: &str) -> Result<(), BrokerError> {
-        if let Some(call) = &message.saga {
+        if let Some(call) = message.step() {
             for def in handlers {
                 self.participate(def, message, call).await?;
             }
@@ -370,7 +374,9 @@ fn is_the_stores(error: &Error) -> bool {
 
 /// A message as a request for its handler.
 pub(crate) fn request(def: &HandlerDef, message: &Envelope) -> Request {
-    let mut parts = Parts::new(message.id, message.correlation);
+    // Effects outside, and sagas that the handler runs, are known by this id. Each attempt at a step is the same work again, as that of its first message.
+    let id = message.step().map_or(message.id, |call| Call::first(&call.step, call.direction).message_id(call.execution));
+    let mut parts = Parts::new(id, message.correlation);
     parts.user = message.user.clone().map_or_else(User::anonymous, User::new);
     parts.content = if message.content.is_empty() { Content::None } else { Content::Json(message.content.clone()) };
     parts.path = PathSource::Content(path_names(def));

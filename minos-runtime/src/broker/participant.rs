@@ -6,22 +6,26 @@
 //!
 //! Whether an error is tried again is the saga's affair, and so such a message is never parked or put among the dead letters.
 
+#[cfg(test)]
+mod tests;
+
 use super::{
     BrokerError,
-    consume::{State, request, stopping},
+    consume::{State, keepable, request, stopping},
 };
 use crate::{
     context::store_error,
     error::{Error, ErrorKind, Result},
     handler::{HandlerDef, Job, Kind, Once, Response},
-    message::{Direction, Envelope, Failure, StepCall},
+    message::{Direction, Envelope, Failure, StepCall, is_error},
     store::{Handled, InboxRow, Mark, SETTLED, StoreError, StreamId, Unit},
 };
-use http::StatusCode;
 use uuid::Uuid;
 
 /// What stands in place of the answer to a step that was cancelled.
 const CANCELLED: &str = "cancelled";
+/// How many characters of an error are told: an answer that the broker does not take would leave the saga without one.
+const LONGEST_REASON: usize = 2000;
 
 impl State {
     /// Has a step done, or undone, or cancelled, and answers. Ends with an error only when the service stops.
@@ -77,12 +81,7 @@ impl State {
                 let error = Error::new(ErrorKind::Conflict, format!("step `{}` was cancelled before it was asked for", call.step));
                 self.answer(message, &failure(&error)?, false, None).await
             }
-            Some(answer) => {
-                let answer = Response::restore(answer)?.0;
-                // What the handler itself has answered as an error has done nothing.
-                let not_done = cancel && !answer.status().is_success();
-                self.answer(message, &if not_done { Response::default() } else { answer }, not_done, None).await
-            }
+            Some(answer) => self.answer(message, &Response::restore(answer)?.0, false, None).await,
         }
     }
 
@@ -109,7 +108,12 @@ impl State {
             return self.answer(message, &Response::default(), true, None).await;
         }
         let job = Job { def, request: request(def, message), once: None, reply_to: None, resolves: None, lane: None };
-        let answer = match self.runner.run(job).await {
+        let result = {
+            let _permit = self.permit().await;
+            self.runner.run(job).await
+        };
+        let fits = |answer: Response| self.runner.environment().fits(&message.name, answer.body().len()).map(|()| answer);
+        let answer = match result.and_then(fits) {
             Ok(answer) => answer,
             Err(error) if error.downcast_ref::<StoreError>().is_some_and(StoreError::is_outage) => return Err(error),
             Err(error) => failure(&error)?,
@@ -171,11 +175,13 @@ impl Place<'_> {
 /// The key of the row. To cancel a step is about the same row as to do it; to undo it is another step of its own.
 fn key(call: &StepCall) -> String {
     let undo = if call.direction == Direction::Undo { " undo" } else { "" };
-    format!("saga {}/{}{undo}", call.execution, call.step)
+    keepable(format!("saga {}/{}{undo}", call.execution, call.step))
 }
 
-/// An error as an answer. The saga is a part of the same system, and its operator has to know why: so all errors are told, but not their causes.
+/// An error as an answer. The saga is a part of the same system, and its operator has to know why: so all errors are told, but not their causes. Whatever
+/// status is no error to the saga would be a success to it.
 fn failure(error: &Error) -> Result<Response> {
-    let status = if error.status().is_success() { StatusCode::INTERNAL_SERVER_ERROR } else { error.status() };
-    Ok(Response::json(&Failure { detail: error.to_string() })?.with_status(status))
+    let status = if is_error(error.status()) { error.status() } else { error.kind().status() };
+    let detail = error.to_string().chars().take(LONGEST_REASON).collect();
+    Ok(Response::json(&Failure { detail })?.with_status(status))
 }

@@ -4,7 +4,7 @@ use super::{HandlerDef, Kind, Request, Response};
 use crate::{
     context::{Context, Environment, HotGuard, store_error},
     error::{Error, ErrorKind, Result},
-    message::Envelope,
+    message::{Envelope, is_error},
     metrics::HandlerLabels,
     store::{Handled, Mark, StoreError, StreamId, Unit},
 };
@@ -119,6 +119,9 @@ impl Runner {
         loop {
             attempt += 1;
             let (answer, unit, guards) = self.attempt(&job, std::mem::take(&mut held)).await?;
+            if matches!(job.once, Some(Once::Step { .. })) && is_error(answer.status) {
+                return Err(as_error(&answer));
+            }
             let unit = self.complete(unit, &job, subscriber.clone(), &answer)?;
             if unit.is_empty() {
                 return Ok(answer);
@@ -243,6 +246,13 @@ impl Runner {
 
 fn jitter(attempt: u32) -> Duration {
     Duration::from_millis(fastrand::u64(1..=u64::from(attempt) * 4))
+}
+
+/// An answer that says an error. To a saga that says that nothing was done, so nothing may be.
+fn as_error(answer: &Response) -> Error {
+    let told = String::from_utf8_lossy(&answer.body);
+    let why = if told.is_empty() { answer.status.to_string() } else { told.into_owned() };
+    Error::of_status(answer.status, why)
 }
 
 fn panicked(def: &HandlerDef, panic: &(dyn Any + Send)) -> Error {

@@ -108,6 +108,11 @@ pub struct Failure {
     pub detail: String,
 }
 
+/// Whether an answer of this status tells an error.
+pub fn is_error(status: http::StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}
+
 impl Envelope {
     /// An event of the log, on its way to those who listen.
     pub fn of_event(event: StoredEvent) -> Self {
@@ -188,11 +193,16 @@ impl Envelope {
     /// The error that was answered.
     pub fn outcome(self) -> Result<Bytes> {
         let status = self.status.and_then(|status| http::StatusCode::from_u16(status).ok()).unwrap_or(http::StatusCode::OK);
-        if status.is_client_error() || status.is_server_error() {
+        if is_error(status) {
             let detail = serde_json::from_slice::<Failure>(&self.content).map(|failure| failure.detail);
             return Err(Error::of_status(status, detail.unwrap_or_else(|_| "no reason was given".to_owned())));
         }
         Ok(if self.content.is_empty() { Bytes::from_static(b"null") } else { self.content })
+    }
+
+    /// The step that this is a request for. What else says that it is one is not.
+    pub fn step(&self) -> Option<&StepCall> {
+        self.saga.as_ref().filter(|_| self.kind == MessageKind::Request)
     }
 
     /// The headers, as one JSON object.

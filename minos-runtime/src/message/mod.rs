@@ -4,7 +4,7 @@ mod envelope;
 mod fields;
 mod topic;
 
-pub use envelope::{Direction, Envelope, Failure, MessageKind, StepCall};
+pub use envelope::{Direction, Envelope, Failure, MessageKind, StepCall, is_error};
 pub use fields::Unsaid;
 pub use topic::{EventName, dead_letter_topic, is_topic_name, reply_topic, saga_topic};
 

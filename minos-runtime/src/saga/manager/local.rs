@@ -151,7 +151,9 @@ impl State {
 
     /// The user's work.
     async fn work(&self, loaded: &Loaded<'_>, call: &Call, held: Vec<HotGuard>) -> Result<(Option<Value>, Unit, Vec<HotGuard>)> {
-        let (row, id) = (&loaded.row, call.message_id(loaded.row.id));
+        let row = &loaded.row;
+        // Effects outside, and sagas that the work runs, are known by this id: each attempt is the same work again.
+        let id = Call::first(&call.step, call.direction).message_id(row.id);
         let mut cx = Context::new(self.environment.clone(), id, row.cause.correlation, row.cause.user.clone(), true);
         cx.hold(held);
         let step = loaded.plan.step(&call.step).ok_or_else(|| Error::internal("there is no such step"))?;

@@ -32,6 +32,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// The first attempt at it.
+    pub fn first(step: &str, direction: Direction) -> Self {
+        Call { step: step.to_owned(), direction, attempt: 1 }
+    }
+
     /// The id of its message: the same whenever it is sent again.
     pub fn message_id(&self, execution: Uuid) -> Uuid {
         let direction = match self.direction {
