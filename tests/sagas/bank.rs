@@ -30,6 +30,7 @@ pub struct Script(Arc<Mutex<Plan>>);
 struct Plan {
     troubles: HashMap<String, Vec<Trouble>>,
     runs: Vec<String>,
+    ids: Vec<Uuid>,
 }
 
 impl Script {
@@ -41,6 +42,15 @@ impl Script {
 
     pub fn runs(&self) -> Vec<String> {
         self.0.lock().unwrap().runs.clone()
+    }
+
+    /// The ids under which local work was undone, one for each time that it was tried.
+    pub fn ids(&self) -> Vec<Uuid> {
+        self.0.lock().unwrap().ids.clone()
+    }
+
+    pub fn began(&self, id: Uuid) {
+        self.0.lock().unwrap().ids.push(id);
     }
 
     pub async fn play(&self, step: &str) -> Result<()> {

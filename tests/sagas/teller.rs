@@ -30,7 +30,9 @@ saga! {
             Ok(Transfer::create(cx, Transfer { amount: saga.amount }).await?.uuid())
         },
         on_failure: async |cx, saga| {
-            cx.resource::<Script>()?.clone().play("undo note").await?;
+            let script = cx.resource::<Script>()?.clone();
+            script.began(cx.id());
+            script.play("undo note").await?;
             Transfer::get(cx, saga.transfer).await?.delete(cx).await
         },
     }

@@ -127,3 +127,14 @@ async fn a_service_that_does_not_exist_is_told() {
     assert_eq!(answer.status, 503, "{answer:?}");
     teller.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_attempt_at_local_work_has_the_same_id() {
+    let script = Script::default().with("confirm", &[Trouble::Refuse]).with("undo note", &[Trouble::Fail, Trouble::Panic]);
+    let world = World::with(script).await;
+    assert_eq!(world.transfer(30).await.status, 422);
+    let ids = world.script.ids();
+    assert!(ids.len() == 3 && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert_eq!(world.balances().await, (100, 100));
+    world.stop().await;
+}

@@ -268,6 +268,15 @@ cases! {
         world.expect(3, 2).await;
     }
 
+    async fn what_one_handler_does_and_undoes_are_two_steps(world: []) {
+        let undo = || Envelope { topic: "Pay".to_owned(), name: "Pay".to_owned(), ..world.message(Direction::Undo, 1) };
+        assert_eq!(world.send(Direction::Execute, 1).await, [paid(1)]);
+        assert_eq!(world.deliver(undo()).await, [paid(2)]);
+        assert_eq!(world.deliver(undo()).await, [paid(2)]);
+        assert_eq!(world.send(Direction::Execute, 1).await, [paid(1)]);
+        world.expect(2, 2).await;
+    }
+
     async fn attempts_at_once_run_once(world: [Act::Wait]) {
         let mut second = world.message(Direction::Execute, 2);
         second.key = Some("another lane".to_owned());
