@@ -48,7 +48,11 @@ impl Role {
                 "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '10s'; SET default_transaction_isolation = 'read committed';
                 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
             }
-            Role::Internal => "SET default_transaction_isolation = 'read committed'",
+            // Only the index is right at any size of a table, and plans are kept.
+            Role::Internal => {
+                "SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
+                SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+            }
             Role::Reader => "SET default_transaction_read_only = on",
         }
     }

@@ -1,13 +1,14 @@
 //! The store that many replicas share: PostgreSQL 14 and later.
 //!
 //! Writers commit batches of units, each in one round trip and with one flush (`append`, `writer`); readers of the log stop where somebody might
-//! still commit (`fence`). The tables are in a schema of their own.
+//! still commit (`fence`); streams that are asked for at once are read by one query (`load`). The tables are in a schema of their own.
 
 mod append;
 mod connection;
 mod errors;
 mod fence;
 mod keys;
+mod load;
 mod queue;
 mod read;
 mod schema;
@@ -26,6 +27,7 @@ use errors::Place;
 use fence::Fence;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use load::Loads;
 use queue::Queue;
 use read::Readers;
 use std::{
@@ -60,7 +62,8 @@ pub struct PostgresStore {
     fence: Arc<Fence>,
     /// The connection of the recovery loops: whatever else happens, they have it.
     reserved: Arc<Link>,
-    readers: Readers,
+    readers: Arc<Readers>,
+    loads: Loads,
     changes: watch::Sender<u64>,
     closed: AtomicBool,
     /// Whether the last batch failed as a whole: then a ping has to prove that writing works again.
@@ -93,13 +96,14 @@ impl PostgresStore {
         let changes = watch::Sender::new(0);
         let (queue, fence) = (Arc::new(Queue::new(metrics)), Arc::new(Fence::new(changes.clone())));
         let (writers, users) = if settings.connections >= 6 { (2, 2) } else { (1, 1) };
-        let readers = Readers::new(&server, settings.connections - writers - users - 1, users);
+        let readers = Arc::new(Readers::new(&server, settings.connections - writers - users - 1, users));
+        let loads = Loads::new(readers.clone(), place.clone());
         let failed = Arc::new(AtomicBool::new(false));
         let writer = || Writer::new(link(Role::Writer), queue.clone(), fence.clone(), failed.clone());
         let writers = Mutex::new((0..writers).map(|_| tokio::spawn(writer().run())).collect());
         let looks = tokio::spawn(fence.clone().run(reserved.clone()));
         let (schema, closed) = (settings.schema.clone(), AtomicBool::new(false));
-        Ok(PostgresStore { place, schema, queue, fence, reserved, readers, changes, closed, failed, writers, looks })
+        Ok(PostgresStore { place, schema, queue, fence, reserved, readers, loads, changes, closed, failed, writers, looks })
     }
 
     fn writers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
@@ -155,8 +159,7 @@ impl Store for PostgresStore {
     fn stream(&self, stream: StreamId, after: u64) -> BoxFuture<'_, StoreResult<Vec<StoredEvent>>> {
         Box::pin(async move {
             self.check_open()?;
-            let rows = self.readers.query(read::STREAM, &[&stream.uuid, &&*stream.aggregate, &number(after)]).await?;
-            self.rows(&rows, read::event)
+            self.loads.stream(stream, after).await
         })
     }
 

@@ -29,6 +29,15 @@ macro_rules! dead_letters {
 }
 
 pub(super) const STREAM: &str = events!("WHERE uuid = $1 AND aggregate = $2 AND version > $3 ORDER BY version");
+/// The beginnings of many streams: at most `$4` events of each, none behind `$5` bytes. The sizes are those of the stored bytes, which are known without
+/// reading them.
+pub(super) const BEGINNINGS: &str = r#"SELECT e.position, e.aggregate, e.uuid, e.version, e.name, e.data::text, e.at, e.correlation, e.causation, e."user", s.n
+    FROM unnest($1::uuid[], $2::text[], $3::bigint[]) WITH ORDINALITY AS s(uuid, aggregate, after, n), LATERAL (
+        SELECT *, sum(pg_column_size(data)) OVER (ORDER BY version ROWS UNBOUNDED PRECEDING) - pg_column_size(data) AS before
+        FROM {s}.events WHERE uuid = s.uuid AND aggregate = s.aggregate AND version > s.after ORDER BY version LIMIT $4
+    ) AS e WHERE e.before < $5"#;
+/// Which column of these says whose beginning it is, counted from 1.
+pub(super) const BEGINNING_OF: usize = 10;
 pub(super) const LOG: &str = events!("WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3");
 pub(super) const LOG_OF: &str = events!("WHERE position > $1 AND position <= $2 AND aggregate = ANY ($4) ORDER BY position LIMIT $3");
 pub(super) const OUTBOX: &str =

@@ -3,6 +3,7 @@
 mod faults;
 mod fence;
 mod held;
+mod load;
 mod proxy;
 mod server;
 
