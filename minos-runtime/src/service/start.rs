@@ -113,13 +113,23 @@ fn is_local(config: &Config) -> bool {
 }
 
 async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Ready> {
+    let metrics = Metrics::new(&service.config.service.name);
+    let store = store::open(&service.config.store.url, &service.config.service.name, &metrics)
+        .await
+        .map_err(|error| Error::unavailable(error.to_string()).caused_by(error))?;
+    let ready = listen(service, plan, local, store.clone(), metrics).await;
+    if ready.is_err() {
+        // Whoever mends what is wrong finds the store free.
+        store.close().await;
+    }
+    ready
+}
+
+async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: SharedStore, metrics: Metrics) -> Result<Ready> {
     let Service { config, resources, layers, .. } = service;
     let Plan { defs, routes, topics, periodic, sagas } = plan;
     let (clock, name) = (clock::system(), config.service.name.clone());
     let health = Health::new(clock.clone());
-    let metrics = Metrics::new(&name);
-    let store =
-        store::open(&config.store.url, &name, &metrics).await.map_err(|error| Error::unavailable(error.to_string()).caused_by(error))?;
     health.expect_every(STORE, PING_COUNTS);
     health.succeeded(STORE);
     let broker = broker::open(&config, local, &health, &metrics)?;
