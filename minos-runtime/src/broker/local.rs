@@ -34,7 +34,7 @@ impl LocalBroker {
 
 /// What a saga is told whose message nobody handles.
 fn nobody(message: &Envelope) -> Option<Envelope> {
-    let cancels = message.saga.as_ref().filter(|_| message.kind == MessageKind::Request)?.direction == Direction::Cancel;
+    let cancels = message.step()?.direction == Direction::Cancel;
     let (status, content) = if cancels {
         (200, Vec::new())
     } else {
@@ -62,7 +62,9 @@ impl Broker for LocalBroker {
         let mut message = message;
         let mut receivers = self.receivers(&message.topic);
         // A saga is told at once, as by a service that refuses: nobody will come who could do its step.
-        if let ([], Some(answer)) = (&receivers[..], nobody(&message)) {
+        if receivers.is_empty()
+            && let Some(answer) = nobody(&message)
+        {
             receivers = self.receivers(&answer.topic);
             message = answer;
         }
