@@ -145,10 +145,9 @@ impl Error {
 
     /// The same for whoever reads it; its causes are only text.
     pub(crate) fn copied(&self) -> Self {
-        let copy = Error::new(self.kind(), self.to_string());
-        let copy =
-            self.causes().map(ToString::to_string).reduce(|all, cause| format!("{all}: {cause}")).into_iter().fold(copy, Error::caused_by);
-        copy.with_status(self.status())
+        let copy = Error::new(self.kind(), self.to_string()).with_status(self.status());
+        let causes: Vec<_> = self.causes().map(ToString::to_string).collect();
+        if causes.is_empty() { copy } else { copy.caused_by(causes.join(": ")) }
     }
 
     /// What a panic of the user's code becomes.

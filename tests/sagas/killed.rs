@@ -23,6 +23,12 @@ fn address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
+/// The URL of a schema of this name.
+fn store(servers: &Servers, schema: &str) -> String {
+    let separator = if servers.postgres.contains('?') { '&' } else { '?' };
+    format!("{}{separator}schema={schema}", servers.postgres)
+}
+
 struct Party {
     name: &'static str,
     addr: SocketAddr,
@@ -34,8 +40,7 @@ struct Party {
 impl Party {
     fn new(name: &'static str, servers: &Servers) -> Self {
         let addr = address();
-        let store = format!("{}{}schema={name}", servers.postgres, if servers.postgres.contains('?') { '&' } else { '?' });
-        let config = config(name, &store)
+        let config = config(name, &store(servers, name))
             // A restart takes up its partitions at once, and not when the session of the process that was killed has ended.
             .replace("[http]", "instance = \"one\"\n[http]")
             .replace("127.0.0.1:0", &addr.to_string())
@@ -88,13 +93,7 @@ async fn f33_killed_at_any_moment_every_saga_ends_and_no_money_is_lost() {
         let party = if round % 2 == 0 { &mut teller } else { &mut bank };
         party.start().await;
     }
-    let store = minos::store::open(
-        &format!("{}{}schema=teller", servers.postgres, if servers.postgres.contains('?') { '&' } else { '?' }),
-        "teller",
-        &minos::metrics::Metrics::new("teller"),
-    )
-    .await
-    .unwrap();
+    let store = minos::store::open(&store(&servers, "teller"), "teller", &minos::metrics::Metrics::new("teller")).await.unwrap();
     let all = async || store.sagas(SagaFilter::default(), None, 10_000).await.unwrap();
     until_within(240, "all have ended", async || all().await.iter().all(|row| row.ended)).await;
     let rows = all().await;

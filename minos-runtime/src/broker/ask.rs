@@ -5,13 +5,11 @@ use crate::{
     context::Courier,
     error::{Error, ErrorKind, Result},
     handler::Response,
-    message::{Envelope, MessageKind, reply_topic},
+    message::{Envelope, Failure, MessageKind, reply_topic},
     sync::lock,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
@@ -31,12 +29,6 @@ struct State {
     broker: Arc<dyn Broker>,
     topic: String,
     waiting: Mutex<HashMap<String, oneshot::Sender<Envelope>>>,
-}
-
-/// What an answer says when it is an error.
-#[derive(Serialize, Deserialize)]
-struct Failure {
-    detail: String,
 }
 
 impl Questions {
@@ -98,7 +90,7 @@ impl Courier for Questions {
                 answer.await.map_err(|_| Error::unavailable("the service is stopping"))
             };
             let reply = tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| unanswered(&name))??;
-            read(&name, reply)
+            reply.outcome().map_err(|error| error.context(format!("`{name}` failed")))
         })
     }
 }
@@ -113,16 +105,6 @@ fn not_sent(name: &str, error: BrokerError) -> Error {
 
 fn unanswered(name: &str) -> Error {
     Error::new(ErrorKind::Timeout, format!("`{name}` was not answered within {} s", PATIENCE.as_secs()))
-}
-
-fn read(name: &str, reply: Envelope) -> Result<Bytes> {
-    let status = reply.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK);
-    if status.is_client_error() || status.is_server_error() {
-        let detail =
-            serde_json::from_slice::<Failure>(&reply.content).map_or_else(|_| "no reason was given".to_owned(), |failure| failure.detail);
-        return Err(Error::of_status(status, detail).context(format!("`{name}` failed")));
-    }
-    Ok(if reply.content.is_empty() { Bytes::from_static(b"null") } else { reply.content })
 }
 
 /// The answer that tells an error.

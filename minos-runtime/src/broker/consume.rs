@@ -4,7 +4,7 @@ use super::{Broker, BrokerError, Consumer, Questions, Topics, Undecodable, lanes
 use crate::{
     aggregate::EventMeta,
     config::BrokerConfig,
-    context::store_error,
+    context::{is_outage, store_error},
     error::{Error, Result},
     handler::{Content, HandlerDef, Job, Kind, Once, Parts, PathSource, Request, Response, Runner, User},
     message::{Envelope, MessageKind, dead_letter_topic},
@@ -222,7 +222,7 @@ impl State {
                 }
                 continue;
             }
-            if !error.is_transient() || (attempt >= self.policy.attempts && !is_the_stores(&error)) {
+            if !error.is_transient() || (attempt >= self.policy.attempts && !is_outage(&error)) {
                 return self.give_up(def, message, error, attempt).await;
             }
             self.metrics().retries.inc();
@@ -365,11 +365,6 @@ enum Kept {
     Known,
     /// It was to wait behind another one, and there is none any more.
     NothingBefore,
-}
-
-/// Whether it is the store that failed: no reason to give a message up.
-fn is_the_stores(error: &Error) -> bool {
-    error.downcast_ref::<StoreError>().is_some_and(StoreError::is_outage)
 }
 
 /// A message as a request for its handler.

@@ -14,13 +14,12 @@ use super::{
     consume::{State, keepable, request, stopping},
 };
 use crate::{
-    context::store_error,
+    context::{is_outage, store_error},
     error::{Error, ErrorKind, Result},
     handler::{HandlerDef, Job, Kind, Once, Response},
     message::{Direction, Envelope, Failure, StepCall, is_error},
-    store::{Handled, InboxRow, Mark, SETTLED, StoreError, StreamId, Unit},
+    store::{Handled, InboxRow, Mark, SETTLED, StoreError, Unit},
 };
-use uuid::Uuid;
 
 /// What stands in place of the answer to a step that was cancelled.
 const CANCELLED: &str = "cancelled";
@@ -32,8 +31,7 @@ impl State {
     pub(super) async fn participate(&self, def: &'static HandlerDef, message: &Envelope, call: &StepCall) -> Result<(), BrokerError> {
         let (subscriber, key) = (def.subscriber(), key(call));
         // Two attempts at once take turns here, so that the handler runs once, and not only commits once.
-        let place = StreamId::new("", Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{subscriber} {key}").as_bytes()));
-        let _turn = self.runner.environment().hot.queue(&place).await;
+        let _turn = self.runner.environment().hot.queue_for(&subscriber, &key).await;
         let mut attempt = 0;
         loop {
             if self.is_stopping() {
@@ -44,7 +42,7 @@ impl State {
                 Err(error) => error,
             };
             // Another process has answered meanwhile: the row says what.
-            if !matches!(error.downcast_ref(), Some(StoreError::Duplicate { .. })) {
+            if !is_duplicate(&error) {
                 attempt += 1;
                 tracing::warn!(handler = def.function, execution = %call.execution, step = call.step, attempt, error = error.chain(), "a step of a saga will be tried again");
                 self.pause(attempt).await;
@@ -93,7 +91,7 @@ impl State {
             self.runner.run(job).await
         };
         let Err(error) = result else { return Ok(()) };
-        if error.downcast_ref::<StoreError>().is_some_and(|error| error.is_outage() || matches!(error, StoreError::Duplicate { .. })) {
+        if is_outage(&error) || is_duplicate(&error) {
             return Err(error);
         }
         tracing::info!(handler = def.function, name = message.name, correlation = %message.correlation, error = error.chain(), "refused");
@@ -115,7 +113,7 @@ impl State {
         let fits = |answer: Response| self.runner.environment().fits(&message.name, answer.body().len()).map(|()| answer);
         let answer = match result.and_then(fits) {
             Ok(answer) => answer,
-            Err(error) if error.downcast_ref::<StoreError>().is_some_and(StoreError::is_outage) => return Err(error),
+            Err(error) if is_outage(&error) => return Err(error),
             Err(error) => failure(&error)?,
         };
         self.answer(message, &answer, false, None).await
@@ -145,7 +143,7 @@ impl State {
         loop {
             let Err(error) = sagas.answered(reply.clone()).await else { return Ok(()) };
             attempt += 1;
-            if attempt >= self.policy.attempts && !error.downcast_ref::<StoreError>().is_some_and(StoreError::is_outage) {
+            if attempt >= self.policy.attempts && !is_outage(&error) {
                 // The saga asks again when its time has come.
                 tracing::error!(name = reply.name, correlation = %reply.correlation, error = error.chain(), "an answer to a step of a saga was dropped");
                 return Ok(());
@@ -157,6 +155,11 @@ impl State {
             }
         }
     }
+}
+
+/// Whether another process has answered meanwhile.
+fn is_duplicate(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Duplicate { .. }))
 }
 
 /// The row of a step.

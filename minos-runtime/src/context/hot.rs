@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::OwnedMutexGuard;
+use uuid::Uuid;
 
 /// Two handlers that queue for each other's streams would wait for ever: this is when they stop.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -51,6 +52,12 @@ impl HotStreams {
             return None;
         }
         Some(self.queue(stream).await)
+    }
+
+    /// Waits for the turn of a subscriber with a key: the same queue for what is no stream.
+    pub(crate) async fn queue_for(&self, subscriber: &str, key: &str) -> HotGuard {
+        let place = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{subscriber} {key}").as_bytes());
+        self.queue(&StreamId::new("", place)).await
     }
 
     /// Makes the stream hot, and waits for the turn.

@@ -238,6 +238,11 @@ impl std::fmt::Debug for Context {
     }
 }
 
+/// Whether it is the store that failed, and not the work: no reason to give the work up.
+pub(crate) fn is_outage(error: &Error) -> bool {
+    error.downcast_ref::<StoreError>().is_some_and(StoreError::is_outage)
+}
+
 /// A store's error as handlers see it.
 pub(crate) fn store_error(error: StoreError) -> Error {
     let kind = error.kind();

@@ -6,7 +6,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     message::{Envelope, is_error},
     metrics::HandlerLabels,
-    store::{Handled, Mark, StoreError, StreamId, Unit},
+    store::{Handled, Mark, StoreError, Unit},
 };
 use futures_util::FutureExt;
 use http::StatusCode;
@@ -108,8 +108,7 @@ impl Runner {
         let mut _turn = None;
         if let (Some(Once::Key { key, .. }), Some(subscriber)) = (&job.once, &subscriber) {
             // Two of one key at once take turns here, so that the handler runs once, and not only commits once.
-            let place = StreamId::new("", Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{subscriber} {key}").as_bytes()));
-            _turn = Some(self.environment.hot.queue(&place).await);
+            _turn = Some(self.environment.hot.queue_for(subscriber, key).await);
             if let Some(answer) = self.repeated(&job, subscriber).await? {
                 return Ok(answer);
             }
