@@ -1,6 +1,6 @@
 //! What is stored of an execution.
 
-use super::{Plan, SagaRepaired, Values};
+use super::{Call, Plan, SagaRepaired, Step, Values};
 use crate::{error::Error, message::Direction};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -225,6 +225,22 @@ impl Execution {
             changed_at: now,
             version: 0,
         }
+    }
+
+    /// Whether this attempt is the one that is under way.
+    pub(super) fn is_under_way(&self, call: &Call) -> bool {
+        let same =
+            |state: &StepState| state.status == StepStatus::UnderWay(call.direction) && state.attempts.of(call.direction) == call.attempt;
+        self.steps.get(&call.step).is_some_and(same)
+    }
+
+    /// The attempts that are under way, in the order in which the plan has their steps.
+    pub(super) fn under_way(&self, plan: &Plan) -> impl Iterator<Item = (&'static Step, Call)> {
+        plan.steps().iter().filter_map(|step| {
+            let state = self.steps.get(step.name)?;
+            let StepStatus::UnderWay(direction) = state.status else { return None };
+            Some((*step, Call { step: step.name.to_owned(), direction, attempt: state.attempts.of(direction) }))
+        })
     }
 
     /// When [`Input::Due`](super::Input::Due) has something to do next.

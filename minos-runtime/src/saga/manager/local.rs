@@ -2,12 +2,12 @@
 
 use super::{
     State,
-    turn::{Loaded, Turned, is_moved},
+    turn::{Loaded, Turned},
 };
 use crate::{
-    context::{Context, HotGuard},
+    context::{Context, Coordinator, HotGuard, is_outage},
     error::{Error, ErrorKind, Result},
-    saga::{Call, Direction, Input, LocalWork, Outcome, StepStatus, Work},
+    saga::{Call, Direction, Input, LocalWork, Outcome, Work},
     store::{StoreError, Unit},
     sync::lock,
 };
@@ -128,7 +128,7 @@ impl State {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let Some(loaded) = self.load(id).await?.filter(|loaded| is_under_way(loaded, call)) else { return Ok(()) };
+            let Some(loaded) = self.load(id).await?.filter(|loaded| loaded.execution.is_under_way(call)) else { return Ok(()) };
             let claim = Claim { version: loaded.row.version, due: loaded.execution.due() };
             self.runs.claim(id, call, claim);
             let (value, unit, guards) = match self.work(&loaded, call, std::mem::take(&mut held)).await {
@@ -196,7 +196,7 @@ impl State {
                 Ok(Turned::Committed) => {
                     let began: Vec<_> = unit.sagas.iter().map(|write| write.row.id).collect();
                     if !began.is_empty() {
-                        self.environment.coordinator()?.began(began);
+                        self.began(began);
                     }
                     return Ok(());
                 }
@@ -205,7 +205,7 @@ impl State {
                     return Ok(());
                 }
                 // Another step of the saga has ended meanwhile: the work is still good.
-                Err(error) if is_moved(&error) && is_this(&error, id) => {}
+                Err(error) if is_this(&error, id) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -213,20 +213,11 @@ impl State {
 
     /// The step has failed, unless it was the store that did.
     async fn step_failed(&self, id: Uuid, call: &Call, error: Error) -> Result<()> {
-        if error.downcast_ref::<StoreError>().is_some_and(StoreError::is_outage) {
+        if is_outage(&error) {
             return Err(error);
         }
-        self.turn(id, || Input::Ended { call: call.clone(), result: Err(error.copied()) }).await.map(|_| ())
+        self.turn(id, |_, _| Ok(Input::Ended { call: call.clone(), result: Err(error.copied()) })).await.map(|_| ())
     }
-}
-
-/// Whether this attempt still counts.
-fn is_under_way(loaded: &Loaded<'_>, call: &Call) -> bool {
-    loaded
-        .execution
-        .steps
-        .get(&call.step)
-        .is_some_and(|state| state.status == StepStatus::UnderWay(call.direction) && state.attempts.of(call.direction) == call.attempt)
 }
 
 fn is_this(error: &Error, execution: Uuid) -> bool {

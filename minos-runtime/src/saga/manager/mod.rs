@@ -29,6 +29,7 @@ use std::{
 };
 use timers::Alarm;
 use tokio::sync::Semaphore;
+use turn::Loaded;
 use uuid::Uuid;
 use wait::Waiters;
 
@@ -126,14 +127,14 @@ impl Manager {
         let Some(step) = &reply.saga else { return Ok(()) };
         let (id, not_done) = (step.execution, step.not_done);
         let call = Call { step: step.step.clone(), direction: step.direction, attempt: step.attempt };
-        let input = || {
+        let input = |_: &mut Loaded<'_>, _: &mut Unit| {
             let result = match not_done {
                 true => Ok(Outcome::NotDone),
                 false => reply.clone().outcome().map(|content| Outcome::Answer(content.into())),
             };
-            Input::Ended { call: call.clone(), result }
+            Ok(Input::Ended { call: call.clone(), result })
         };
-        if !self.0.turn(id, input).await? {
+        if self.0.turn(id, input).await?.is_none() {
             tracing::debug!(execution = %id, step = call.step, "an answer to an execution that is not there was dropped");
         }
         Ok(())

@@ -1,9 +1,6 @@
 //! What an operator sees of executions, and does about them.
 
-use super::{
-    Manager,
-    turn::{cause, is_moved},
-};
+use super::{Manager, turn::Loaded};
 use crate::{
     context::store_error,
     error::{Error, Result},
@@ -18,8 +15,6 @@ use uuid::Uuid;
 const STREAM: &str = "Saga";
 /// The name of their events.
 const REPAIRED: &str = "SagaRepaired";
-/// How often a repair is tried again because the execution went on meanwhile.
-const ATTEMPTS: u32 = 16;
 
 /// What an operator has done about an execution, as its event says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,28 +62,20 @@ impl Manager {
     /// # Errors
     /// If there is no such execution, or it cannot be repaired in this way: the error says why, and nothing has changed.
     pub async fn repair(&self, id: Uuid, repair: Repair, by: Option<String>) -> Result<Execution> {
-        let state = &self.0;
-        let _turn = state.environment.hot.queue(&super::State::place(id)).await;
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let mut loaded = state.load(id).await?.ok_or_else(|| nothing(id))?;
-            let mut unit = Unit::new(state.environment.clock.now(), cause(&loaded.row));
-            unit.cause.user = by.clone().or(unit.cause.user);
-            let saga = loaded.row.saga.clone();
-            let repaired = SagaRepaired { saga: saga.clone(), repair: repair.clone(), by: by.clone(), at: unit.at };
+        let record = |loaded: &mut Loaded<'_>, unit: &mut Unit| {
+            unit.cause.user = by.clone().or(unit.cause.user.take());
+            let repairs = &mut loaded.execution.repairs;
+            let repaired = SagaRepaired { saga: loaded.row.saga.clone(), repair: repair.clone(), by: by.clone(), at: unit.at };
             let events = vec![NewEvent { name: REPAIRED.into(), data: serde_json::to_string(&repaired)? }];
-            unit.appends.push(Append { stream: StreamId::new(STREAM, id), expected: loaded.execution.repairs.len() as u64, events });
-            loaded.execution.repairs.push(repaired);
-            match state.advance(loaded, Input::Repair(repair.clone()), unit).await {
-                Ok(_) => {
-                    tracing::warn!(saga, execution = %id, ?repair, by, "an operator has repaired a saga");
-                    return self.show(id).await;
-                }
-                Err(error) if attempt < ATTEMPTS && is_moved(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
+            unit.appends.push(Append { stream: StreamId::new(STREAM, id), expected: repairs.len() as u64, events });
+            repairs.push(repaired);
+            Ok(Input::Repair(repair.clone()))
+        };
+        self.0.turn(id, record).await?.ok_or_else(|| nothing(id))?;
+        let execution = self.show(id).await;
+        let saga = execution.as_ref().map(|execution| execution.saga.as_str()).unwrap_or_default();
+        tracing::warn!(saga, execution = %id, ?repair, by, "an operator has repaired a saga");
+        execution
     }
 }
 

@@ -1,6 +1,9 @@
 //! What is due: of all processes one looks after it, elected by a lease.
 
-use super::{Manager, State, turn::CLAIM};
+use super::{
+    Manager, State,
+    turn::{CLAIM, Turned},
+};
 use crate::{context::store_error, error::Result, health::Health, saga::Input, stop::Stop, store::Tenure, sync::lock};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
@@ -97,11 +100,10 @@ impl State {
 
     /// Looks at an execution whose time has come.
     async fn look(&self, id: Uuid) -> Result<()> {
-        let Some(loaded) = self.load(id).await? else { return Ok(()) };
-        if loaded.execution.due().is_some_and(|due| due <= self.environment.clock.now()) {
-            return self.turn(id, || Input::Due).await.map(|_| ());
+        match self.turn(id, |_, _| Ok(Input::Due)).await? {
+            // Nothing is due: whoever ran one of its steps has not said so for long.
+            Some(Turned::Same(_)) => self.resume(id).await,
+            Some(Turned::Committed) | None => Ok(()),
         }
-        // Whoever ran one of its steps has not said so for long.
-        self.resume(id).await
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     error::{Error, ErrorKind, Result},
     message::{Envelope, StepCall},
     metrics::{SagaEndLabels, SagaLabels, StepLabels},
-    saga::{Call, Direction, Effect, Execution, Input, Moment, Outgoing, Plan, StepStatus, TransitionError, Values, Work, transition},
-    store::{Cause, SagaRow, SagaWrite, StoreError, StreamId, Unit},
+    saga::{Call, Effect, Execution, Input, Moment, Outgoing, Plan, TransitionError, Values, Work, transition},
+    store::{Cause, NewMessage, SagaRow, SagaWrite, StoreError, StreamId, Unit},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::VecDeque, time::Duration};
@@ -64,16 +64,18 @@ impl State {
         StreamId::new("saga", id)
     }
 
-    /// Something has happened to an execution. False if there is no such one.
-    pub(super) async fn turn(&self, id: Uuid, input: impl Fn() -> Input) -> Result<bool> {
+    /// Something has happened to an execution, as `what` says of it as it is now; what else belongs to that it adds to both. `None` if there is no such
+    /// execution.
+    pub(super) async fn turn(&self, id: Uuid, what: impl Fn(&mut Loaded<'_>, &mut Unit) -> Result<Input>) -> Result<Option<Turned>> {
         let _turn = self.environment.hot.queue(&Self::place(id)).await;
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let Some(loaded) = self.load(id).await? else { return Ok(false) };
-            let unit = Unit::new(self.environment.clock.now(), cause(&loaded.row));
-            match self.advance(loaded, input(), unit).await {
-                Ok(_) => return Ok(true),
+            let Some(mut loaded) = self.load(id).await? else { return Ok(None) };
+            let mut unit = Unit::new(self.environment.clock.now(), cause(&loaded.row));
+            let input = what(&mut loaded, &mut unit)?;
+            match self.advance(loaded, input, unit).await {
+                Ok(turned) => return Ok(Some(turned)),
                 Err(error) if attempt < ATTEMPTS && is_moved(&error) => {}
                 Err(error) => return Err(error),
             }
@@ -159,7 +161,7 @@ impl State {
         Ok(todo)
     }
 
-    fn message(&self, row: &SagaRow, id: Uuid, call: &Call, message: Outgoing, at: Timestamp) -> Result<crate::store::NewMessage> {
+    fn message(&self, row: &SagaRow, id: Uuid, call: &Call, message: Outgoing, at: Timestamp) -> Result<NewMessage> {
         let Outgoing { name, key, content } = message;
         self.environment.fits(name, content.len())?;
         let key = key.unwrap_or_else(|| id.to_string());
@@ -219,8 +221,8 @@ impl State {
     /// Counts an execution that a handler has begun, and begins what it has to do here.
     pub(super) async fn take_up(&self, id: Uuid) {
         match self.load(id).await {
-            Ok(Some(Loaded { row, execution, .. })) => {
-                let runs = local_calls(self.plan(&execution.saga).ok(), &execution);
+            Ok(Some(Loaded { plan, row, execution })) => {
+                let runs = local_calls(plan, &execution).collect();
                 self.settle(&execution, row.cause.correlation, Todo { runs, alarms: Vec::new(), finished: execution.status.is_final() });
             }
             Ok(None) => {}
@@ -231,19 +233,13 @@ impl State {
 }
 
 /// The attempts that are under way in this service.
-fn local_calls(plan: Option<&Plan>, execution: &Execution) -> Vec<Call> {
-    let steps = plan.into_iter().flat_map(Plan::steps).filter(|step| matches!(step.work, Work::Local { .. }));
-    let calls = steps.filter_map(|step| match execution.steps.get(step.name)?.status {
-        StepStatus::UnderWay(direction) => Some((step, direction)),
-        _ => None,
-    });
-    let attempt = |step: &str, direction: Direction| execution.steps.get(step).map_or(0, |state| state.attempts.of(direction));
-    calls.map(|(step, direction)| Call { step: step.name.to_owned(), direction, attempt: attempt(step.name, direction) }).collect()
+fn local_calls(plan: &Plan, execution: &Execution) -> impl Iterator<Item = Call> {
+    execution.under_way(plan).filter(|(step, _)| matches!(step.work, Work::Local { .. })).map(|(_, call)| call)
 }
 
 /// When somebody has to look at it.
 fn wake(plan: &Plan, execution: &Execution, now: Timestamp) -> Option<Timestamp> {
-    let claimed = (!local_calls(Some(plan), execution).is_empty()).then(|| after(now, CLAIM));
+    let claimed = local_calls(plan, execution).next().map(|_| after(now, CLAIM));
     execution.due().into_iter().chain(claimed).min()
 }
 

@@ -5,7 +5,7 @@ use crate::{
     context::{NewExecution, store_error},
     error::{Error, ErrorKind, Result},
     saga::{Execution, Status},
-    store::{Cause, SagaRow, StoreError, Unit},
+    store::{Cause, SagaRow, Store, StoreError, Unit},
     sync::lock,
 };
 use serde_json::Value;
@@ -48,16 +48,21 @@ impl Waiters {
     }
 }
 
-/// Leaves the list, however the wait ends.
+/// One who waits.
 struct Waiting<'s> {
-    waiters: &'s Waiters,
-    id: Uuid,
-    end: Option<watch::Receiver<Option<Arc<Execution>>>>,
+    // Before its place, which looks whether there are others.
+    end: watch::Receiver<Option<Arc<Execution>>>,
+    place: Place<'s>,
 }
 
-impl Drop for Waiting<'_> {
+/// Leaves the list, however the wait ends.
+struct Place<'s> {
+    waiters: &'s Waiters,
+    id: Uuid,
+}
+
+impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.end = None;
         self.waiters.leave(self.id);
     }
 }
@@ -75,7 +80,7 @@ impl State {
                 self.settle(&execution, correlation, todo);
             }
             Err(error @ (StoreError::SagaExists { .. } | StoreError::SagaMoved { .. })) => {
-                let found = self.existing(&new).await?.ok_or_else(|| store_error(error))?;
+                let found = find(&*self.environment.store, &new).await?.ok_or_else(|| store_error(error))?;
                 let execution: Execution = serde_json::from_str(&found.state)?;
                 if found.ended {
                     return outcome(&execution);
@@ -84,27 +89,18 @@ impl State {
             }
             Err(error) => return Err(store_error(error)),
         }
-        self.end(&mut waiting, &new, until).await
+        self.end(waiting, &new, until).await
     }
 
     fn waiting(&self, id: Uuid) -> Waiting<'_> {
-        Waiting { waiters: &self.waiters, id, end: Some(self.waiters.wait(id)) }
+        Waiting { end: self.waiters.wait(id), place: Place { waiters: &self.waiters, id } }
     }
 
-    /// The execution with this id or key.
-    ///
-    /// # Errors
-    /// If it has another input.
-    pub(super) async fn existing(&self, new: &NewExecution) -> Result<Option<SagaRow>> {
-        find(&*self.environment.store, new).await
-    }
-
-    async fn end(&self, waiting: &mut Waiting<'_>, new: &NewExecution, until: Instant) -> Result<Value> {
-        let (id, mut pause) = (waiting.id, FIRST_LOOK);
-        let mut end = waiting.end.take().ok_or_else(|| Error::internal("it is waited for twice"))?;
+    async fn end(&self, mut waiting: Waiting<'_>, new: &NewExecution, until: Instant) -> Result<Value> {
+        let (id, mut pause) = (waiting.place.id, FIRST_LOOK);
         loop {
             tokio::select! {
-                told = end.wait_for(Option::is_some) => {
+                told = waiting.end.wait_for(Option::is_some) => {
                     if let Ok(Some(execution)) = told.map(|told| told.clone()) {
                         return outcome(&execution);
                     }
@@ -131,7 +127,10 @@ impl State {
 }
 
 /// The execution with this id or key, if there is one.
-pub(super) async fn find(store: &dyn crate::store::Store, new: &NewExecution) -> Result<Option<SagaRow>> {
+///
+/// # Errors
+/// If it has another input.
+pub(super) async fn find(store: &dyn Store, new: &NewExecution) -> Result<Option<SagaRow>> {
     let found = match &new.key {
         Some(key) => store.saga_of_key(new.saga, key).await,
         None => store.saga(new.id).await,

@@ -66,10 +66,9 @@ impl Turn<'_> {
     /// An attempt has ended.
     pub(super) fn ended(&mut self, call: &Call, result: Result<Outcome>) {
         let (Some(step), Some(state)) = (self.plan.step(&call.step), self.state(&call.step)) else { return };
-        let under_way = state.status == StepStatus::UnderWay(call.direction) && state.attempts.of(call.direction) == call.attempt;
         let asked = call.direction == Direction::Execute && (1..=state.attempts.execute).contains(&call.attempt);
         let unknown = state.in_doubt && (doing(state.status) == Some(Direction::Cancel) || state.status == StepStatus::Failed);
-        if under_way {
+        if self.execution.is_under_way(call) {
             self.changed = true;
             match (call.direction, result) {
                 (Direction::Execute, Ok(outcome)) => self.succeed(step, outcome),
@@ -110,15 +109,9 @@ impl Turn<'_> {
 
     /// Tells again what is under way.
     pub(super) fn resume(&mut self) {
-        for step in self.plan.steps() {
-            let Some(state) = self.state(step.name) else { continue };
-            let StepStatus::UnderWay(direction) = state.status else { continue };
-            let call = Call { step: step.name.to_owned(), direction, attempt: state.attempts.of(direction) };
-            // It could be made before. If it cannot be any more, the attempt ends by its time.
-            if let Ok(effect) = self.effect(step, call) {
-                self.effects.push(effect);
-            }
-        }
+        // What could be made before and cannot be any more ends by its time.
+        let effects: Vec<_> = self.execution.under_way(self.plan).filter_map(|(step, call)| self.effect(step, call).ok()).collect();
+        self.effects.extend(effects);
     }
 
     fn timed_out(&mut self, step: &'static Step, direction: Direction) {
