@@ -2,7 +2,7 @@
 
 use super::{Lease, SagaWrite, StoreError, StoreResult, StreamId};
 use jiff::Timestamp;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 use uuid::Uuid;
 
 /// Why something was written: carried from the request to every event and message that follows from it.
@@ -173,7 +173,7 @@ pub struct Unit {
     pub mark: Option<Mark>,
     /// Statements for read models.
     pub statements: Vec<Statement>,
-    /// Executions of sagas, each at most once.
+    /// Executions of sagas, each at most once, and at most one new one of a saga and key.
     pub sagas: Vec<SagaWrite>,
     /// Messages that could not be handled.
     pub dead_letters: Vec<NewDeadLetter>,
@@ -225,12 +225,29 @@ impl Unit {
 
     /// Refuses what no store can keep.
     pub(super) fn check(&self) -> StoreResult<()> {
+        self.check_sagas()?;
         match self.mark.as_ref().map(|mark| (mark.handled.key(), mark.handled.above())) {
             Some((key, Some(version))) if version > SETTLED => {
                 Err(StoreError::Unstorable(format!("{key} cannot be at version {version}: the highest is {SETTLED}")))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Stores compare each execution with what is stored: two of one unit would not see each other.
+    fn check_sagas(&self) -> StoreResult<()> {
+        let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
+        for SagaWrite { expected, row } in &self.sagas {
+            if !ids.insert(row.id) {
+                return Err(StoreError::Unstorable(format!("the execution {} is written twice in one unit", row.id)));
+            }
+            if let Some(key) = row.key.as_ref().filter(|_| *expected == 0)
+                && !keys.insert((&row.saga, key))
+            {
+                return Err(StoreError::SagaExists { saga: row.saga.clone(), key: key.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// Whether there is nothing to commit.

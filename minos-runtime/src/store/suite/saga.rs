@@ -95,6 +95,81 @@ pub async fn an_execution_is_refused_with_all_of_its_unit(store: SharedStore) {
     write(&store, 0, &row("Pay", None)).await.expect("and another one");
 }
 
+/// Beside neighbours that are committed, at once, in one batch if the store makes batches.
+#[allow(missing_docs)]
+pub async fn a_unit_writes_each_execution_and_key_once(store: SharedStore) {
+    let (first, second) = (row("Pay", Some("order-1")), row("Pay", Some("order-1")));
+    let new = |row: &SagaRow| SagaWrite { expected: 0, row: row.clone() };
+    let refused = [vec![new(&first), new(&second)], vec![new(&first), new(&first)]];
+    let mut tasks = JoinSet::new();
+    for n in 0..40 {
+        let fine = vec![new(&row("Pay", Some(&format!("key {n}")))), new(&row("Pay", None)), new(&row("Pay", None))];
+        let writes = refused.get(n % 10).cloned().unwrap_or(fine);
+        let (store, unit) = (store.clone(), Unit { messages: vec![message("Pay")], ..writing(writes) });
+        tasks.spawn(async move { (n % 10, store.commit(unit).await) });
+    }
+    for (n, result) in tasks.join_all().await {
+        match n {
+            0 => assert_eq!(result, Err(StoreError::SagaExists { saga: "Pay".to_owned(), key: "order-1".to_owned() })),
+            1 => assert!(matches!(result, Err(StoreError::Unstorable(_))), "{result:?}"),
+            _ => assert!(result.is_ok(), "{result:?}"),
+        }
+    }
+    assert_eq!((read(&store, first.id).await, read(&store, second.id).await), (None, None));
+    assert_eq!(store.sagas(SagaFilter::default(), None, 1000).await.expect("they are read").len(), 3 * 32);
+    assert_eq!(store.outbox(0, 1000).await.expect("the outbox is read").len(), 32);
+}
+
+/// Each unit begins one execution and advances another one, whatever else is in its batch.
+#[allow(missing_docs)]
+pub async fn executions_advance_beside_each_other(store: SharedStore) {
+    let known: Vec<_> = (0..10).map(|n| row("Pay", Some(&n.to_string()))).collect();
+    store.commit(writing(known.iter().map(|row| SagaWrite { expected: 0, row: row.clone() }).collect())).await.expect("new ones");
+    let mut tasks = JoinSet::new();
+    for n in 0..40 {
+        let next = SagaRow { version: 2, state: n.to_string(), ..known[n % 10].clone() };
+        let begun = row("Refund", None);
+        let (store, id) = (store.clone(), begun.id);
+        tasks.spawn(async move {
+            let writes = vec![SagaWrite { expected: 0, row: begun }, SagaWrite { expected: 1, row: next }];
+            (n, id, store.commit(writing(writes)).await)
+        });
+    }
+    let mut won = Vec::new();
+    for (n, begun, result) in tasks.join_all().await {
+        assert_eq!(read(&store, begun).await.is_some(), result.is_ok(), "a unit is written as a whole");
+        match result {
+            Ok(_) => {
+                assert_eq!(read(&store, known[n % 10].id).await.map(|row| (row.version, row.state)), Some((2, n.to_string())));
+                won.push(n % 10);
+            }
+            Err(error) => assert_eq!(error, StoreError::SagaMoved { id: known[n % 10].id, expected: 1, actual: 2 }),
+        }
+    }
+    won.sort_unstable();
+    assert_eq!(won, (0..10).collect::<Vec<_>>(), "one advances each of them");
+}
+
+#[allow(missing_docs)]
+pub async fn executions_are_as_they_were_written(store: SharedStore) {
+    let long = "ü".repeat(256);
+    for key in ["", " ", "Größe'; DROP TABLE sagas; --", r#"\ " \u0000 $1 ?1"#, "null", "{}", "\u{10ffff}\n\t", &long] {
+        let row = SagaRow { saga: format!("S {key}"), status: key.to_owned(), definition: key.to_owned(), ..row("", Some(key)) };
+        write(&store, 0, &row).await.expect("a new one");
+        assert_eq!(store.saga_of_key(&row.saga, key).await.expect("it is read"), Some(row.clone()));
+        let second = SagaRow { id: Uuid::now_v7(), ..row.clone() };
+        assert_eq!(write(&store, 0, &second).await, Err(StoreError::SagaExists { saga: row.saga, key: key.to_owned() }));
+    }
+    let state = serde_json::to_string(&"ä\u{0}\"'\\\u{10ffff}".repeat(100_000)).expect("JSON");
+    let big = SagaRow { state, wake: Some(at(-1)), ..row("Pay", None) };
+    write(&store, 0, &big).await.expect("a new one");
+    assert!(read(&store, big.id).await == Some(big.clone()), "it is as it was written");
+    let next = SagaRow { state: format!("[{}]", big.state), wake: None, ended: true, version: 2, ..big };
+    write(&store, 1, &next).await.expect("the version fits");
+    assert!(read(&store, next.id).await == Some(next), "it is as it was written");
+    assert_eq!(store.saga_wakes(10).await.expect("they are read"), [], "it waits for nothing any more");
+}
+
 #[allow(missing_docs)]
 pub async fn one_of_many_advances_an_execution(store: SharedStore) {
     let known = row("Pay", None);
@@ -132,6 +207,10 @@ pub async fn executions_are_found(store: SharedStore) {
     assert_eq!(list(Some("A"), None, None, 2).await, ids(&[0, 2]));
     assert_eq!(list(Some("A"), None, Some(all[2].id), 2).await, ids(&[3]));
     assert_eq!(list(Some("A"), Some("running"), None, 10).await, ids(&[0, 3]));
+    assert_eq!(list(None, Some("running"), Some(all[0].id), 1).await, ids(&[1]));
+    assert_eq!(list(None, Some("nothing"), None, 10).await, ids(&[]));
+    assert_eq!(list(None, None, Some(all[1].id), 10).await, ids(&[2, 3]));
+    assert_eq!(list(None, None, Some(Uuid::max()), 10).await, ids(&[]));
     let wakes = async |limit| store.saga_wakes(limit).await.expect("they are read");
     assert_eq!(wakes(2).await, [(at(7), all[3].id), (at(9), all[1].id)]);
     store.wake_saga(all[3].id, 2, at(20)).await.expect("nothing happens");
