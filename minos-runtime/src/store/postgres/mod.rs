@@ -38,7 +38,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::watch, task::JoinHandle};
-use tokio_postgres::{Error, Row};
+use tokio_postgres::{Error, Row, types::ToSql};
 use url::Settings;
 use uuid::Uuid;
 use writer::Writer;
@@ -248,8 +248,9 @@ impl Store for PostgresStore {
     fn sagas(&self, filter: SagaFilter, after: Option<Uuid>, limit: usize) -> BoxFuture<'_, StoreResult<Vec<SagaRow>>> {
         Box::pin(async move {
             self.check_open()?;
-            let rows = self.readers.query(read::SAGAS, &[&after, &filter.saga, &filter.status, &read::limit(limit)]).await?;
-            self.rows(&rows, read::saga)
+            let Some(from) = after.map_or(Some(0), |after| after.as_u128().checked_add(1)) else { return Ok(Vec::new()) };
+            let parameters: [&(dyn ToSql + Sync); 4] = [&Uuid::from_u128(from), &filter.saga, &filter.status, &read::limit(limit)];
+            self.rows(&self.readers.query(read::sagas(&filter), &parameters).await?, read::saga)
         })
     }
 

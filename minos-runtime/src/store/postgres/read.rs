@@ -5,8 +5,8 @@ use super::{
     statement,
 };
 use crate::store::{
-    Cause, DeadLetter, InboxRow, LiveDefinition, NewDeadLetter, NewMessage, OutboxRow, SagaRow, Statement, StoreError, StoreResult,
-    StoredEvent, StreamId, number,
+    Cause, DeadLetter, InboxRow, LiveDefinition, NewDeadLetter, NewMessage, OutboxRow, SagaFilter, SagaRow, Statement, StoreError,
+    StoreResult, StoredEvent, StreamId, number,
 };
 use serde_json::Value as Json;
 use std::sync::{Arc, atomic::Ordering};
@@ -70,9 +70,11 @@ macro_rules! sagas {
 
 pub(super) const SAGA: &str = sagas!("WHERE id = $1");
 pub(super) const SAGA_OF_KEY: &str = sagas!("WHERE saga = $1 AND key = $2");
-pub(super) const SAGAS: &str = sagas!(
-    "WHERE ($1::uuid IS NULL OR id > $1) AND ($2::text IS NULL OR saga = $2) AND ($3::text IS NULL OR status = $3) ORDER BY id LIMIT $4"
-);
+/// One for each filter, so that each has a plan of its own: only what is asked for is read.
+const SAGAS: &str = sagas!("WHERE id >= $1 AND $2::text IS NULL AND $3::text IS NULL ORDER BY id LIMIT $4");
+const SAGAS_OF_NAME: &str = sagas!("WHERE id >= $1 AND saga = $2 AND $3::text IS NULL ORDER BY id LIMIT $4");
+const SAGAS_OF_STATUS: &str = sagas!("WHERE id >= $1 AND $2::text IS NULL AND status = $3 ORDER BY id LIMIT $4");
+const SAGAS_OF_BOTH: &str = sagas!("WHERE id >= $1 AND saga = $2 AND status = $3 ORDER BY id LIMIT $4");
 pub(super) const SAGA_WAKES: &str = "SELECT wake, id FROM {s}.sagas WHERE wake IS NOT NULL ORDER BY wake LIMIT $1";
 pub(super) const WAKE_SAGA: &str = "UPDATE {s}.sagas SET wake = $3 WHERE id = $1 AND version = $2 AND NOT ended";
 pub(super) const LIVE_DEFINITIONS: &str =
@@ -204,6 +206,16 @@ pub(super) fn saga(row: &Row) -> Result<SagaRow, Error> {
         started_at: row.try_get(12)?,
         changed_at: row.try_get(13)?,
     })
+}
+
+/// The statement for a filter: its parameters are the lowest id, the saga, the status and the limit.
+pub(super) fn sagas(filter: &SagaFilter) -> &'static str {
+    match (&filter.saga, &filter.status) {
+        (None, None) => SAGAS,
+        (Some(_), None) => SAGAS_OF_NAME,
+        (None, Some(_)) => SAGAS_OF_STATUS,
+        (Some(_), Some(_)) => SAGAS_OF_BOTH,
+    }
 }
 
 pub(super) fn live(row: &Row) -> Result<LiveDefinition, Error> {

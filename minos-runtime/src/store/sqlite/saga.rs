@@ -15,15 +15,23 @@ const CHANGED: &str =
 const WAKE: &str = "UPDATE sagas SET wake = ?3 WHERE id = ?1 AND version = ?2 AND NOT ended";
 const FORGET: &str = "DELETE FROM sagas WHERE id IN (SELECT id FROM sagas WHERE ended AND changed_at < ?1 LIMIT 10000)";
 
-const BY_ID: &str =
-    "SELECT id, saga, key, definition, status, ended, wake, version, state, correlation, causation, user, started_at, changed_at
-    FROM sagas WHERE id = ?1";
-const BY_KEY: &str =
-    "SELECT id, saga, key, definition, status, ended, wake, version, state, correlation, causation, user, started_at, changed_at
-    FROM sagas WHERE saga = ?1 AND key = ?2";
-const LIST: &str =
-    "SELECT id, saga, key, definition, status, ended, wake, version, state, correlation, causation, user, started_at, changed_at
-    FROM sagas WHERE (?1 IS NULL OR id > ?1) AND (?2 IS NULL OR saga = ?2) AND (?3 IS NULL OR status = ?3) ORDER BY id LIMIT ?4";
+macro_rules! sagas {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, saga, key, definition, status, ended, wake, version, state, correlation, causation, user, started_at, changed_at FROM sagas ",
+            $rest
+        )
+    };
+}
+
+const BY_ID: &str = sagas!("WHERE id = ?1");
+const BY_KEY: &str = sagas!("WHERE saga = ?1 AND key = ?2");
+/// One for each filter, so that each has a plan of its own: the order of an index is that of the answer, and only what is asked for is read.
+const LIST: &str = sagas!("WHERE id > ?1 AND ?2 IS NULL AND ?3 IS NULL ORDER BY id LIMIT ?4");
+const LIST_SAGA: &str = sagas!("WHERE id > ?1 AND saga = ?2 AND ?3 IS NULL ORDER BY id LIMIT ?4");
+const LIST_STATUS: &str = sagas!("WHERE id > ?1 AND ?2 IS NULL AND status = ?3 ORDER BY id LIMIT ?4");
+/// By the index of the status, which says more than the saga.
+const LIST_BOTH: &str = sagas!("WHERE id > ?1 AND +saga = ?2 AND status = ?3 ORDER BY id LIMIT ?4");
 const WAKES: &str = "SELECT wake, id FROM sagas WHERE wake IS NOT NULL ORDER BY wake LIMIT ?1";
 const LIVE: &str = "SELECT saga, definition, count(*) FROM sagas WHERE NOT ended GROUP BY saga, definition ORDER BY saga, definition";
 
@@ -84,9 +92,16 @@ pub(super) fn by_key(connection: &Connection, saga: &str, key: &str) -> rusqlite
 }
 
 pub(super) fn list(connection: &Connection, filter: &SagaFilter, after: Option<Uuid>, limit: usize) -> rusqlite::Result<Vec<SagaRow>> {
+    let list = match (&filter.saga, &filter.status) {
+        (None, None) => LIST,
+        (Some(_), None) => LIST_SAGA,
+        (None, Some(_)) => LIST_STATUS,
+        (Some(_), Some(_)) => LIST_BOTH,
+    };
     let after = after.map(UuidText::new);
-    let parameters = (after.as_ref().map(UuidText::as_str), &filter.saga, &filter.status, limit as i64);
-    connection.prepare_cached(LIST)?.query_map(parameters, row)?.collect()
+    // Every id is above the empty text.
+    let parameters = (after.as_ref().map_or("", UuidText::as_str), &filter.saga, &filter.status, limit as i64);
+    connection.prepare_cached(list)?.query_map(parameters, row)?.collect()
 }
 
 pub(super) fn wakes(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<(Timestamp, Uuid)>> {
@@ -114,4 +129,40 @@ fn row(row: &Row<'_>) -> rusqlite::Result<SagaRow> {
         started_at: parsed(row, 12)?,
         changed_at: parsed(row, 13)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_found_by_an_index() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert!(super::super::schema::prepare(&mut connection, "test").is_ok());
+        let plan = |sql: &str| {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            for n in 1..=explain.parameter_count() {
+                explain.raw_bind_parameter(n, "").unwrap();
+            }
+            let mut rows = explain.raw_query();
+            let mut lines = Vec::new();
+            while let Some(row) = rows.next().unwrap() {
+                lines.push(row.get::<_, String>(3).unwrap());
+            }
+            lines.join("; ")
+        };
+        let expected = [
+            (LIST, "SEARCH sagas USING PRIMARY KEY (id>?)"),
+            (LIST_SAGA, "SEARCH sagas USING INDEX sagas_by_name (saga=? AND id>?)"),
+            (LIST_STATUS, "SEARCH sagas USING INDEX sagas_by_status (status=? AND id>?)"),
+            (LIST_BOTH, "SEARCH sagas USING INDEX sagas_by_status (status=? AND id>?)"),
+            (WAKES, "SEARCH sagas USING COVERING INDEX sagas_to_wake (wake>?)"),
+            (LIVE, "SCAN sagas USING INDEX sagas_live"),
+            (BY_KEY, "SEARCH sagas USING INDEX sagas_of_key (saga=? AND key=?)"),
+        ];
+        for (sql, expected) in expected {
+            assert_eq!(plan(sql), expected, "{sql}");
+        }
+        assert!(plan(FORGET).contains("SEARCH sagas USING INDEX sagas_ended (changed_at<?)"), "{}", plan(FORGET));
+    }
 }

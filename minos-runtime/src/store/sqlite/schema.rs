@@ -92,7 +92,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     CREATE UNIQUE INDEX sagas_of_key ON sagas (saga, key) WHERE key IS NOT NULL;
     CREATE INDEX sagas_to_wake ON sagas (wake) WHERE wake IS NOT NULL;
     CREATE INDEX sagas_live ON sagas (saga, definition) WHERE NOT ended;
-    CREATE INDEX sagas_by_status ON sagas (saga, status, id);
+    CREATE INDEX sagas_by_name ON sagas (saga, id);
+    CREATE INDEX sagas_by_status ON sagas (status, id);
     CREATE INDEX sagas_ended ON sagas (changed_at) WHERE ended;
     ",
     ),

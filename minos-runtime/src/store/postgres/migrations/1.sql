@@ -75,7 +75,8 @@ CREATE TABLE {s}.sagas (
 CREATE UNIQUE INDEX sagas_of_key ON {s}.sagas (saga, key) WHERE key IS NOT NULL;
 CREATE INDEX sagas_to_wake ON {s}.sagas (wake) WHERE wake IS NOT NULL;
 CREATE INDEX sagas_live ON {s}.sagas (saga, definition) WHERE NOT ended;
-CREATE INDEX sagas_by_status ON {s}.sagas (saga, status, id);
+CREATE INDEX sagas_by_name ON {s}.sagas (saga, id);
+CREATE INDEX sagas_by_status ON {s}.sagas (status, id);
 CREATE INDEX sagas_ended ON {s}.sagas (changed_at) WHERE ended;
 
 CREATE TABLE {s}.leases (
