@@ -125,6 +125,7 @@ DECLARE
     ok boolean[] := array_fill(true, ARRAY[units]);
     refusal record;
     highest bigint;
+    changed bigint;
 BEGIN
     positions := '{}'; drawn := 0; refused := '{}'; reasons := '{}'; items := '{}'; actual := '{}';
     PERFORM pg_advisory_xact_lock(key) FROM unnest(locks) AS key;
@@ -259,6 +260,11 @@ BEGIN
         FROM unnest(g_unit, g_id, g_expected, g_row) AS g(unit, id, expected, row)
         CROSS JOIN LATERAL json_populate_record(NULL::{s}.sagas, g.row) AS new
         WHERE ok[g.unit] AND g.expected > 0 AND stored.id = g.id;
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        IF changed <> (SELECT count(*) FROM unnest(g_unit, g_expected) AS g(unit, expected) WHERE ok[g.unit] AND g.expected > 0) THEN
+            -- Who removes executions takes none of the locks. Once more, and it is seen to be gone.
+            RAISE EXCEPTION 'an execution was removed meanwhile' USING ERRCODE = 'serialization_failure';
+        END IF;
     END IF;
     INSERT INTO {s}.batches (writer, batch, positions, drawn, refused, reasons, items, actual)
     VALUES (of_writer, of_batch, append_v1.positions, append_v1.drawn, append_v1.refused, append_v1.reasons, append_v1.items, append_v1.actual);

@@ -137,3 +137,73 @@ async fn checks_behind_a_lock_see_what_was_committed_before_it() {
     store.close().await;
     admin.batch_execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}")).await.unwrap();
 }
+
+fn row() -> SagaRow {
+    SagaRow {
+        id: Uuid::now_v7(),
+        saga: "Pay".to_owned(),
+        key: Some("order-1".to_owned()),
+        definition: "abc".to_owned(),
+        status: "running".to_owned(),
+        ended: false,
+        wake: None,
+        version: 1,
+        state: "{}".to_owned(),
+        cause: unit().cause,
+        started_at: unit().at,
+        changed_at: unit().at,
+    }
+}
+
+fn writing(expected: u64, row: &SagaRow) -> Unit {
+    let messages = sending("t", "1").messages;
+    Unit { sagas: vec![SagaWrite { expected, row: row.clone() }], messages, ..unit() }
+}
+
+/// Two replicas advance one execution, and begin one of the same key.
+#[tokio::test(flavor = "multi_thread")]
+async fn f34_f44_who_waits_for_another_coordinator_sees_what_it_has_done() {
+    let Some(url) = server::url() else { return };
+    let store = Arc::new(server::store(&url).await.unwrap());
+    let known = row();
+    store.commit(writing(0, &known)).await.unwrap();
+    let next = SagaRow { version: 2, ..known.clone() };
+    let (begun_first, begun_second) =
+        (SagaRow { key: Some("order-2".to_owned()), ..row() }, SagaRow { key: Some("order-2".to_owned()), ..row() });
+    let moved = StoreError::SagaMoved { id: known.id, expected: 1, actual: 2 };
+    let exists = StoreError::SagaExists { saga: "Pay".to_owned(), key: "order-2".to_owned() };
+    for (first, second, refused) in
+        [(writing(1, &next), writing(1, &next), moved), (writing(0, &begun_first), writing(0, &begun_second), exists)]
+    {
+        let held = Held::begin(&url).await;
+        held.append(&first).await;
+        let store = store.clone();
+        let losing = begun(&url, async move { store.commit(second).await.map(|_| ()) }).await;
+        assert!(!losing.is_finished(), "it waits for the other one");
+        held.end("COMMIT").await;
+        assert_eq!(losing.await.unwrap(), Err(refused));
+    }
+    let sent = format!("SELECT FROM {}.outbox", server::schema_of(&url));
+    assert_eq!(server::client(&url).await.query(&sent, &[]).await.unwrap().len(), 3, "only those who won have sent something");
+}
+
+/// Who removes executions holds no lock of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_that_is_removed_meanwhile_is_not_advanced() {
+    let Some(url) = server::url() else { return };
+    let store = Arc::new(server::store(&url).await.unwrap());
+    let known = row();
+    store.commit(writing(0, &known)).await.unwrap();
+    let (removing, observer) = (server::client(&url).await, server::client(&url).await);
+    let schema = server::schema_of(&url);
+    removing.batch_execute(&format!("BEGIN; DELETE FROM {schema}.sagas")).await.unwrap();
+    let advancing = tokio::spawn({
+        let (store, next) = (store.clone(), SagaRow { version: 2, ..known.clone() });
+        async move { store.commit(writing(1, &next)).await.map(|_| ()) }
+    });
+    let waits = "SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND l.locktype = 'transactionid' AND strpos(a.query, $1) > 0";
+    until("it waits for the row", async || !observer.query(waits, &[&format!("{schema}.")]).await.unwrap().is_empty()).await;
+    removing.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(advancing.await.unwrap(), Err(StoreError::SagaMoved { id: known.id, expected: 1, actual: 0 }));
+    assert_eq!(store.outbox(0, 10).await.unwrap().len(), 1, "what was refused has sent nothing");
+}

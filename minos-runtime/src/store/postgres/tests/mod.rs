@@ -8,7 +8,7 @@ mod proxy;
 mod server;
 
 use super::*;
-use crate::store::{Append, Cause, Handled, Mark, NewDeadLetter, NewEvent, NewMessage, SharedStore};
+use crate::store::{Append, Cause, Handled, Mark, NewDeadLetter, NewEvent, NewMessage, SagaWrite, SharedStore};
 use serde_json::json;
 use std::time::Instant;
 use tokio::task::JoinSet;
