@@ -7,9 +7,9 @@
 mod saga;
 
 pub use saga::{
-    a_step_is_settled_once, a_unit_writes_each_execution_and_key_once, an_execution_has_a_version,
-    an_execution_is_refused_with_all_of_its_unit, executions_advance_beside_each_other, executions_are_as_they_were_written,
-    executions_are_found, one_of_many_advances_an_execution,
+    a_refused_unit_leaves_its_executions_beside_others, a_step_is_settled_once, a_unit_writes_each_execution_and_key_once,
+    an_execution_has_a_version, an_execution_is_refused_with_all_of_its_unit, executions_advance_beside_each_other,
+    executions_are_as_they_were_written, executions_are_found, one_of_many_advances_an_execution,
 };
 
 use super::{
@@ -37,8 +37,8 @@ macro_rules! store_suite {
                 big_and_odd_content a_version_that_no_store_counts_to_is_refused
                 a_log_that_ends_before_its_reader_is_told
                 an_execution_has_a_version an_execution_is_refused_with_all_of_its_unit one_of_many_advances_an_execution
-                a_unit_writes_each_execution_and_key_once executions_advance_beside_each_other executions_are_as_they_were_written
-                executions_are_found a_step_is_settled_once
+                a_unit_writes_each_execution_and_key_once a_refused_unit_leaves_its_executions_beside_others
+                executions_advance_beside_each_other executions_are_as_they_were_written executions_are_found a_step_is_settled_once
                 close_finishes_and_refuses);
         }
     };

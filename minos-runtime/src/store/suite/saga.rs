@@ -120,6 +120,36 @@ pub async fn a_unit_writes_each_execution_and_key_once(store: SharedStore) {
     assert_eq!(store.outbox(0, 1000).await.expect("the outbox is read").len(), 32);
 }
 
+/// Every other unit begins an execution, advances one, and is refused for a third.
+#[allow(missing_docs)]
+pub async fn a_refused_unit_leaves_its_executions_beside_others(store: SharedStore) {
+    let known: Vec<_> = (0..40).map(|_| (row("Pay", None), row("Pay", None))).collect();
+    let all = known.iter().flat_map(|(one, other)| [one, other]);
+    store.commit(writing(all.map(|row| SagaWrite { expected: 0, row: row.clone() }).collect())).await.expect("new ones");
+    let mut tasks = JoinSet::new();
+    for (n, (one, other)) in known.iter().enumerate() {
+        let stale = n % 2 == 0;
+        let next = |row: &SagaRow| SagaRow { version: 2, ..row.clone() };
+        let begun = row("Refund", None);
+        let writes = vec![
+            SagaWrite { expected: 0, row: begun.clone() },
+            SagaWrite { expected: 1, row: next(one) },
+            SagaWrite { expected: if stale { 7 } else { 1 }, row: next(other) },
+        ];
+        let (store, one, other) = (store.clone(), one.id, other.id);
+        tasks.spawn(async move {
+            let result = store.commit(writing(writes)).await.map(|_| ());
+            let refused = StoreError::SagaMoved { id: other, expected: 7, actual: 1 };
+            assert_eq!(result, if stale { Err(refused) } else { Ok(()) });
+            assert_eq!(read(&store, begun.id).await, (!stale).then_some(begun));
+            for id in [one, other] {
+                assert_eq!(read(&store, id).await.map(|row| row.version), Some(if stale { 1 } else { 2 }));
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
 /// Each unit begins one execution and advances another one, whatever else is in its batch.
 #[allow(missing_docs)]
 pub async fn executions_advance_beside_each_other(store: SharedStore) {
@@ -240,7 +270,8 @@ pub async fn a_step_is_settled_once(store: SharedStore) {
     assert!(duplicate(store.commit(step(1, true, "yes")).await), "it comes too late");
     assert!(duplicate(store.commit(step(2, true, "yes")).await), "it was answered");
     assert_eq!(known().await, (2, Some("no".to_owned())));
-    store.forget_answers(Timestamp::MAX).await.expect("nothing is forgotten");
+    assert_eq!(store.forget_answers(Timestamp::MAX).await, Ok(0));
+    assert_eq!(known().await, (2, Some("no".to_owned())), "nothing is forgotten");
     let mut tasks = JoinSet::new();
     for _ in 0..10 {
         let store = store.clone();
@@ -248,6 +279,7 @@ pub async fn a_step_is_settled_once(store: SharedStore) {
     }
     assert_eq!(tasks.join_all().await.into_iter().filter(|done| *done).count(), 1);
     assert_eq!(known().await, (SETTLED, Some("yes".to_owned())));
+    assert_eq!(store.forget_answers(Timestamp::MAX).await, Ok(0));
     for late in [step(4, true, "again"), step(9, false, "no"), step(SETTLED, true, "cancelled")] {
         assert!(duplicate(store.commit(late).await), "it is settled");
     }
