@@ -1,6 +1,7 @@
 //! The queue in front of the writers: what waited while the previous batches were under way goes next, as one transaction.
 //!
-//! There is no timer: an idle service commits at once, and a busy one commits many units with one flush. Units that collide never share a batch, and
+//! No unit waits for others to come: an idle service commits at once, and a busy one commits many units with one flush. A few units that come while a batch is
+//! under way wait for its writer, a batch more for another one. Units that collide never share a batch, and
 //! none is under way while another one that collides with it is: it would only wait in the database, and let its neighbours wait, too.
 
 use crate::{
@@ -11,13 +12,21 @@ use crate::{
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Mutex, MutexGuard},
+    time::Duration,
 };
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::{
+    sync::{Notify, Semaphore, oneshot},
+    time::Instant,
+};
 
 /// How many units may queue. Who comes later waits.
 const ROOM: usize = 4096;
 /// How many units go into one transaction at most.
 const BATCH: usize = 256;
+/// How many units have to wait for another writer to take them while a batch is under way. Fewer cost less as a part of the next batch.
+const WORTH: usize = 16;
+/// How long they wait for it, if it takes so long: it may wait for a lock of another process.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// How many locks a transaction takes at most. All transactions of a server share some thousands.
 const LOCKS: usize = 512;
 
@@ -35,6 +44,8 @@ struct State {
     waiting: VecDeque<Job>,
     /// The locks of the batches under way.
     busy: HashSet<i64>,
+    /// When each batch under way was taken.
+    under_way: Vec<Instant>,
     closed: bool,
 }
 
@@ -46,8 +57,8 @@ struct Job {
 }
 
 /// Units for one transaction, none of which collides with another.
-#[derive(Default)]
 pub(super) struct Batch {
+    pub(super) taken: Instant,
     pub(super) units: Vec<Unit>,
     pub(super) answers: Vec<oneshot::Sender<StoreResult<Committed>>>,
     /// The locks, unit by unit.
@@ -67,14 +78,18 @@ impl Queue {
     pub(super) async fn commit(&self, unit: Unit, keys: Vec<i64>) -> StoreResult<Committed> {
         self.room.acquire().await.map_err(|_| StoreError::Closed)?.forget();
         let (answer, wait) = oneshot::channel();
-        {
+        let wakes = {
             let mut state = self.state();
             if state.closed {
                 return Err(StoreError::Closed);
             }
             state.waiting.push_back(Job { bytes: unit.bytes(), unit: Box::new(unit), keys, answer });
+            state.waiting.len() == 1 || state.due().is_none()
+        };
+        if wakes {
+            // The one that was busy last, whose caches are warm.
+            self.wake.notify_last();
         }
-        self.wake.notify_one();
         let _waits = self.metrics.waits_for_store();
         wait.await.unwrap_or_else(|_| Err(StoreError::unanswered()))
     }
@@ -86,29 +101,45 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// The next batch; `None` when the queue is closed and all is done.
-    pub(super) async fn next(&self) -> Option<Batch> {
+    /// The next batch; `None` when the queue is closed and all is done. `before` is when this writer took its last one: until here it counts as under
+    /// way, so that the others leave it those whom it has just answered.
+    pub(super) async fn next(&self, before: Option<Instant>) -> Option<Batch> {
         // Those who are about to queue get to do so first: what is ready to run now goes with this batch, and not behind it.
         tokio::task::yield_now().await;
+        {
+            let mut state = self.state();
+            if let Some(place) = state.under_way.iter().position(|other| Some(*other) == before) {
+                state.under_way.swap_remove(place);
+            }
+        }
         loop {
-            let (next, last) = {
+            let (due, next, rest, closed) = {
                 let mut state = self.state();
-                let next = state.pick();
-                (next, state.closed && state.waiting.is_empty())
+                let due = state.due().filter(|due| *due > Instant::now());
+                let next = if due.is_none() { state.pick() } else { None };
+                (due, next, !state.waiting.is_empty(), state.closed)
             };
             match next {
                 Some(batch) => {
                     self.metrics.batch.observe(batch.units.len() as f64);
                     self.room.add_permits(batch.units.len());
+                    if rest {
+                        // Another one looks whether it is worth a batch, and if not when it is due.
+                        self.wake.notify_last();
+                    }
                     return Some(batch);
                 }
-                None if last => {
+                None if closed && !rest => {
                     // The other writer is to see it, too.
                     self.wake.notify_one();
                     return None;
                 }
                 None => {
-                    self.wake.notified().await;
+                    match due {
+                        None => self.wake.notified().await,
+                        // Whichever it was, it looks again.
+                        Some(due) => drop(tokio::time::timeout_at(due, self.wake.notified()).await),
+                    }
                     tokio::task::yield_now().await;
                 }
             }
@@ -135,7 +166,6 @@ impl Queue {
                 let _ = job.answer.send(Err(error));
             }
         }
-        self.wake.notify_one();
     }
 }
 
@@ -149,9 +179,16 @@ impl Job {
 }
 
 impl State {
+    /// When what waits may go, if not at once.
+    fn due(&self) -> Option<Instant> {
+        let oldest = self.under_way.iter().min()?;
+        (!self.waiting.is_empty() && self.waiting.len() < WORTH).then(|| *oldest + PATIENCE)
+    }
+
     /// Takes what may go together, in the order in which it came. What collides stays, and what collides with that stays behind it.
     fn pick(&mut self) -> Option<Batch> {
-        let (mut batch, mut stay, mut held) = (Batch::default(), VecDeque::new(), HashSet::new());
+        let mut batch = Batch { taken: Instant::now(), units: Vec::new(), answers: Vec::new(), keys: Vec::new() };
+        let (mut stay, mut held) = (VecDeque::new(), HashSet::new());
         let (mut locks, mut bytes) = (0, 0);
         while let Some(job) = self.waiting.pop_front() {
             // Statements of the user run one by one: those units have batches of their own.
@@ -175,7 +212,11 @@ impl State {
         stay.append(&mut self.waiting);
         self.waiting = stay;
         self.busy.extend(batch.keys.iter().flatten());
-        (!batch.units.is_empty()).then_some(batch)
+        if batch.units.is_empty() {
+            return None;
+        }
+        self.under_way.push(batch.taken);
+        Some(batch)
     }
 }
 
@@ -183,15 +224,60 @@ impl State {
 mod tests {
     use super::*;
     use crate::store::{Cause, NewEvent};
+    use futures_util::FutureExt;
     use uuid::Uuid;
+
+    fn creating() -> Unit {
+        let mut unit = Unit::new(jiff::Timestamp::UNIX_EPOCH, Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None });
+        unit.appends.push(Append { stream: StreamId::new("Foo", Uuid::now_v7()), expected: 0, events: Vec::new() });
+        unit
+    }
+
+    /// Queues so many units, each of which nobody waits for.
+    fn queue(queue: &Queue, units: usize) {
+        for n in 0..units {
+            assert!(queue.commit(creating(), vec![n as i64]).now_or_never().is_none());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_units_wait_for_the_writer_that_is_busy_and_not_for_long() {
+        let all = Queue::new(&Metrics::new("test"));
+        queue(&all, 1);
+        let first = all.next(None).await.unwrap();
+        all.done(&first.keys, &HashMap::new());
+        queue(&all, 3);
+        let (mut other, started) = (Box::pin(all.next(None)), Instant::now());
+        tokio::select! {
+            biased;
+            _ = &mut other => panic!("they are left to the first writer"),
+            () = tokio::time::sleep(PATIENCE / 2) => {}
+        }
+        let second = all.next(Some(first.taken)).await.unwrap();
+        assert_eq!((second.units.len(), started.elapsed()), (3, PATIENCE / 2), "which takes them at once");
+        all.done(&second.keys, &HashMap::new());
+        queue(&all, 2);
+        assert_eq!(other.await.unwrap().units.len(), 2);
+        assert_eq!(second.taken.elapsed(), PATIENCE, "it takes too long, and the other one goes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_units_do_not_wait_for_the_writer_that_is_busy() {
+        let all = Queue::new(&Metrics::new("test"));
+        queue(&all, 1);
+        let first = all.next(None).await.unwrap();
+        all.done(&first.keys, &HashMap::new());
+        queue(&all, WORTH);
+        assert_eq!(all.next(None).await.unwrap().units.len(), WORTH);
+        assert_eq!(first.taken.elapsed(), Duration::ZERO);
+    }
 
     #[test]
     fn a_batch_is_bounded_by_its_bytes() {
         let mut state = State::default();
         for size in [1, BATCH_BYTES / 2, BATCH_BYTES / 2, BATCH_BYTES * 2, 1, 1] {
-            let mut unit = Unit::new(jiff::Timestamp::UNIX_EPOCH, Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None });
-            let events = vec![NewEvent { name: "E".into(), data: "x".repeat(size) }];
-            unit.appends.push(Append { stream: StreamId::new("Foo", Uuid::now_v7()), expected: 0, events });
+            let mut unit = creating();
+            unit.appends[0].events.push(NewEvent { name: "E".into(), data: "x".repeat(size) });
             state.waiting.push_back(Job { bytes: unit.bytes(), unit: Box::new(unit), keys: Vec::new(), answer: oneshot::channel().0 });
         }
         let batches: Vec<usize> = std::iter::from_fn(|| state.pick()).map(|batch| batch.units.iter().map(Unit::bytes).sum()).collect();

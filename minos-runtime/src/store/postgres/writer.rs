@@ -82,7 +82,9 @@ impl Writer {
 
     /// Serves the queue until it is closed.
     pub(super) async fn run(mut self) {
-        while let Some(Batch { units, answers, keys }) = self.queue.next().await {
+        let mut before = None;
+        while let Some(Batch { taken, units, answers, keys }) = self.queue.next(before).await {
+            before = Some(taken);
             let results = self.commit(&units, &keys).await;
             self.queue.done(&keys, &heads(&units, &results));
             for (answer, result) in answers.into_iter().zip(results) {
