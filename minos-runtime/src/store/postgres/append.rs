@@ -3,9 +3,10 @@
 use crate::store::{Committed, Mark, SagaRow, StoreError, StoreResult, Unit, number};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::error::Error as StdError;
 use tokio_postgres::{
     Error, Row,
-    types::{Json, ToSql},
+    types::{IsNull, Json, ToSql, Type, private::BytesMut, to_sql_checked},
 };
 use uuid::Uuid;
 
@@ -29,10 +30,27 @@ macro_rules! columns {
 
         impl $name<'_> {
             fn parameters<'p>(&'p self, all: &mut Vec<&'p (dyn ToSql + Sync)>) {
-                $(all.push(&self.$column);)*
+                let none = self.of.is_empty();
+                $(all.push(if none { &Nothing } else { &self.$column });)*
             }
         }
     };
+}
+
+/// The null of every type: it costs the server next to nothing, and an empty array nearly as much as a full one.
+#[derive(Debug)]
+struct Nothing;
+
+impl ToSql for Nothing {
+    fn to_sql(&self, _: &Type, _: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        Ok(IsNull::Yes)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
 }
 
 columns!(Events {
@@ -314,7 +332,6 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio_postgres::types::Type;
 
     #[test]
     fn there_is_a_parameter_for_each_argument() {

@@ -100,8 +100,12 @@ CREATE TABLE {s}.batches (
     PRIMARY KEY (writer, batch)
 );
 
--- Commits a batch of units: numbered from 1 in the first array of each part. Each statement sees what was committed before it, so what is checked
--- behind the locks stays true until the end of the transaction. Locks come sorted, so that no two batches wait for each other.
+-- Why a unit is refused: for its row of this number, counted over all rows of their kind in the batch.
+CREATE TYPE {s}.refusal AS (unit int, reason text, item int, actual bigint);
+
+-- Commits a batch of units: numbered from 1 in the first array of each part, whose arrays are null if there are no rows of its kind. Each statement
+-- sees what was committed before it, so what is checked behind the locks stays true until the end of the transaction. Locks come sorted, so that no
+-- two batches wait for each other. Checks and inserts of kinds without rows are left out: they would cost an idle service as much as the others.
 CREATE FUNCTION {s}.append_v1(
     of_writer uuid, of_batch bigint, units int, locks bigint[],
     e_unit int[], e_aggregate text[], e_uuid uuid[], e_version bigint[], e_name text[], e_data text[], e_at timestamptz[],
@@ -123,72 +127,72 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bit
 AS $$
 DECLARE
     ok boolean[] := array_fill(true, ARRAY[units]);
-    refusal record;
+    refusals {s}.refusal[] := '{}';
+    refusal {s}.refusal;
     highest bigint;
     changed bigint;
 BEGIN
     positions := '{}'; drawn := 0; refused := '{}'; reasons := '{}'; items := '{}'; actual := '{}';
     PERFORM pg_advisory_xact_lock(key) FROM unnest(locks) AS key;
 
-    FOR refusal IN
-        SELECT f.unit, 1 AS rank, 'fenced' AS reason, f.n AS item, 0::bigint AS actual
-        FROM unnest(f_unit, f_name, f_epoch) WITH ORDINALITY AS f(unit, name, epoch, n)
-        WHERE NOT EXISTS (SELECT FROM {s}.leases l WHERE l.name = f.name AND l.epoch = f.epoch AND l.owner IS NOT NULL)
-        UNION ALL
-        SELECT k.unit, 2, 'duplicate', k.n, 0
-        FROM unnest(k_unit, k_subscriber, k_key, k_version) WITH ORDINALITY AS k(unit, subscriber, key, version, n)
-        WHERE EXISTS (SELECT FROM {s}.inbox i
-            WHERE i.subscriber = k.subscriber AND i.key = k.key AND (k.version IS NULL OR i.version >= k.version))
-        UNION ALL
-        SELECT k.unit, 3, 'parked', k.n, 0
-        FROM unnest(k_unit, k_subscriber, k_lane) WITH ORDINALITY AS k(unit, subscriber, lane, n)
-        WHERE k.lane IS NOT NULL AND EXISTS (SELECT FROM {s}.dead_letters d WHERE d.subscriber = k.subscriber AND d.key = k.lane)
-        UNION ALL
-        SELECT d.unit, 4, 'not parked', d.n, 0
-        FROM unnest(d_unit, d_subscriber, d_key, d_attempts) WITH ORDINALITY AS d(unit, subscriber, key, attempts, n)
-        WHERE d.attempts = 0 AND NOT EXISTS (SELECT FROM {s}.dead_letters l WHERE l.subscriber = d.subscriber AND l.key = d.key)
-        UNION ALL
-        SELECT r.unit, 5, 'resolved', r.n, 0
-        FROM unnest(r_unit, r_id) WITH ORDINALITY AS r(unit, id, n)
-        WHERE NOT EXISTS (SELECT FROM {s}.dead_letters d WHERE d.id = r.id)
-        UNION ALL
-        SELECT a.unit, 6, 'conflict', a.n, coalesce(head.version, 0)
-        FROM unnest(a_unit, a_aggregate, a_uuid, a_expected) WITH ORDINALITY AS a(unit, aggregate, uuid, expected, n)
-        LEFT JOIN LATERAL (SELECT e.version FROM {s}.events e WHERE e.uuid = a.uuid AND e.aggregate = a.aggregate
-            ORDER BY e.version DESC LIMIT 1) AS head ON true
-        WHERE coalesce(head.version, 0) <> a.expected
-        ORDER BY 2, 4
-    LOOP
+    IF cardinality(f_unit) > 0 THEN
+        refusals := refusals || ARRAY(SELECT ROW (f.unit, 'fenced', f.n, 0)::{s}.refusal
+            FROM unnest(f_unit, f_name, f_epoch) WITH ORDINALITY AS f(unit, name, epoch, n)
+            WHERE NOT EXISTS (SELECT FROM {s}.leases l WHERE l.name = f.name AND l.epoch = f.epoch AND l.owner IS NOT NULL)
+            ORDER BY f.n);
+    END IF;
+    IF cardinality(k_unit) > 0 THEN
+        refusals := refusals || ARRAY(SELECT ROW (k.unit, 'duplicate', k.n, 0)::{s}.refusal
+            FROM unnest(k_unit, k_subscriber, k_key, k_version) WITH ORDINALITY AS k(unit, subscriber, key, version, n)
+            WHERE EXISTS (SELECT FROM {s}.inbox i
+                WHERE i.subscriber = k.subscriber AND i.key = k.key AND (k.version IS NULL OR i.version >= k.version))
+            ORDER BY k.n);
+        refusals := refusals || ARRAY(SELECT ROW (k.unit, 'parked', k.n, 0)::{s}.refusal
+            FROM unnest(k_unit, k_subscriber, k_lane) WITH ORDINALITY AS k(unit, subscriber, lane, n)
+            WHERE k.lane IS NOT NULL AND EXISTS (SELECT FROM {s}.dead_letters d WHERE d.subscriber = k.subscriber AND d.key = k.lane)
+            ORDER BY k.n);
+    END IF;
+    IF cardinality(d_unit) > 0 THEN
+        refusals := refusals || ARRAY(SELECT ROW (d.unit, 'not parked', d.n, 0)::{s}.refusal
+            FROM unnest(d_unit, d_subscriber, d_key, d_attempts) WITH ORDINALITY AS d(unit, subscriber, key, attempts, n)
+            WHERE d.attempts = 0 AND NOT EXISTS (SELECT FROM {s}.dead_letters l WHERE l.subscriber = d.subscriber AND l.key = d.key)
+            ORDER BY d.n);
+    END IF;
+    IF cardinality(r_unit) > 0 THEN
+        refusals := refusals || ARRAY(SELECT ROW (r.unit, 'resolved', r.n, 0)::{s}.refusal
+            FROM unnest(r_unit, r_id) WITH ORDINALITY AS r(unit, id, n)
+            WHERE NOT EXISTS (SELECT FROM {s}.dead_letters d WHERE d.id = r.id)
+            ORDER BY r.n);
+    END IF;
+    IF cardinality(a_unit) > 0 THEN
+        refusals := refusals || ARRAY(SELECT ROW (a.unit, 'conflict', a.n, coalesce(head.version, 0))::{s}.refusal
+            FROM unnest(a_unit, a_aggregate, a_uuid, a_expected) WITH ORDINALITY AS a(unit, aggregate, uuid, expected, n)
+            LEFT JOIN LATERAL (SELECT e.version FROM {s}.events e WHERE e.uuid = a.uuid AND e.aggregate = a.aggregate
+                ORDER BY e.version DESC LIMIT 1) AS head ON true
+            WHERE coalesce(head.version, 0) <> a.expected
+            ORDER BY a.n);
+    END IF;
+    IF cardinality(g_unit) > 0 THEN
+        refusals := refusals || ARRAY(SELECT ROW (g.unit, 'saga moved', g.n, coalesce(stored.version, 0))::{s}.refusal
+            FROM unnest(g_unit, g_id, g_expected) WITH ORDINALITY AS g(unit, id, expected, n)
+            LEFT JOIN {s}.sagas AS stored ON stored.id = g.id
+            WHERE coalesce(stored.version, 0) <> g.expected
+            ORDER BY g.n);
+        refusals := refusals || ARRAY(SELECT ROW (g.unit, 'saga exists', g.n, 0)::{s}.refusal
+            FROM unnest(g_unit, g_expected, g_row) WITH ORDINALITY AS g(unit, expected, row, n)
+            WHERE g.expected = 0 AND EXISTS (SELECT FROM {s}.sagas AS stored
+                WHERE stored.key IS NOT NULL AND stored.saga = g.row ->> 'saga' AND stored.key = g.row ->> 'key')
+            ORDER BY g.n);
+    END IF;
+    FOREACH refusal IN ARRAY refusals LOOP
         IF ok[refusal.unit] THEN
             ok[refusal.unit] := false;
             refused := refused || refusal.unit;
             reasons := reasons || refusal.reason;
-            items := items || refusal.item::int;
+            items := items || refusal.item;
             actual := actual || refusal.actual;
         END IF;
     END LOOP;
-    IF cardinality(g_unit) > 0 THEN
-        FOR refusal IN
-            SELECT g.unit, 1 AS rank, 'saga moved' AS reason, g.n AS item, coalesce(stored.version, 0) AS actual
-            FROM unnest(g_unit, g_id, g_expected) WITH ORDINALITY AS g(unit, id, expected, n)
-            LEFT JOIN {s}.sagas AS stored ON stored.id = g.id
-            WHERE coalesce(stored.version, 0) <> g.expected
-            UNION ALL
-            SELECT g.unit, 2, 'saga exists', g.n, 0
-            FROM unnest(g_unit, g_expected, g_row) WITH ORDINALITY AS g(unit, expected, row, n)
-            WHERE g.expected = 0 AND EXISTS (SELECT FROM {s}.sagas AS stored
-                WHERE stored.key IS NOT NULL AND stored.saga = g.row ->> 'saga' AND stored.key = g.row ->> 'key')
-            ORDER BY 2, 4
-        LOOP
-            IF ok[refusal.unit] THEN
-                ok[refusal.unit] := false;
-                refused := refused || refusal.unit;
-                reasons := reasons || refusal.reason;
-                items := items || refusal.item::int;
-                actual := actual || refusal.actual;
-            END IF;
-        END LOOP;
-    END IF;
     IF NOT true = ANY (ok) THEN
         RETURN;
     END IF;
