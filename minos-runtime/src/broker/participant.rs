@@ -133,7 +133,7 @@ impl State {
         if unit.is_empty() {
             return Ok(());
         }
-        environment.store.commit(unit).await.map(|_| ()).map_err(store_error)
+        environment.commit(unit).await.map(|_| ()).map_err(store_error)
     }
 
     /// The answer to a step of a saga of this service has come. Ends with an error only when the service stops.

@@ -22,7 +22,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "keep_answers",
         ],
     ),
-    ("store", &["url"]),
+    ("store", &["url", "recent"]),
     (
         "broker",
         &[

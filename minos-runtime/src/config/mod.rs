@@ -99,12 +99,22 @@ impl Default for HttpConfig {
 }
 
 /// `[store]`: where everything is kept.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StoreConfig {
     /// `sqlite://file.db`, `postgres://user:password@host/database` with the feature `postgres`, or `memory:`. Default: `sqlite://<service>.db`.
     pub url: String,
+    /// How many bytes of the streams that were written or read last are remembered in each process, so that most commands need not read what they
+    /// change. Default `"16MiB"`; `0` for none.
+    #[serde(deserialize_with = "size")]
+    pub recent: usize,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        StoreConfig { url: String::new(), recent: 16 * 1024 * 1024 }
+    }
 }
 
 /// `[broker]`: the way to other services.

@@ -1,12 +1,12 @@
 //! What all handlers of a service share.
 
-use super::HotStreams;
+use super::{HotStreams, RecentStreams};
 use crate::{
     clock::Clock,
     error::{Error, ErrorKind, Result},
     message::Envelope,
     metrics::Metrics,
-    store::{Cause, SharedStore, Unit},
+    store::{Cause, Committed, SharedStore, StoreError, StoreResult, Unit},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -90,6 +90,7 @@ pub struct Environment {
     /// What it measures of itself.
     pub metrics: Metrics,
     pub(crate) hot: HotStreams,
+    pub(crate) recent: RecentStreams,
     courier: OnceLock<Arc<dyn Courier>>,
     /// Not owned: it works in this environment itself.
     coordinator: OnceLock<Weak<dyn Coordinator>>,
@@ -105,9 +106,35 @@ impl Environment {
             resources,
             metrics,
             hot: HotStreams::default(),
+            recent: RecentStreams::new(0),
             courier: OnceLock::new(),
             coordinator: OnceLock::new(),
         }
+    }
+
+    /// Remembers streams that were written or read last, about so many bytes of them.
+    #[must_use]
+    pub fn remembering(mut self, bytes: usize) -> Self {
+        self.recent = RecentStreams::new(bytes);
+        self
+    }
+
+    /// Commits the unit of a handler.
+    ///
+    /// # Errors
+    /// Why nothing of it was committed.
+    pub(crate) async fn commit(&self, unit: Unit) -> StoreResult<Committed> {
+        let written = self.recent.of(&unit);
+        let result = self.store.commit(unit).await;
+        match &result {
+            Ok(_) => {
+                self.metrics.commits.inc();
+                self.recent.written(written);
+            }
+            Err(StoreError::Conflict { stream, .. }) => self.recent.differs(stream),
+            Err(_) => {}
+        }
+        result
     }
 
     /// Sets who executes the service's sagas. Only the first call counts.

@@ -4,17 +4,20 @@
 
 mod environment;
 mod hot;
+mod recent;
 
 pub use environment::{Coordinator, Courier, Environment, NewExecution, Resources};
 pub(crate) use hot::{HotGuard, HotStreams};
+pub(crate) use recent::RecentStreams;
 
 use crate::{
     error::{Error, ErrorKind, Result},
     message::{Envelope, Message},
     store::{Append, Cause, NewEvent, Statement, StoreError, StoredEvent, StreamId, Unit},
-    sync::whole,
+    sync::{lock, whole},
 };
 use jiff::Timestamp;
+use recent::appended;
 use serde::de::DeserializeOwned;
 use std::{
     future::Future,
@@ -37,15 +40,28 @@ pub struct Context {
     numbered: u32,
     /// Streams on which handlers queue up, because they conflicted there.
     held: Mutex<Vec<HotGuard>>,
-    queues: bool,
+    reads: Reads,
+    /// The streams that came from what is remembered, and their versions there.
+    recalled: Mutex<Vec<(StreamId, u64)>>,
+}
+
+/// How a handler reads streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// From the store, at once: it writes nothing.
+    ToAnswer,
+    /// From the store, in its turn where many write.
+    ToWrite,
+    /// As `ToWrite`, but from what is remembered first. Whoever runs the handler asks then whether it [was outdated](Context::is_outdated).
+    Recalling,
 }
 
 impl Context {
     /// A context for one attempt to handle one request.
-    pub(crate) fn new(environment: Arc<Environment>, id: Uuid, correlation: Uuid, user: Option<String>, queues: bool) -> Self {
+    pub(crate) fn new(environment: Arc<Environment>, id: Uuid, correlation: Uuid, user: Option<String>, reads: Reads) -> Self {
         let at = environment.clock.now();
         let unit = Unit::new(at, Cause { correlation, causation: id, user: user.clone() });
-        Context { environment, id, user, correlation, unit, numbered: 0, held: Mutex::new(Vec::new()), queues }
+        Context { environment, id, user, correlation, unit, numbered: 0, held: Mutex::default(), reads, recalled: Mutex::default() }
     }
 
     /// What was collected. The guards of hot streams are handed over with it, to be dropped after the commit.
@@ -174,26 +190,52 @@ impl Context {
 
     /// The events of a stream: those stored, then those that this unit appends to it.
     pub(crate) async fn events(&self, stream: StreamId) -> Result<Vec<StoredEvent>> {
-        if self.queues {
+        if self.reads != Reads::ToAnswer {
             self.queue_up(&stream).await;
         }
-        let mut events = self.environment.store.stream(stream.clone(), 0).await.map_err(store_error)?;
+        let mut events = self.stored(&stream).await?;
         if let Some(append) = self.unit.appends.iter().find(|append| append.stream == stream) {
             // The store may have moved on since: what this unit appends was made for the version before.
             events.truncate(usize::try_from(append.expected).unwrap_or(usize::MAX));
-            for (event, version) in append.events.iter().zip(append.expected + 1..) {
-                events.push(StoredEvent {
-                    position: 0,
-                    stream: stream.clone(),
-                    version,
-                    name: event.name.to_string(),
-                    data: event.data.clone(),
-                    at: self.unit.at,
-                    cause: self.unit.cause.clone(),
-                });
-            }
+            events.extend(appended(append, self.unit.at, &self.unit.cause));
         }
         Ok(events)
+    }
+
+    /// The events of a stream without those of this unit.
+    async fn stored(&self, stream: &StreamId) -> Result<Vec<StoredEvent>> {
+        let recent = &self.environment.recent;
+        if self.reads == Reads::Recalling {
+            let mut recalled = lock(&self.recalled);
+            // Who asks again wants to know what has changed.
+            if !recalled.iter().any(|(known, _)| known == stream)
+                && let Some(events) = recent.events(stream)
+            {
+                recalled.push((stream.clone(), events.len() as u64));
+                return Ok(events);
+            }
+        }
+        let events = self.environment.store.stream(stream.clone(), 0).await.map_err(store_error)?;
+        if self.reads != Reads::ToAnswer {
+            recent.read(stream, &events);
+        }
+        Ok(events)
+    }
+
+    /// Whether what this handler was told from memory is not so any more. If its unit is to be committed, that finds it out for the streams that it
+    /// appends to.
+    pub(crate) async fn is_outdated(&self, to_be_committed: bool) -> Result<bool> {
+        let appends = |stream: &StreamId| self.unit.appends.iter().any(|append| append.stream == *stream);
+        let recalled: Vec<_> = lock(&self.recalled).iter().filter(|(stream, _)| !(to_be_committed && appends(stream))).cloned().collect();
+        let mut outdated = false;
+        for (stream, version) in recalled {
+            let newer = self.environment.store.stream(stream.clone(), version).await.map_err(store_error)?;
+            if !newer.is_empty() {
+                self.environment.recent.differs(&stream);
+                outdated = true;
+            }
+        }
+        Ok(outdated)
     }
 
     /// Where handlers conflict, they queue up instead of trying again and again.

@@ -3,6 +3,8 @@
 mod answer;
 mod extract;
 mod headers;
+#[cfg(test)]
+mod outdated;
 mod registry;
 mod request;
 mod run;

@@ -2,7 +2,7 @@
 
 use super::{HandlerDef, Kind, Request, Response};
 use crate::{
-    context::{Context, Environment, HotGuard, store_error},
+    context::{Context, Environment, HotGuard, Reads, is_outage, store_error},
     error::{Error, ErrorKind, Result},
     message::{Envelope, is_error},
     metrics::HandlerLabels,
@@ -117,18 +117,20 @@ impl Runner {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let (answer, unit, guards) = self.attempt(&job, std::mem::take(&mut held)).await?;
-            if matches!(job.once, Some(Once::Step { .. })) && is_error(answer.status) {
-                return Err(as_error(&answer));
-            }
+            let Some((answer, unit, guards)) = self.attempt(&job, std::mem::take(&mut held)).await? else {
+                self.environment.metrics.conflicts.inc();
+                if attempt >= ATTEMPTS {
+                    return Err(Error::new(ErrorKind::Conflict, "others change what this reads faster than it is done: try again"));
+                }
+                continue;
+            };
             let unit = self.complete(unit, &job, subscriber.clone(), &answer)?;
             if unit.is_empty() {
                 return Ok(answer);
             }
             let began: Vec<_> = unit.sagas.iter().map(|write| write.row.id).collect();
-            match self.environment.store.commit(unit).await {
+            match self.environment.commit(unit).await {
                 Ok(_) => {
-                    self.environment.metrics.commits.inc();
                     if !began.is_empty() {
                         self.environment.coordinator()?.began(began);
                     }
@@ -161,34 +163,41 @@ impl Runner {
         }
     }
 
-    /// Runs the handler once, without committing.
-    async fn attempt(&self, job: &Job<'_>, held: Vec<HotGuard>) -> Result<(Response, Unit, Vec<HotGuard>)> {
+    /// Runs the handler once, without committing. `None` if it was told what is not so any more.
+    async fn attempt(&self, job: &Job<'_>, held: Vec<HotGuard>) -> Result<Option<(Response, Unit, Vec<HotGuard>)>> {
         let request = job.request.clone();
         let user = request.user().id().map(str::to_owned);
-        let queues = job.def.kind != Kind::Query;
-        let mut cx = Context::new(self.environment.clone(), request.id(), request.correlation_id(), user, queues);
+        let reads = if job.def.kind == Kind::Query { Reads::ToAnswer } else { Reads::Recalling };
+        let mut cx = Context::new(self.environment.clone(), request.id(), request.correlation_id(), user, reads);
         cx.hold(held);
-        // In a block, for it borrows the context.
-        let answer = {
-            let mut handling = pin!(
-                AssertUnwindSafe(async { (job.def.handle)(&mut cx, request).await })
-                    .catch_unwind()
-                    .map(|done| done.unwrap_or_else(|panic| Err(panicked(job.def, &*panic))))
-            );
-            match self.limit {
-                None => handling.await?,
-                // What is done at once needs no timer.
-                Some(limit) => match poll_fn(|cx| Poll::Ready(handling.as_mut().poll(cx))).await {
-                    Poll::Ready(answer) => answer?,
-                    Poll::Pending => match tokio::time::timeout(limit, handling).await {
-                        Ok(answer) => answer?,
-                        Err(_) => return Err(self.too_slow(job.def, limit).await),
-                    },
-                },
-            }
-        };
+        let result = self.handle(&mut cx, job, request).await.and_then(|answer| match job.once {
+            Some(Once::Step { .. }) if is_error(answer.status) => Err(as_error(&answer)),
+            _ => Ok(answer),
+        });
+        if !result.as_ref().is_err_and(is_outage) && cx.is_outdated(result.is_ok()).await? {
+            return Ok(None);
+        }
+        let answer = result?;
         let (unit, guards) = cx.finish();
-        Ok((answer, unit, guards))
+        Ok(Some((answer, unit, guards)))
+    }
+
+    /// What the handler answers.
+    async fn handle(&self, context: &mut Context, job: &Job<'_>, request: Request) -> Result<Response> {
+        let mut handling = pin!(
+            AssertUnwindSafe(async { (job.def.handle)(context, request).await })
+                .catch_unwind()
+                .map(|done| done.unwrap_or_else(|panic| Err(panicked(job.def, &*panic))))
+        );
+        let Some(limit) = self.limit else { return handling.await };
+        // What is done at once needs no timer.
+        match poll_fn(|cx| Poll::Ready(handling.as_mut().poll(cx))).await {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => match tokio::time::timeout(limit, handling).await {
+                Ok(answer) => answer,
+                Err(_) => Err(self.too_slow(job.def, limit).await),
+            },
+        }
     }
 
     /// Why a handler took too long: by its own fault, or because the store stands still, which is no reason to give up its message.

@@ -5,7 +5,7 @@ use super::{
     turn::{Loaded, Turned},
 };
 use crate::{
-    context::{Context, Coordinator, HotGuard, is_outage},
+    context::{Context, Coordinator, HotGuard, Reads, is_outage},
     error::{Error, ErrorKind, Result},
     saga::{Call, Direction, Input, LocalWork, Outcome, Work},
     store::{StoreError, Unit},
@@ -154,7 +154,7 @@ impl State {
         let row = &loaded.row;
         // Effects outside, and sagas that the work runs, are known by this id: each attempt is the same work again.
         let id = Call::first(&call.step, call.direction).message_id(row.id);
-        let mut cx = Context::new(self.environment.clone(), id, row.cause.correlation, row.cause.user.clone(), true);
+        let mut cx = Context::new(self.environment.clone(), id, row.cause.correlation, row.cause.user.clone(), Reads::ToWrite);
         cx.hold(held);
         let step = loaded.plan.step(&call.step).ok_or_else(|| Error::internal("there is no such step"))?;
         let work: Option<LocalWork> = match (&step.work, call.direction) {

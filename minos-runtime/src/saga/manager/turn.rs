@@ -91,8 +91,7 @@ impl State {
             return Ok(Turned::Same(effects));
         }
         let todo = self.put(&mut unit, plan, row, before, &mut execution, effects)?;
-        self.environment.store.commit(unit).await.map_err(store_error)?;
-        self.environment.metrics.commits.inc();
+        self.environment.commit(unit).await.map_err(store_error)?;
         self.settle(&execution, correlation, todo);
         Ok(Turned::Committed)
     }

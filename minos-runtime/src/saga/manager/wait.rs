@@ -74,11 +74,8 @@ impl State {
         let mut waiting = self.waiting(new.id);
         let (correlation, mut unit) = (cause.correlation, Unit::new(self.environment.clock.now(), cause));
         let (execution, todo) = self.put_new(&mut unit, new.clone())?;
-        match self.environment.store.commit(unit).await {
-            Ok(_) => {
-                self.environment.metrics.commits.inc();
-                self.settle(&execution, correlation, todo);
-            }
+        match self.environment.commit(unit).await {
+            Ok(_) => self.settle(&execution, correlation, todo),
             Err(error @ (StoreError::SagaExists { .. } | StoreError::SagaMoved { .. })) => {
                 let found = find(&*self.environment.store, &new).await?.ok_or_else(|| store_error(error))?;
                 let execution: Execution = serde_json::from_str(&found.state)?;

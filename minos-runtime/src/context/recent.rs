@@ -1,0 +1,146 @@
+//! Streams as this process last wrote or read them.
+//!
+//! Most handlers load what was written a moment ago, by the same process. Another process may have written since, so what is remembered here decides
+//! nothing alone: who appends to such a stream has its version checked by the commit, and of all the others the [`Context`](super::Context)
+//! asks the store, behind the handler, whether there is more by now. If so the handler runs again, and reads the store itself.
+
+use crate::{
+    store::{Append, Cause, StoredEvent, StreamId, Unit},
+    sync::lock,
+};
+use jiff::Timestamp;
+use quick_cache::{Weighter, unsync::Cache};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// A stream with more events or bytes is not remembered.
+const EVENTS: usize = 64;
+const BYTES: u64 = 64 * 1024;
+/// What an event takes beside its texts, about.
+const OVERHEAD: usize = 200;
+/// How long a stream is not remembered that another process writes, too: to be wrong about it costs more than to read it.
+const SHARED_FOR: Duration = Duration::from_secs(10);
+
+/// The streams that are remembered.
+#[derive(Clone)]
+pub(crate) struct RecentStreams(Option<Arc<Mutex<Streams>>>);
+
+type Streams = Cache<StreamId, Entry, Bytes>;
+
+#[derive(Clone)]
+enum Entry {
+    /// All events of the stream.
+    Events(Arc<Vec<StoredEvent>>),
+    /// Others write it, too.
+    Shared(Instant),
+}
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<StreamId, Entry> for Bytes {
+    fn weight(&self, _: &StreamId, entry: &Entry) -> u64 {
+        match entry {
+            Entry::Events(events) => bytes(events),
+            Entry::Shared(_) => OVERHEAD as u64,
+        }
+    }
+}
+
+fn bytes(events: &[StoredEvent]) -> u64 {
+    let user = |event: &StoredEvent| event.cause.user.as_ref().map_or(0, String::len);
+    events.iter().map(|event| event.name.len() + event.data.len() + user(event) + OVERHEAD).sum::<usize>() as u64
+}
+
+/// What a unit that is being committed adds to its streams.
+pub(crate) struct Written(Vec<(u64, Vec<StoredEvent>)>);
+
+impl RecentStreams {
+    /// Remembers about so many bytes; nothing at all with 0.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let streams = || Cache::with_weighter(capacity / 1024, capacity as u64, Bytes);
+        RecentStreams((capacity > 0).then(|| Arc::new(Mutex::new(streams()))))
+    }
+
+    /// All events of a stream, as far as they are known here.
+    pub(crate) fn events(&self, stream: &StreamId) -> Option<Vec<StoredEvent>> {
+        let events = match lock(self.0.as_ref()?).get(stream)? {
+            Entry::Events(events) => events.clone(),
+            Entry::Shared(_) => return None,
+        };
+        Some(events.to_vec())
+    }
+
+    /// All events of a stream were read from the store.
+    pub(crate) fn read(&self, stream: &StreamId, events: &[StoredEvent]) {
+        let Some(streams) = &self.0 else { return };
+        let mut streams = lock(streams);
+        match streams.peek(stream) {
+            Some(Entry::Events(known)) if known.len() >= events.len() => {}
+            Some(Entry::Shared(since)) if since.elapsed() < SHARED_FOR => {}
+            _ => keep(&mut streams, stream.clone(), events.to_vec()),
+        }
+    }
+
+    /// What a unit will have added, to be given to [`written`](RecentStreams::written) when it is committed.
+    pub(crate) fn of(&self, unit: &Unit) -> Written {
+        match &self.0 {
+            None => Written(Vec::new()),
+            Some(_) => {
+                Written(unit.appends.iter().map(|append| (append.expected, appended(append, unit.at, &unit.cause).collect())).collect())
+            }
+        }
+    }
+
+    /// A unit was committed.
+    pub(crate) fn written(&self, Written(appends): Written) {
+        let Some(streams) = &self.0 else { return };
+        for (expected, events) in appends {
+            let Some(stream) = events.first().map(|event| event.stream.clone()) else { continue };
+            let mut streams = lock(streams);
+            if matches!(streams.peek(&stream), Some(Entry::Shared(_))) {
+                continue;
+            }
+            let mut known = match streams.remove(&stream) {
+                Some((_, Entry::Events(known))) => Arc::unwrap_or_clone(known),
+                _ => Vec::new(),
+            };
+            // What was known may be older than what the unit was made for; and of two units the later one may be told first.
+            if known.len() as u64 == expected {
+                known.extend(events);
+                keep(&mut streams, stream, known);
+            }
+        }
+    }
+
+    /// The store has other events of a stream than were known here.
+    pub(crate) fn differs(&self, stream: &StreamId) {
+        if let Some(streams) = &self.0 {
+            lock(streams).insert(stream.clone(), Entry::Shared(Instant::now()));
+        }
+    }
+}
+
+fn keep(streams: &mut Streams, stream: StreamId, events: Vec<StoredEvent>) {
+    if events.len() <= EVENTS && bytes(&events) <= BYTES {
+        streams.insert(stream, Entry::Events(Arc::new(events)));
+    } else {
+        streams.remove(&stream);
+    }
+}
+
+/// Events as they are once they are appended, but for their position, which is not known before.
+pub(super) fn appended<'u>(append: &'u Append, at: Timestamp, cause: &'u Cause) -> impl Iterator<Item = StoredEvent> + 'u {
+    append.events.iter().zip(append.expected + 1..).map(move |(event, version)| StoredEvent {
+        position: 0,
+        stream: append.stream.clone(),
+        version,
+        name: event.name.to_string(),
+        data: event.data.clone(),
+        at,
+        cause: cause.clone(),
+    })
+}
