@@ -119,3 +119,66 @@ async fn a_reader_of_another_replica_misses_nothing() {
     }
     writers.join_all().await;
 }
+
+/// Two processes write, some of it in vain, so that there are numbers of nothing; a third one reads.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes thirty seconds"]
+async fn a_tailing_reader_beside_sixteen_writers_for_thirty_seconds() {
+    const WRITERS: usize = 16;
+    let Some(url) = server::url() else { return };
+    let stores = [server::store(&url).await.unwrap(), server::store(&url).await.unwrap()];
+    let stores = stores.map(Arc::new);
+    let reader = server::store(&url).await.unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    let mut writers = JoinSet::new();
+    for n in 0..WRITERS {
+        let store = stores[n % 2].clone();
+        writers.spawn(async move {
+            let mut acknowledged = Vec::new();
+            let (mut stream, mut version) = (stream(), 0);
+            while Instant::now() < until {
+                if version == 20 {
+                    acknowledged.push((std::mem::replace(&mut stream, self::stream()), version));
+                    version = 0;
+                }
+                if fastrand::u8(..) < 8 {
+                    let vain = Unit { statements: executing("SELECT 1 / 0", Vec::new()).statements, ..appending(&stream, version, "2") };
+                    store.commit(vain).await.unwrap_err();
+                }
+                store.commit(appending(&stream, version, "1")).await.unwrap();
+                version += 1;
+            }
+            acknowledged.push((stream, version));
+            acknowledged
+        });
+    }
+    let mut changes = reader.changes();
+    let (mut after, mut seen, mut last) = (0, 0, HashMap::new());
+    let mut written = None;
+    loop {
+        changes.mark_unchanged();
+        let page = reader.log(after, 256, None).await.unwrap().events;
+        if page.is_empty() {
+            match &written {
+                // Everything was committed before this look.
+                Some(written) if seen == *written => break,
+                Some(written) => assert!(Instant::now() < until + Duration::from_secs(10), "{seen} of {written} events were read"),
+                None => {}
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(50), changes.changed()).await;
+        }
+        for event in page {
+            assert!(event.position > after, "{} was handed out after {after}", event.position);
+            after = event.position;
+            assert_eq!(event.data, "1", "what was rolled back is not read");
+            seen += 1;
+            assert_eq!(event.version, last.insert(event.stream, event.version).unwrap_or_default() + 1, "no version is skipped");
+        }
+        if written.is_none() && Instant::now() >= until {
+            let streams: Vec<_> = std::mem::take(&mut writers).join_all().await.into_iter().flatten().collect();
+            written = Some(streams.iter().map(|(_, version)| *version).sum::<u64>());
+        }
+    }
+    println!("{seen} events of {} streams, each read once and in order", last.len());
+    assert!(seen > 10_000);
+}
