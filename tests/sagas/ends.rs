@@ -144,6 +144,21 @@ async fn the_same_key_twice_is_one_execution() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_same_key_twice_in_one_handler_is_one_execution() {
+    let world = World::with(Script::default()).await;
+    let order = |amounts: [i64; 2]| json!({ "key": "order-1", "transfers": amounts.map(|amount| world.input(amount)) }).to_string();
+    let refused = post(world.teller.addr(), "/orders/twice", &order([30, 31])).await;
+    let why = "the key `order-1` was used before, for another input of the saga `MoveMoney`";
+    assert_eq!((refused.status, refused.detail().as_str()), (409, why));
+    let answer = post(world.teller.addr(), "/orders/twice", &order([30, 30])).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.json()[0], answer.json()[1]);
+    until("it has ended", async || world.statuses().await == ["committed"]).await;
+    assert_eq!(world.balances().await, (70, 130));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_at_once_lose_no_money() {
     let world = World::with(Script::default().with("confirm", &[Trouble::Refuse; 10])).await;
     let answers = futures_util::future::join_all((0..50).map(|_| world.transfer(1))).await;

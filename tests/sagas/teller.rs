@@ -90,3 +90,16 @@ async fn order(cx: &mut Context, input: Ordered) -> Result<Uuid> {
 async fn ordered(cx: &mut Context, input: Ordered) -> Result<Uuid> {
     Ok(cx.run(input.transfer).key(input.key).await?.transfer)
 }
+
+#[derive(Deserialize)]
+pub struct OrderedTwice {
+    key: String,
+    transfers: [MoveMoney; 2],
+}
+
+/// Two orders of one key by one handler.
+#[command(POST "/orders/twice")]
+async fn order_twice(cx: &mut Context, input: OrderedTwice) -> Result<(Uuid, Uuid)> {
+    let [first, second] = input.transfers;
+    Ok((cx.start(first).key(&input.key).await?, cx.start(second).key(&input.key).await?))
+}

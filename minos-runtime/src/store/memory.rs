@@ -54,8 +54,12 @@ impl MemoryStore {
     }
 
     fn read<T: Send + 'static>(&self, read: impl FnOnce(&State) -> T) -> BoxFuture<'_, StoreResult<T>> {
-        let state = self.state();
-        let answer = if state.closed { Err(StoreError::Closed) } else { Ok(read(&state)) };
+        self.change(|state| read(state))
+    }
+
+    fn change<T: Send + 'static>(&self, change: impl FnOnce(&mut State) -> T) -> BoxFuture<'_, StoreResult<T>> {
+        let mut state = self.state();
+        let answer = if state.closed { Err(StoreError::Closed) } else { Ok(change(&mut state)) };
         future::ready(answer).boxed()
     }
 }
@@ -293,10 +297,11 @@ impl Store for MemoryStore {
     }
 
     fn wake_saga(&self, id: Uuid, version: u64, at: Timestamp) -> BoxFuture<'_, StoreResult<()>> {
-        if let Some(row) = self.state().sagas.get_mut(&id).filter(|row| row.version == version && !row.ended) {
-            row.wake = Some(at);
-        }
-        self.read(|_| ())
+        self.change(|state| {
+            if let Some(row) = state.sagas.get_mut(&id).filter(|row| row.version == version && !row.ended) {
+                row.wake = Some(at);
+            }
+        })
     }
 
     fn live_definitions(&self) -> BoxFuture<'_, StoreResult<Vec<LiveDefinition>>> {
@@ -310,44 +315,39 @@ impl Store for MemoryStore {
     }
 
     fn forget_sagas(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>> {
-        let mut state = self.state();
-        let known = state.sagas.len();
-        state.sagas.retain(|_, row| !row.ended || row.changed_at >= before);
-        let forgotten = known - state.sagas.len();
-        drop(state);
-        self.read(|_| forgotten as u64)
+        self.change(|state| {
+            let known = state.sagas.len();
+            state.sagas.retain(|_, row| !row.ended || row.changed_at >= before);
+            (known - state.sagas.len()) as u64
+        })
     }
 
     fn acquire(&self, name: &str, owner: Uuid, ttl: Duration) -> BoxFuture<'_, StoreResult<Option<Lease>>> {
-        let mut state = self.state();
-        let answer = if state.closed { Err(StoreError::Closed) } else { Ok(state.acquire(name.to_owned(), owner, ttl)) };
-        future::ready(answer).boxed()
+        self.change(|state| state.acquire(name.to_owned(), owner, ttl))
     }
 
     fn release(&self, lease: Lease) -> BoxFuture<'_, StoreResult<()>> {
-        let mut state = self.state();
-        if state.closed {
-            return future::ready(Err(StoreError::Closed)).boxed();
-        }
-        if let Some(row) = state.leases.get_mut(&lease.name).filter(|row| row.epoch == lease.epoch) {
-            row.owner = None;
-        }
-        future::ready(Ok(())).boxed()
+        self.change(|state| {
+            if let Some(row) = state.leases.get_mut(&lease.name).filter(|row| row.epoch == lease.epoch) {
+                row.owner = None;
+            }
+        })
     }
 
     fn forget_answers(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>> {
-        let mut state = self.state();
-        let mut forgotten = 0;
-        state.inbox.retain(|(_, key), (row, at)| {
-            // Those of steps have a version.
-            if row.answer.is_none() || row.version > 0 || *at >= before {
-                return true;
-            }
-            forgotten += 1;
-            row.answer = None;
-            !key.starts_with(CLIENT_KEY)
-        });
-        future::ready(Ok(forgotten)).boxed()
+        self.change(|state| {
+            let mut forgotten = 0;
+            state.inbox.retain(|(_, key), (row, at)| {
+                // Those of steps have a version.
+                if row.answer.is_none() || row.version > 0 || *at >= before {
+                    return true;
+                }
+                forgotten += 1;
+                row.answer = None;
+                !key.starts_with(CLIENT_KEY)
+            });
+            forgotten
+        })
     }
 
     fn select(&self, statement: Statement) -> BoxFuture<'_, StoreResult<Vec<serde_json::Value>>> {
@@ -375,4 +375,33 @@ mod tests {
     use std::sync::Arc;
 
     crate::store_suite!(suite, async || Arc::new(MemoryStore::new()) as SharedStore);
+
+    #[tokio::test]
+    async fn nothing_changes_once_it_is_closed() {
+        use crate::store::Cause;
+        let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None };
+        let row = |ended, wake| SagaRow {
+            id: Uuid::now_v7(),
+            saga: "Pay".to_owned(),
+            key: None,
+            definition: String::new(),
+            status: String::new(),
+            ended,
+            wake,
+            version: 1,
+            state: "{}".to_owned(),
+            cause: cause.clone(),
+            started_at: Timestamp::UNIX_EPOCH,
+            changed_at: Timestamp::UNIX_EPOCH,
+        };
+        let (ended, due) = (row(true, None), row(false, Some(Timestamp::UNIX_EPOCH)));
+        let store = MemoryStore::new();
+        let writes = [&ended, &due].map(|row| SagaWrite { expected: 0, row: row.clone() });
+        store.commit(Unit { sagas: writes.to_vec(), ..Unit::new(Timestamp::UNIX_EPOCH, cause.clone()) }).await.unwrap();
+        store.close().await;
+        assert_eq!(store.forget_sagas(Timestamp::MAX).await, Err(StoreError::Closed));
+        assert_eq!(store.wake_saga(due.id, 1, Timestamp::MAX).await, Err(StoreError::Closed));
+        let state = store.state();
+        assert_eq!((state.sagas.get(&ended.id), state.sagas.get(&due.id)), (Some(&ended), Some(&due)));
+    }
 }

@@ -1,6 +1,6 @@
 //! How a handler starts a saga.
 
-use super::wait::find;
+use super::wait::{find, same_input};
 use crate::{
     context::{Context, NewExecution},
     error::{Error, Result},
@@ -110,10 +110,15 @@ impl<'c> IntoFuture for Start<'c> {
         Box::pin(async move {
             let (new, environment) = (plan?, cx.environment().clone());
             let coordinator = environment.coordinator()?;
-            if new.key.is_some()
-                && let Some(row) = find(&*environment.store, &new).await?
-            {
-                return Ok(row.id);
+            if new.key.is_some() {
+                // This unit may have begun it: that is nowhere else yet.
+                if let Some(begun) = cx.unit().sagas.iter().find(|write| write.row.saga == new.saga && write.row.key == new.key) {
+                    same_input(&begun.row, &new)?;
+                    return Ok(begun.row.id);
+                }
+                if let Some(row) = find(&*environment.store, &new).await? {
+                    return Ok(row.id);
+                }
             }
             let id = new.id;
             coordinator.begin(cx.unit(), new)?;

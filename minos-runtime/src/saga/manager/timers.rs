@@ -2,9 +2,17 @@
 
 use super::{
     Manager, State,
-    turn::{CLAIM, Turned},
+    turn::{CLAIM, Turned, after, is_moved},
 };
-use crate::{context::store_error, error::Result, health::Health, saga::Input, stop::Stop, store::Tenure, sync::lock};
+use crate::{
+    context::{is_outage, store_error},
+    error::Result,
+    health::Health,
+    saga::Input,
+    stop::Stop,
+    store::{SagaRow, Tenure},
+    sync::lock,
+};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use std::{sync::Mutex, time::Duration};
@@ -18,6 +26,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How many executions are asked for at once, and how many of them are worked on at once.
 const PAGE: usize = 256;
 const AT_ONCE: usize = 16;
+/// How long an execution that cannot go on is put off at most: what is wrong with it may be mended.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The loop is well if it was successful within this time.
 pub(super) fn expect(health: &Health) {
@@ -69,6 +79,11 @@ impl Manager {
     }
 }
 
+/// When to look again at an execution that cannot go on: after as long as it has not changed, which doubles each time, and within bounds.
+fn later(row: &SagaRow, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(row.changed_at)).unwrap_or(LOOK).clamp(LOOK, LONGEST_PAUSE)
+}
+
 impl State {
     /// Says what runs here, and does what is due, if this process is the one that does. How long to wait then.
     async fn round(&self, tenure: &mut Tenure, beat: &mut Instant) -> Result<Duration> {
@@ -91,10 +106,27 @@ impl State {
                 *lock(&self.alarm.next) = Some(next.unwrap_or(Timestamp::MAX));
                 return Ok(pause);
             }
-            let looks: Vec<Result<()>> = stream::iter(due).map(|id| self.look(id)).buffer_unordered(AT_ONCE).collect().await;
+            let looks: Vec<Result<()>> = stream::iter(due).map(|id| self.look_or_put_off(id)).buffer_unordered(AT_ONCE).collect().await;
             for look in looks {
                 look?;
             }
+        }
+    }
+
+    /// Looks at an execution. What is wrong with that one alone is told, and it is put off, so that the others have their turn. An error here is the
+    /// store's.
+    async fn look_or_put_off(&self, id: Uuid) -> Result<()> {
+        match self.look(id).await {
+            Err(error) if is_outage(&error) => Err(error),
+            Err(error) if !is_moved(&error) => {
+                let store = &self.environment.store;
+                let Some(row) = store.saga(id).await.map_err(store_error)? else { return Ok(()) };
+                let pause = later(&row, self.environment.clock.now());
+                tracing::error!(saga = row.saga, execution = %id, error = error.chain(), ?pause, "a saga cannot go on; it is looked at again later");
+                store.wake_saga(id, row.version, after(self.environment.clock.now(), pause)).await.map_err(store_error)
+            }
+            // Or other processes were faster again and again: they see to it.
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
@@ -105,5 +137,95 @@ impl State {
             Some(Turned::Same(_)) => self.resume(id).await,
             Some(Turned::Committed) | None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock,
+        context::{Coordinator, Environment, NewExecution, Resources},
+        metrics::Metrics,
+        saga::{Node, Plan, Policy, Retry, SagaDef, Step, StepKind, Work},
+        store::{Cause, MemoryStore, SagaFilter, SagaWrite, Store, Unit},
+    };
+    use serde_json::{Value, json};
+    use std::sync::Arc;
+
+    const NODES: &[Node] = &[Node::Step(Step {
+        name: "ask",
+        kind: StepKind::Compensable,
+        output: None,
+        timeout: Some(Duration::from_millis(1)),
+        retry: None,
+        work: Work::Remote {
+            execute: |_| Ok(crate::saga::Outgoing { name: "Ask", key: None, content: b"{}".to_vec() }),
+            read: |_| Ok(Value::Null),
+            on_success: None,
+            on_error: None,
+            undo: None,
+        },
+    })];
+
+    fn plan() -> Plan {
+        let def = Box::leak(Box::new(SagaDef { name: "Ask", input: &[], nodes: NODES, module: "", file: "", line: 0 }));
+        let patient = Retry { attempts: 1, first_pause: Duration::from_secs(1), longest_pause: Duration::from_secs(1) };
+        Plan::of(def, Policy { timeout: Duration::from_secs(1), patient }).unwrap()
+    }
+
+    fn nobody() -> Cause {
+        Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None }
+    }
+
+    /// An execution that is due and cannot be read.
+    fn broken(definition: &str) -> SagaWrite {
+        let row = SagaRow {
+            id: Uuid::now_v7(),
+            saga: "Ask".to_owned(),
+            key: None,
+            definition: definition.to_owned(),
+            status: "running".to_owned(),
+            ended: false,
+            wake: Some(Timestamp::UNIX_EPOCH),
+            version: 1,
+            state: "{}".to_owned(),
+            cause: nobody(),
+            started_at: Timestamp::UNIX_EPOCH,
+            changed_at: Timestamp::UNIX_EPOCH,
+        };
+        SagaWrite { expected: 0, row }
+    }
+
+    #[tokio::test]
+    async fn executions_that_cannot_go_on_do_not_starve_the_others() {
+        let store = Arc::new(MemoryStore::new());
+        let environment = Arc::new(Environment::new("x", store.clone(), clock::system(), Resources::default(), Metrics::new("x")));
+        let (health, plan) = (Health::new(clock::system()), plan());
+        let broken = (0..2 * PAGE).map(|_| broken(plan.hash())).collect::<Vec<_>>();
+        let manager = Manager::new(environment, vec![plan], 1, &health).await.unwrap();
+        let mut unit = Unit::new(clock::system().now(), nobody());
+        let good = NewExecution { id: Uuid::now_v7(), saga: "Ask", key: None, values: json!({}) };
+        manager.0.begin(&mut unit, good.clone()).unwrap();
+        unit.sagas.extend(broken);
+        store.commit(unit).await.unwrap();
+        let stopper = crate::stop::Stopper::new();
+        let running = tokio::spawn(manager.run(health.clone(), stopper.hear()));
+        let moved = async || store.saga(good.id).await.unwrap().is_some_and(|row| row.version > 1);
+        let until = Instant::now() + Duration::from_secs(10);
+        while !moved().await {
+            assert!(Instant::now() < until, "it was never looked at");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(
+            health.parts().get(Manager::PART).is_some_and(|part| part.works()),
+            "what is wrong with some executions is no fault of the part"
+        );
+        let now = clock::system().now();
+        let rows = store.sagas(SagaFilter::default(), None, 1000).await.unwrap();
+        let put_off = rows.iter().filter(|row| row.state == "{}" && row.wake.is_some_and(|wake| wake > now)).count();
+        assert_eq!(put_off, 2 * PAGE, "they are looked at again later");
+        stopper.say();
+        running.await.unwrap();
     }
 }

@@ -242,7 +242,7 @@ fn wake(plan: &Plan, execution: &Execution, now: Timestamp) -> Option<Timestamp>
     execution.due().into_iter().chain(claimed).min()
 }
 
-fn after(now: Timestamp, time: Duration) -> Timestamp {
+pub(super) fn after(now: Timestamp, time: Duration) -> Timestamp {
     SignedDuration::try_from(time).ok().and_then(|time| now.checked_add(time).ok()).unwrap_or(Timestamp::MAX)
 }
 

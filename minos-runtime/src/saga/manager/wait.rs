@@ -133,6 +133,12 @@ pub(super) async fn find(store: &dyn Store, new: &NewExecution) -> Result<Option
         None => store.saga(new.id).await,
     };
     let Some(row) = found.map_err(store_error)? else { return Ok(None) };
+    same_input(&row, new)?;
+    Ok(Some(row))
+}
+
+/// Refuses another input for an execution that is there already.
+pub(super) fn same_input(row: &SagaRow, new: &NewExecution) -> Result<()> {
     let state: Value = serde_json::from_str(&row.state)?;
     let begun_with = |(name, value): (&String, &Value)| state.get("values").and_then(|values| values.get(name)) == Some(value);
     if !new.values.as_object().is_some_and(|fields| fields.iter().all(begun_with)) {
@@ -142,7 +148,7 @@ pub(super) async fn find(store: &dyn Store, new: &NewExecution) -> Result<Option
             format!("the key `{key}` was used before, for another input of the saga `{}`", new.saga),
         ));
     }
-    Ok(Some(row))
+    Ok(())
 }
 
 /// What an execution that has ended has come to.

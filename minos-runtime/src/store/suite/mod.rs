@@ -527,4 +527,8 @@ pub async fn close_finishes_and_refuses(store: SharedStore) {
     assert_eq!(store.commit(appending(&stream(), 0, &["E"])).await, Err(StoreError::Closed));
     assert_eq!(store.ping().await, Err(StoreError::Closed));
     assert_eq!(store.checkpoint("relay").await, Err(StoreError::Closed));
+    assert_eq!(store.acquire("relay", Uuid::now_v7(), Duration::from_secs(5)).await, Err(StoreError::Closed));
+    assert_eq!(store.forget_answers(Timestamp::MAX).await, Err(StoreError::Closed));
+    assert_eq!(store.forget_sagas(Timestamp::MAX).await, Err(StoreError::Closed));
+    assert_eq!(store.wake_saga(Uuid::now_v7(), 1, Timestamp::MAX).await, Err(StoreError::Closed));
 }
