@@ -12,6 +12,7 @@ mod codec;
 pub mod config;
 pub mod context;
 mod error;
+mod failpoint;
 pub mod handler;
 pub mod health;
 pub mod http;

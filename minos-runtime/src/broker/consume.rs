@@ -6,6 +6,7 @@ use crate::{
     config::BrokerConfig,
     context::{is_outage, store_error},
     error::{Error, Result},
+    failpoint,
     handler::{Content, HandlerDef, Job, Kind, Once, Parts, PathSource, Request, Response, Runner, User},
     message::{Envelope, MessageKind, dead_letter_topic},
     metrics::Metrics,
@@ -139,7 +140,10 @@ impl Consumer for Dispatcher {
         self.0.lanes.put(
             lane.clone(),
             Box::pin(async move {
+                let name = failpoint::detail(format_args!("{}", message.name));
+                failpoint::pass(failpoint::CONSUME_BEFORE, format_args!("{name}"));
                 let result = if for_saga { state.step_answered(message).await } else { state.handle(&handlers, &message, &lane).await };
+                failpoint::pass(failpoint::CONSUME_AFTER, format_args!("{name}"));
                 state.metrics().deliveries.dec();
                 // Who delivered may have gone; then it is delivered again.
                 let _ = done.send(result);

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     context::{is_outage, store_error},
     error::{Error, ErrorKind, Result},
+    failpoint,
     handler::{HandlerDef, Job, Kind, Once, Response},
     message::{Direction, Envelope, Failure, StepCall, is_error},
     store::{Handled, InboxRow, Mark, SETTLED, StoreError, Unit},
@@ -37,6 +38,7 @@ impl State {
             if self.is_stopping() {
                 return Err(stopping());
             }
+            failpoint::pass(failpoint::PARTICIPANT_BEFORE, format_args!("{}/{}", call.step, call.direction));
             let error = match self.take_part(def, message, call, &Place { subscriber: &subscriber, key: &key }).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
@@ -133,7 +135,15 @@ impl State {
         if unit.is_empty() {
             return Ok(());
         }
-        environment.commit(unit).await.map(|_| ()).map_err(store_error)
+        let pass = |point| {
+            if let Some(call) = message.step() {
+                failpoint::pass(point, format_args!("{}/{}", call.step, call.direction));
+            }
+        };
+        pass(failpoint::PARTICIPANT_ANSWER_BEFORE);
+        environment.commit(unit).await.map_err(store_error)?;
+        pass(failpoint::PARTICIPANT_ANSWER_AFTER);
+        Ok(())
     }
 
     /// The answer to a step of a saga of this service has come. Ends with an error only when the service stops.

@@ -4,6 +4,7 @@ use super::{HandlerDef, Kind, Request, Response};
 use crate::{
     context::{Context, Environment, HotGuard, Reads, is_outage, store_error},
     error::{Error, ErrorKind, Result},
+    failpoint,
     message::{Envelope, is_error},
     metrics::HandlerLabels,
     store::{Handled, Mark, StoreError, Unit},
@@ -117,6 +118,7 @@ impl Runner {
         let mut attempt = 0;
         loop {
             attempt += 1;
+            pass(failpoint::HANDLER_BEFORE, &job);
             let Some((answer, unit, guards)) = self.attempt(&job, std::mem::take(&mut held)).await? else {
                 self.environment.metrics.conflicts.inc();
                 if attempt >= ATTEMPTS {
@@ -129,8 +131,10 @@ impl Runner {
                 return Ok(answer);
             }
             let began: Vec<_> = unit.sagas.iter().map(|write| write.row.id).collect();
+            pass(failpoint::HANDLER_COMMIT_BEFORE, &job);
             match self.environment.commit(unit).await {
                 Ok(_) => {
+                    pass(failpoint::HANDLER_COMMIT_AFTER, &job);
                     if !began.is_empty() {
                         self.environment.coordinator()?.began(began);
                     }
@@ -249,6 +253,13 @@ impl Runner {
                 Ok(Some(answer))
             }
         }
+    }
+}
+
+fn pass(point: &'static str, job: &Job<'_>) {
+    match job.reply_to.and_then(Envelope::step) {
+        Some(call) => failpoint::pass(point, format_args!("{}/{}", call.step, call.direction)),
+        None => failpoint::pass(point, format_args!("{}", job.def.function)),
     }
 }
 

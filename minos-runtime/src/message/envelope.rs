@@ -7,6 +7,7 @@ use crate::{
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use uuid::Uuid;
 
 /// What a message is for.
@@ -48,6 +49,16 @@ pub enum Direction {
     Cancel,
     /// It has happened, and is to be undone.
     Undo,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Direction::Execute => "execute",
+            Direction::Cancel => "cancel",
+            Direction::Undo => "undo",
+        })
+    }
 }
 
 /// A message with all that is known of it. In a broker the content is the value, the rest are headers.

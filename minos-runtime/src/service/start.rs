@@ -59,6 +59,8 @@ pub(super) async fn start_all(services: Vec<Service>) -> Result<Vec<Running>> {
     if let Some(first) = services.first() {
         telemetry::init(&first.config.log);
     }
+    #[cfg(feature = "failpoints")]
+    crate::failpoint::configure()?;
     let plans = plan(&services)?;
     let local = LocalBroker::new();
     let mut ready = Vec::with_capacity(services.len());

@@ -6,6 +6,7 @@
 use super::{Failure, NAME, Relay, held::Held};
 use crate::{
     broker::{BrokerError, BrokerResult, consume::lane, park},
+    failpoint,
     message::Envelope,
     stop::Stop,
     store::{Cause, Handled, Lease, Mark, NewDeadLetter, OutboxRow, StoreError, StoredEvent, Unit},
@@ -184,6 +185,7 @@ impl<'r> Round<'r> {
 
     fn send(&mut self, origin: Origin, envelope: Envelope) {
         let sent = Sent { origin, topic: envelope.topic.clone(), size: envelope.content.len(), at: envelope.occurred_at };
+        failpoint::pass(failpoint::RELAY_SEND_BEFORE, format_args!("{}", sent.topic));
         self.bytes += sent.size;
         *self.topics.entry(sent.topic.clone()).or_default() += 1;
         self.sending.push(self.relay.broker.publish(envelope).map(move |result| (sent, result)).boxed());
@@ -248,6 +250,7 @@ impl<'r> Round<'r> {
         }
         match result {
             Ok(()) => {
+                failpoint::pass(failpoint::RELAY_SEND_AFTER, format_args!("{}", sent.topic));
                 self.relay.metrics.relayed.inc();
                 self.done(sent.origin);
                 Ok(())
@@ -338,7 +341,9 @@ impl<'r> Round<'r> {
         if unit.checkpoints.is_empty() && unit.sent.is_empty() {
             return Ok(());
         }
+        failpoint::pass(failpoint::RELAY_SAVE_BEFORE, format_args!("{reached}"));
         self.relay.store.commit(unit).await?;
+        failpoint::pass(failpoint::RELAY_SAVE_AFTER, format_args!("{reached}"));
         self.saved = reached;
         Ok(())
     }

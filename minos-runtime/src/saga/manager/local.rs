@@ -7,6 +7,7 @@ use super::{
 use crate::{
     context::{Context, Coordinator, HotGuard, Reads, is_outage},
     error::{Error, ErrorKind, Result},
+    failpoint,
     saga::{Call, Direction, Input, LocalWork, Outcome, Work},
     store::{StoreError, Unit},
     sync::lock,
@@ -131,10 +132,12 @@ impl State {
             let Some(loaded) = self.load(id).await?.filter(|loaded| loaded.execution.is_under_way(call)) else { return Ok(()) };
             let claim = Claim { version: loaded.row.version, due: loaded.execution.due() };
             self.runs.claim(id, call, claim);
+            failpoint::pass(failpoint::SAGA_LOCAL_BEFORE, format_args!("{}/{}", call.step, call.direction));
             let (value, unit, guards) = match self.work(&loaded, call, std::mem::take(&mut held)).await {
                 Ok(done) => done,
                 Err(error) => return self.step_failed(id, call, error).await,
             };
+            failpoint::pass(failpoint::SAGA_LOCAL_DONE, format_args!("{}/{}", call.step, call.direction));
             match self.commit_local(id, call, &value, &unit).await {
                 Ok(()) => return Ok(()),
                 Err(error) => match error.downcast_ref() {

@@ -15,6 +15,7 @@ use super::{Call, Input, Outcome, Plan};
 use crate::{
     context::{Coordinator, Environment, NewExecution, store_error},
     error::{Error, Result},
+    failpoint,
     health::Health,
     message::{Envelope, saga_topic},
     stop::Stopper,
@@ -134,6 +135,7 @@ impl Manager {
             };
             Ok(Input::Ended { call: call.clone(), result })
         };
+        failpoint::pass(failpoint::SAGA_ANSWER, format_args!("{}/{}", call.step, call.direction));
         if self.0.turn(id, input).await?.is_none() {
             tracing::debug!(execution = %id, step = call.step, "an answer to an execution that is not there was dropped");
         }

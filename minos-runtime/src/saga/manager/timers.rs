@@ -7,6 +7,7 @@ use super::{
 use crate::{
     context::{is_outage, store_error},
     error::Result,
+    failpoint,
     health::Health,
     saga::Input,
     stop::Stop,
@@ -116,7 +117,10 @@ impl State {
     /// Looks at an execution. What is wrong with that one alone is told, and it is put off, so that the others have their turn. An error here is the
     /// store's.
     async fn look_or_put_off(&self, id: Uuid) -> Result<()> {
-        match self.look(id).await {
+        failpoint::pass(failpoint::SAGA_TIMER_BEFORE, format_args!("{id}"));
+        let looked = self.look(id).await;
+        failpoint::pass(failpoint::SAGA_TIMER_AFTER, format_args!("{id}"));
+        match looked {
             Err(error) if is_outage(&error) => Err(error),
             Err(error) if !is_moved(&error) => {
                 let store = &self.environment.store;

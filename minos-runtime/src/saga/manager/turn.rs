@@ -4,6 +4,7 @@ use super::State;
 use crate::{
     context::{NewExecution, store_error},
     error::{Error, ErrorKind, Result},
+    failpoint,
     message::{Envelope, StepCall},
     metrics::{SagaEndLabels, SagaLabels, StepLabels},
     saga::{Call, Effect, Execution, Input, Moment, Outgoing, Plan, TransitionError, Values, Work, transition},
@@ -86,13 +87,18 @@ impl State {
     pub(super) async fn advance(&self, loaded: Loaded<'_>, input: Input, mut unit: Unit) -> Result<Turned> {
         let Loaded { plan, row, mut execution } = loaded;
         let (before, correlation) = (execution.version, row.cause.correlation);
+        let what = failpoint::detail(format_args!("{input}"));
+        failpoint::pass(failpoint::SAGA_LOADED, format_args!("{what}"));
         let effects = transition(plan, &mut execution, input, self.moment(unit.at)).map_err(refused)?;
         if execution.version == before {
             return Ok(Turned::Same(effects));
         }
         let todo = self.put(&mut unit, plan, row, before, &mut execution, effects)?;
+        failpoint::pass(failpoint::SAGA_COMMIT_BEFORE, format_args!("{what}"));
         self.environment.commit(unit).await.map_err(store_error)?;
+        failpoint::pass(failpoint::SAGA_COMMIT_AFTER, format_args!("{what}"));
         self.settle(&execution, correlation, todo);
+        failpoint::pass(failpoint::SAGA_SETTLED, format_args!("{what}"));
         Ok(Turned::Committed)
     }
 

@@ -17,6 +17,7 @@ use crate::error::Error;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::fmt;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -39,12 +40,7 @@ impl Call {
 
     /// The id of its message: the same whenever it is sent again.
     pub fn message_id(&self, execution: Uuid) -> Uuid {
-        let direction = match self.direction {
-            Direction::Execute => "execute",
-            Direction::Cancel => "cancel",
-            Direction::Undo => "undo",
-        };
-        Uuid::new_v5(&execution, format!("{}/{direction}/{}", self.step, self.attempt).as_bytes())
+        Uuid::new_v5(&execution, format!("{}/{}/{}", self.step, self.direction, self.attempt).as_bytes())
     }
 }
 
@@ -66,6 +62,18 @@ pub enum Input {
     Resumed,
     /// An operator wants something.
     Repair(Repair),
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Input::Started => f.write_str("started"),
+            Input::Ended { call, .. } => write!(f, "{}/{}", call.step, call.direction),
+            Input::Due => f.write_str("due"),
+            Input::Resumed => f.write_str("resumed"),
+            Input::Repair(_) => f.write_str("repair"),
+        }
+    }
 }
 
 /// How an attempt has ended that did not fail.
