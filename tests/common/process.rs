@@ -88,11 +88,16 @@ impl Process {
         assert!(sent.success(), "the signal was not sent");
     }
 
+    /// How it ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// How it ended, as soon as it has.
     pub async fn ended(&mut self) -> ExitStatus {
         let mut status = None;
         until("it has ended", async || {
-            status = self.child.try_wait().unwrap();
+            status = self.has_ended();
             status.is_some()
         })
         .await;

@@ -89,10 +89,16 @@ pub struct Move {
     pub amount: i64,
 }
 
+/// An amount that is given later than [`GiveQuickly`](crate::teller::GiveQuickly) waits for.
+pub const SLOW: i64 = 17;
+
 /// Puts so much into an account, or takes it out; answers its balance.
 #[command("Move")]
 async fn move_money(cx: &mut Context, input: Move) -> Result<i64> {
     cx.resource::<Script>()?.clone().play(&input.step).await?;
+    if input.amount == SLOW && input.step == "give" {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
     let mut account = Account::get(cx, input.account).await?;
     account.balance += input.amount;
     ensure!(account.balance >= 0, "insufficient funds");

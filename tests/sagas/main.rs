@@ -13,6 +13,10 @@ mod killed;
 mod lock;
 mod operator;
 mod participant;
+#[cfg(all(feature = "kafka", feature = "postgres"))]
+mod parties;
+#[cfg(all(feature = "kafka", feature = "postgres", feature = "failpoints"))]
+mod points;
 mod teller;
 mod troubles;
 

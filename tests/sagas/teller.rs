@@ -70,6 +70,17 @@ async fn start_quickly(cx: &mut Context, input: GiveQuickly) -> Result<Uuid> {
     cx.start(input).await
 }
 
+#[derive(Deserialize)]
+pub struct QuicklyOrdered {
+    key: String,
+    give: GiveQuickly,
+}
+
+#[command(POST "/quick/orders")]
+async fn order_quickly(cx: &mut Context, input: QuicklyOrdered) -> Result<Uuid> {
+    cx.start(input.give).key(input.key).await
+}
+
 #[command(POST "/transfers")]
 async fn transfer(cx: &mut Context, input: MoveMoney) -> Result<Uuid> {
     Ok(cx.run(input).await?.transfer)
