@@ -6,6 +6,7 @@
 mod common;
 
 mod bank;
+mod changed;
 mod ends;
 mod example;
 #[cfg(all(feature = "kafka", feature = "postgres"))]
