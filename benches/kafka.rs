@@ -109,7 +109,7 @@ fn broker(url: &str) -> Arc<KafkaBroker> {
 }
 
 fn cause() -> Cause {
-    Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: None }
+    Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: None, trace: None }
 }
 
 fn data(n: u64) -> String {

@@ -25,6 +25,7 @@ pub mod stop;
 pub mod store;
 mod sync;
 mod telemetry;
+mod trace;
 
 pub use aggregate::{Aggregate, AggregateRef, Event, Field, Recorded, Ref, Root};
 pub use config::Config;
@@ -35,4 +36,5 @@ pub use jiff::Timestamp;
 pub use message::Message;
 pub use saga::Saga;
 pub use service::{Running, Service};
+pub use trace::Trace;
 pub use uuid::Uuid;

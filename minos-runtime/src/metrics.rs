@@ -53,8 +53,10 @@ pub struct Metrics {
     pub(crate) sagas_started: Family<SagaLabels, Counter>,
     /// Executions of sagas that have ended.
     pub(crate) sagas_ended: Family<SagaEndLabels, Counter>,
-    /// Steps of sagas that came to wait for an operator.
-    pub(crate) saga_alarms: Family<StepLabels, Counter>,
+    /// Steps of sagas that came to wait for an operator, and executions that have not ended in time.
+    pub(crate) saga_alarms: Family<AlarmLabels, Counter>,
+    /// The age of the oldest execution that is under way; 0 if there is none, or another process looks after them.
+    pub(crate) saga_age: Gauge<f64, AtomicU64>,
     registry: Arc<Registry>,
 }
 
@@ -71,11 +73,12 @@ pub(crate) struct SagaEndLabels {
     pub(crate) status: &'static str,
 }
 
-/// Labels of a step of a saga.
+/// Labels of an alarm about a saga: the step is empty if it is about all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct StepLabels {
+pub(crate) struct AlarmLabels {
     pub(crate) saga: String,
     pub(crate) step: String,
+    pub(crate) why: &'static str,
 }
 
 /// Labels of a partition.
@@ -142,11 +145,19 @@ impl Metrics {
             consumer_lag: put(registry, "consumer_lag", "Records of a partition that are not handled", Family::default()),
             sagas_started: put(registry, "sagas_started", "Executions of sagas that were begun", Family::default()),
             sagas_ended: put(registry, "sagas_ended", "Executions of sagas that have ended", Family::default()),
-            saga_alarms: put(registry, "saga_alarms", "Steps of sagas that came to wait for an operator", Family::default()),
+            saga_alarms: put(
+                registry,
+                "saga_alarms",
+                "Steps of sagas that wait for an operator, and executions that take too long",
+                Family::default(),
+            ),
+            saga_age: Gauge::default(),
             registry: Arc::default(),
         };
         let help = "The age of the oldest event or message that the broker has not answered for";
         registry.register_with_unit("relay_oldest_unsent", help, Unit::Seconds, metrics.relay_age.clone());
+        let help = "The age of the oldest execution of a saga that is under way";
+        registry.register_with_unit("saga_oldest", help, Unit::Seconds, metrics.saga_age.clone());
         registry.register_with_unit("http_request", "How long HTTP requests took", Unit::Seconds, metrics.http_seconds.clone());
         metrics.registry = Arc::new(std::mem::take(registry));
         metrics

@@ -22,6 +22,7 @@ const ROOMS: &[&str] = &[
     "clock",
     "codec",
     "sync",
+    "trace",
     "failpoint",
     "error",
 ];

@@ -31,6 +31,7 @@ struct Plan {
     troubles: HashMap<String, Vec<Trouble>>,
     runs: Vec<String>,
     ids: Vec<Uuid>,
+    traces: Vec<Option<String>>,
 }
 
 impl Script {
@@ -51,6 +52,15 @@ impl Script {
 
     pub fn began(&self, id: Uuid) {
         self.0.lock().unwrap().ids.push(id);
+    }
+
+    /// The trace of each request that the bank was sent.
+    pub fn traces(&self) -> Vec<Option<String>> {
+        self.0.lock().unwrap().traces.clone()
+    }
+
+    fn traced(&self, trace: Option<minos::Trace>) {
+        self.0.lock().unwrap().traces.push(trace.map(|trace| trace.to_string()));
     }
 
     pub async fn play(&self, step: &str) -> Result<()> {
@@ -95,7 +105,9 @@ pub const SLOW: i64 = 17;
 /// Puts so much into an account, or takes it out; answers its balance.
 #[command("Move")]
 async fn move_money(cx: &mut Context, input: Move) -> Result<i64> {
-    cx.resource::<Script>()?.clone().play(&input.step).await?;
+    let script = cx.resource::<Script>()?.clone();
+    script.traced(cx.trace());
+    script.play(&input.step).await?;
     if input.amount == SLOW && input.step == "give" {
         tokio::time::sleep(Duration::from_millis(600)).await;
     }

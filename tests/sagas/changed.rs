@@ -77,7 +77,7 @@ mod v2 {
     }
 }
 
-fn start(directory: &FilePath, version: &str, desk_is_open: bool) -> Process {
+pub fn start(directory: &FilePath, version: &str, desk_is_open: bool) -> Process {
     let store = format!("sqlite://{}", directory.join("hotel.db").display());
     let mut command = process::service(directory, &format!("sagas::changed::{version}"), &config("hotel", &store));
     if desk_is_open {

@@ -23,7 +23,8 @@ impl World {
     pub async fn on(teller: &str, bank: &str, script: Script) -> World {
         let service = |name: &str, store: &str| {
             let text = config(name, store).replace("request_timeout = \"2s\"", "request_timeout = \"20s\"\ndrain_timeout = \"1s\"");
-            let text = format!("{text}\n[admin]\naddr = \"127.0.0.1:0\"\n[sagas]\nattempts = 4\nfirst_pause = \"5ms\"");
+            let text =
+                format!("{text}\n[admin]\naddr = \"127.0.0.1:0\"\n[sagas]\nalarm_after = \"300ms\"\nattempts = 4\nfirst_pause = \"5ms\"");
             Service::from_toml(&text).unwrap().module(format!("sagas::{name}")).with(script.clone())
         };
         let mut both = Service::start_all([service("teller", teller), service("bank", bank)]).await.unwrap();

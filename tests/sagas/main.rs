@@ -19,6 +19,7 @@ mod parties;
 #[cfg(all(feature = "kafka", feature = "postgres", feature = "failpoints"))]
 mod points;
 mod teller;
+mod traced;
 mod troubles;
 
 #[path = "../../examples/foobar/foo.rs"]

@@ -13,7 +13,7 @@ async fn stuck() -> (World, String, String) {
     let world = World::with(Script::default().with("tell", &[Trouble::Refuse; 20])).await;
     let order = json!({ "key": "order-1", "transfer": world.input(30) }).to_string();
     let id = post(world.teller.addr(), "/orders", &order).await.json().as_str().unwrap().to_owned();
-    let metric = r#"minos_saga_alarms_total{service="teller",saga="MoveMoney",step="tell"} 1"#;
+    let metric = r#"minos_saga_alarms_total{service="teller",saga="MoveMoney",step="tell",why="stuck"} 1"#;
     until("it waits for the operator", async || world.teller.metrics().contains(metric)).await;
     let path = format!("/sagas/{id}");
     (world, id, path)
@@ -31,6 +31,13 @@ async fn a_step_that_is_stuck_is_seen_and_retried() {
     assert_eq!((&tell["attempts"]["execute"], &tell["status"]), (&json!(20), &json!({ "stuck": "execute" })), "{shown}");
     assert_eq!(tell["error"]["message"], "`tell` refuses");
     assert!(get(admin, &format!("{path}/diagram")).await.body.contains("flowchart TD"));
+    let told = r#"minos_saga_alarms_total{service="teller",saga="MoveMoney",step="",why="age"} 1"#;
+    until("it is told that it takes too long", async || world.teller.metrics().contains(told)).await;
+    let metrics = world.teller.metrics();
+    assert!(
+        metrics.contains("minos_saga_oldest_seconds") && !metrics.contains(r#"minos_saga_oldest_seconds{service="teller"} 0.0"#),
+        "{metrics}"
+    );
     let refused = send(admin, "PUT", &format!("{path}/rollback"), "", "").await.unwrap();
     assert_eq!((refused.status, refused.detail().as_str()), (409, "it is past its point of no return, and can only go forward"));
     let refused = send(admin, "PUT", &format!("{path}/steps/nothing/retry"), "", "").await.unwrap();

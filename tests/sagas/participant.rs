@@ -27,7 +27,7 @@ impl Sender {
         let step = if direction == Direction::Undo { "undo give" } else { "give" };
         let amount = if direction == Direction::Undo { -30 } else { 30 };
         let content = json!({ "step": step, "account": self.world.to, "amount": amount }).to_string();
-        let cause = Cause { correlation: self.execution, causation: self.execution, user: None };
+        let cause = Cause { correlation: self.execution, causation: self.execution, user: None, trace: None };
         let at = minos::prelude::Timestamp::now();
         let mut message = Envelope::request(Uuid::now_v7(), "Move", Some(self.execution.to_string()), content, at, cause.clone());
         message.saga = Some(StepCall { execution: self.execution, step: "give".to_owned(), direction, attempt, not_done: false });

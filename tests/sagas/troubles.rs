@@ -76,7 +76,7 @@ async fn f35_an_answer_that_does_not_count_changes_nothing() {
     until("the last step is under way", async || world.runs().iter().any(|run| run == "tell")).await;
     let before = world.teller.sagas().show(id).await.unwrap();
     let answer = |step: &str, attempt: u32, status: u16| {
-        let cause = minos::store::Cause { correlation: id, causation: id, user: None };
+        let cause = minos::store::Cause { correlation: id, causation: id, user: None, trace: None };
         let mut request = Envelope::request(Uuid::now_v7(), "Move", None, "1", before.changed_at, cause);
         request.saga = Some(StepCall { execution: id, step: step.to_owned(), direction: Direction::Execute, attempt, not_done: false });
         request.reply_to = Some("teller.sagas".to_owned());

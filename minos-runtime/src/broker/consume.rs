@@ -356,7 +356,7 @@ impl State {
         };
         let subscriber = UNREADABLE.to_owned();
         let letter = NewDeadLetter { subscriber, key: place, topic, headers, content: content.into(), cause, attempts: 1 };
-        self.keep(&mark, &letter, Cause { correlation: id, causation: id, user: None }).await.map(|_| ())
+        self.keep(&mark, &letter, Cause { correlation: id, causation: id, user: None, trace: None }).await.map(|_| ())
     }
 }
 
@@ -377,6 +377,7 @@ pub(crate) fn request(def: &HandlerDef, message: &Envelope) -> Request {
     let id = message.step().map_or(message.id, |call| Call::first(&call.step, call.direction).message_id(call.execution));
     let mut parts = Parts::new(id, message.correlation);
     parts.user = message.user.clone().map_or_else(User::anonymous, User::new);
+    parts.trace = message.traceparent;
     parts.content = if message.content.is_empty() { Content::None } else { Content::Json(message.content.clone()) };
     parts.path = PathSource::Content(path_names(def));
     if let (Some(aggregate), Some(uuid), Some(version)) = (&message.aggregate, message.uuid, message.version) {
@@ -399,7 +400,7 @@ mod tests {
     #[test]
     fn every_lane_can_be_kept() {
         let lane = |key: &str| {
-            let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None };
+            let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None };
             lane(&Envelope::request(Uuid::nil(), "Pay", Some(key.to_owned()), "{}", Timestamp::UNIX_EPOCH, cause))
         };
         assert_eq!(lane("ada"), "Pay/ada");

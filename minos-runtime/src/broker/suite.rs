@@ -141,7 +141,7 @@ fn answers(topic: &str) -> Vec<Source> {
 pub fn event(topic: &str, uuid: Uuid, version: u64) -> Envelope {
     // Long ago: what is sent late must not be taken for old by who keeps it.
     let at = Timestamp::from_microsecond(1_700_000_000_123_456).expect("a time");
-    let cause = Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("jemand mit ü".to_owned()) };
+    let cause = Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("jemand mit ü".to_owned()), trace: None };
     let content = format!("{{\"text\":\"ä\u{1f600}\",\"n\":{version}}}");
     Envelope {
         kind: MessageKind::Event,
@@ -149,7 +149,7 @@ pub fn event(topic: &str, uuid: Uuid, version: u64) -> Envelope {
         aggregate: Some(topic.to_owned()),
         uuid: Some(uuid),
         version: Some(version),
-        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        traceparent: crate::Trace::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ..Envelope::request(Uuid::now_v7(), topic, Some(uuid.to_string()), content, at, cause)
     }
 }
@@ -226,7 +226,7 @@ pub async fn a_message_arrives_as_it_was_sent(cluster: &impl Cluster) {
     broker.subscribe(&service, events(&topic), inbox.clone()).await.unwrap();
     let full = event(&topic, Uuid::now_v7(), 1);
     let at = full.occurred_at;
-    let cause = Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: None };
+    let cause = Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: None, trace: None };
     let mut bare = Envelope::request(Uuid::now_v7(), &topic, None, "", at, cause);
     bare.reply_to = Some("nobody.replies".to_owned());
     let reply = Envelope { topic: topic.clone(), ..bare.reply(404, "null", at).unwrap() };

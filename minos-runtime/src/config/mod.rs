@@ -189,6 +189,9 @@ pub struct SagasConfig {
     /// The longest pause. Default `"10m"`.
     #[serde(deserialize_with = "duration")]
     pub longest_pause: Duration,
+    /// How long an execution may take before that is told: by a line at `error`, and in `minos_saga_alarms_total`. Default `"1h"`.
+    #[serde(deserialize_with = "duration")]
+    pub alarm_after: Duration,
     /// How long executions are kept that have ended, and with them the keys that they were started with. Default `"90d"`.
     #[serde(deserialize_with = "duration")]
     pub keep: Duration,
@@ -201,6 +204,7 @@ impl Default for SagasConfig {
             attempts: 30,
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(600),
+            alarm_after: Duration::from_secs(3600),
             keep: Duration::from_secs(90 * 24 * 3600),
         }
     }

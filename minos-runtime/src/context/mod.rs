@@ -15,6 +15,7 @@ use crate::{
     message::{Envelope, Message},
     store::{Append, Cause, NewEvent, Statement, StoreError, StoredEvent, StreamId, Unit},
     sync::{lock, whole},
+    trace::Trace,
 };
 use jiff::Timestamp;
 use recent::appended;
@@ -31,10 +32,7 @@ use uuid::Uuid;
 /// holds it to that.
 pub struct Context {
     environment: Arc<Environment>,
-    /// The id of the request or message that is being handled: the same for every attempt.
-    id: Uuid,
-    user: Option<String>,
-    correlation: Uuid,
+    /// What was done, and why. Its cause says what is being handled.
     unit: Unit,
     /// How many ids were made for effects and messages, so that a second attempt makes the same ones.
     numbered: u32,
@@ -57,11 +55,10 @@ pub(crate) enum Reads {
 }
 
 impl Context {
-    /// A context for one attempt to handle one request.
-    pub(crate) fn new(environment: Arc<Environment>, id: Uuid, correlation: Uuid, user: Option<String>, reads: Reads) -> Self {
-        let at = environment.clock.now();
-        let unit = Unit::new(at, Cause { correlation, causation: id, user: user.clone() });
-        Context { environment, id, user, correlation, unit, numbered: 0, held: Mutex::default(), reads, recalled: Mutex::default() }
+    /// A context for one attempt to handle what is the cause: its causation is the id of the request or message, the same for every attempt.
+    pub(crate) fn new(environment: Arc<Environment>, cause: Cause, reads: Reads) -> Self {
+        let unit = Unit::new(environment.clock.now(), cause);
+        Context { environment, unit, numbered: 0, held: Mutex::default(), reads, recalled: Mutex::default() }
     }
 
     /// What was collected. The guards of hot streams are handed over with it, to be dropped after the commit.
@@ -77,17 +74,23 @@ impl Context {
 
     /// The id of the request or message that is being handled: the same each time that it is tried.
     pub fn id(&self) -> Uuid {
-        self.id
+        self.unit.cause.causation
     }
 
     /// The same for everything that one request from outside led to, in all services.
     pub fn correlation_id(&self) -> Uuid {
-        self.correlation
+        self.unit.cause.correlation
     }
 
     /// Who asked, if known.
     pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
+        self.unit.cause.user.as_deref()
+    }
+
+    /// The place in a trace of whoever asked from outside, to pass on to other systems as `traceparent`. What an event has led to has none: its
+    /// [correlation](Context::correlation_id) is the trace.
+    pub fn trace(&self) -> Option<Trace> {
+        self.unit.cause.trace
     }
 
     /// The name of this service.
@@ -149,7 +152,7 @@ impl Context {
         F: Future<Output = Result<T, E>>,
         E: Into<Error>,
     {
-        let key = Uuid::new_v5(&self.id, name.as_bytes());
+        let key = Uuid::new_v5(&self.id(), name.as_bytes());
         effect(key).await.map_err(Into::into)
     }
 
@@ -185,7 +188,7 @@ impl Context {
     /// The next id that this unit makes: the same one each time that the request is tried.
     pub(crate) fn next_id(&mut self, name: &str) -> Uuid {
         self.numbered += 1;
-        Uuid::new_v5(&self.id, format!("{name}#{}", self.numbered).as_bytes())
+        Uuid::new_v5(&self.id(), format!("{name}#{}", self.numbered).as_bytes())
     }
 
     /// The events of a stream: those stored, then those that this unit appends to it.
@@ -276,7 +279,7 @@ impl Context {
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("service", &self.environment.service).field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Context").field("service", &self.environment.service).field("id", &self.id()).finish_non_exhaustive()
     }
 }
 

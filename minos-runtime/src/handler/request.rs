@@ -1,7 +1,7 @@
 //! A request for a handler, wherever it came from.
 
 use super::User;
-use crate::aggregate::EventMeta;
+use crate::{aggregate::EventMeta, store::Cause, trace::Trace};
 use bytes::Bytes;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -33,6 +33,8 @@ pub(crate) struct Parts {
     /// The same for everything that one request from outside led to.
     pub(crate) correlation: Uuid,
     pub(crate) user: User,
+    /// The place in a trace of whoever asked from outside.
+    pub(crate) trace: Option<Trace>,
     pub(crate) content: Content,
     /// Names that the route gives to parts of its path. A message has no path: they are read from its content.
     pub(crate) path: PathSource,
@@ -57,6 +59,7 @@ impl Parts {
             id,
             correlation,
             user: User::anonymous(),
+            trace: None,
             content: Content::None,
             path: PathSource::Parameters(Parameters::default()),
             query: None,
@@ -84,6 +87,12 @@ impl Request {
     /// Who asks.
     pub fn user(&self) -> &User {
         &self.0.user
+    }
+
+    /// Why what follows from it happens.
+    pub(crate) fn cause(&self) -> Cause {
+        let Parts { id, correlation, user, trace, .. } = &*self.0;
+        Cause { correlation: *correlation, causation: *id, user: user.id().map(str::to_owned), trace: *trace }
     }
 
     pub(crate) fn parts(&self) -> &Parts {

@@ -170,9 +170,8 @@ impl Runner {
     /// Runs the handler once, without committing. `None` if it was told what is not so any more.
     async fn attempt(&self, job: &Job<'_>, held: Vec<HotGuard>) -> Result<Option<(Response, Unit, Vec<HotGuard>)>> {
         let request = job.request.clone();
-        let user = request.user().id().map(str::to_owned);
         let reads = if job.def.kind == Kind::Query { Reads::ToAnswer } else { Reads::Recalling };
-        let mut cx = Context::new(self.environment.clone(), request.id(), request.correlation_id(), user, reads);
+        let mut cx = Context::new(self.environment.clone(), request.cause(), reads);
         cx.hold(held);
         let result = self.handle(&mut cx, job, request).await.and_then(|answer| match job.once {
             Some(Once::Step { .. }) if is_error(answer.status) => Err(as_error(&answer)),

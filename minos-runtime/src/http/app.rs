@@ -93,7 +93,7 @@ impl App {
         let took = started.elapsed();
         self.measure(target, answer.status(), took);
         let micros = took.as_micros() as u64;
-        tracing::info!(method = %method, path = uri.path(), status = answer.status().as_u16(), micros, correlation = %ids.correlation, "http");
+        tracing::info!(method = %method, path = uri.path(), status = answer.status().as_u16(), micros, correlation = %ids.correlation, traceparent = ids.trace.map(tracing::field::display), "http");
         answer
     }
 

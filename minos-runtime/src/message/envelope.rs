@@ -3,6 +3,7 @@
 use crate::{
     error::{Error, Result},
     store::{Cause, NewMessage, OutboxRow, StoredEvent},
+    trace::{self, Trace},
 };
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -104,9 +105,9 @@ pub struct Envelope {
     /// Of a step of a saga and its answer: which attempt.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub saga: Option<StepCall>,
-    /// The W3C trace context.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub traceparent: Option<String>,
+    /// The place in a trace of whoever asked from outside.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "trace::if_any")]
+    pub traceparent: Option<Trace>,
     /// The content, as JSON.
     #[serde(skip)]
     pub content: Bytes,
@@ -144,7 +145,7 @@ impl Envelope {
             reply_to: None,
             status: None,
             saga: None,
-            traceparent: None,
+            traceparent: event.cause.trace,
             content: event.data.into(),
         }
     }
@@ -167,7 +168,7 @@ impl Envelope {
             reply_to: None,
             status: None,
             saga: None,
-            traceparent: None,
+            traceparent: cause.trace,
             content: content.into(),
         }
     }
@@ -193,7 +194,7 @@ impl Envelope {
             reply_to: None,
             status: Some(status),
             saga: self.saga.clone(),
-            traceparent: self.traceparent.clone(),
+            traceparent: self.traceparent,
             content: content.into(),
         })
     }
@@ -257,6 +258,6 @@ impl Envelope {
 
     /// Why what follows from this message happens.
     pub fn cause(&self) -> Cause {
-        Cause { correlation: self.correlation, causation: self.id, user: self.user.clone() }
+        Cause { correlation: self.correlation, causation: self.id, user: self.user.clone(), trace: self.traceparent }
     }
 }

@@ -1,6 +1,7 @@
 //! The envelope as named texts: the headers of a message in a broker, readable by any of its clients.
 
 use super::{Envelope, MessageKind, is_topic_name};
+use crate::trace::Trace;
 use bytes::Bytes;
 use jiff::Timestamp;
 use std::{
@@ -28,8 +29,6 @@ const CONTENT_TYPE: &str = "content-type";
 const JSON: &str = "application/json";
 /// The longest id of a user, in bytes.
 const MAX_USER: usize = 255;
-/// The length of a W3C trace context, in bytes.
-const MAX_TRACEPARENT: usize = 55;
 
 /// What a message is if it does not say so itself: a foreign sender knows our topics, and not our headers.
 pub struct Unsaid<I> {
@@ -98,8 +97,8 @@ impl Envelope {
         if let Some(call) = self.saga.as_ref().and_then(|call| serde_json::to_string(call).ok()) {
             put(SAGA, &call);
         }
-        if let Some(parent) = &self.traceparent {
-            put(TRACEPARENT, parent);
+        if let Some(trace) = self.traceparent {
+            put(TRACEPARENT, text.of(trace));
         }
         put(CONTENT_TYPE, JSON);
     }
@@ -163,7 +162,8 @@ impl Envelope {
                         serde_json::from_slice(value).map_err(|error| format!("its header `{field}` says no step of a saga: {error}"))?;
                     envelope.saga = Some(call);
                 }
-                TRACEPARENT => envelope.traceparent = Some(at_most(MAX_TRACEPARENT, field, read()?)?),
+                // It says nothing about the message: what is malformed is left out.
+                TRACEPARENT => envelope.traceparent = std::str::from_utf8(value).ok().and_then(Trace::parse),
                 CONTENT_TYPE => is_json(read()?)?,
                 _ => {}
             }
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let at = Timestamp::from_microsecond(1_700_000_000_123_456).unwrap();
-        let cause = Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("ü".into()) };
+        let cause = Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("ü".into()), trace: None };
         let full = Envelope {
             kind: MessageKind::Event,
             aggregate: Some("Foo".into()),
@@ -276,7 +276,7 @@ mod tests {
                 attempt: 3,
                 not_done: true,
             }),
-            traceparent: Some("00-a-b-01".into()),
+            traceparent: Trace::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
             ..Envelope::request(Uuid::now_v7(), "Foo", Some("k".into()), "{}", at, cause)
         };
         assert_eq!(full.fields().len(), Envelope::MAX_FIELDS, "every field of the envelope");
@@ -313,7 +313,6 @@ mod tests {
             assert!(wrong(&[("reply-to", topic.as_bytes())]).starts_with("its header `reply-to` names no topic"), "{topic}");
         }
         assert_eq!(wrong(&[("user", "u".repeat(256).as_bytes())]), "its header `user` has 256 bytes, and at most 255 make sense");
-        assert_eq!(wrong(&[("traceparent", &[b'0'; 56])]), "its header `traceparent` has 56 bytes, and at most 55 make sense");
         assert_eq!(wrong(&[("kind", b"thing")]), "its header `kind` is `thing`, not `event`, `request` or `reply`");
         assert!(wrong(&[("occurred-at", b"today")]).starts_with("its header `occurred-at` is `today`: "));
         assert_eq!(wrong(&[("content-type", b"text/xml")]), "its header `content-type` is `text/xml`, not `application/json`");

@@ -130,7 +130,7 @@ impl Running {
         let (_, def) = found.ok_or_else(|| Error::not_found(format!("`{}` has no handler for `{topic}`", self.name)))?;
         let environment = self.runner.environment();
         let id = Uuid::now_v7();
-        let cause = Cause { correlation: id, causation: id, user: None };
+        let cause = Cause { correlation: id, causation: id, user: None, trace: None };
         let message = Envelope::request(id, topic, None, serde_json::to_vec(input)?, environment.clock.now(), cause);
         self.runner.run(Job { def, request: broker::request(def, &message), once: None, reply_to: None, resolves: None, lane: None }).await
     }

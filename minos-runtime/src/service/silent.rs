@@ -65,6 +65,10 @@ impl Store for SilentStore {
         never()
     }
 
+    fn live_sagas(&self, _: Timestamp, _: usize) -> BoxFuture<'_, StoreResult<Vec<(Timestamp, Uuid)>>> {
+        never()
+    }
+
     fn saga_wakes(&self, _: usize) -> BoxFuture<'_, StoreResult<Vec<(Timestamp, Uuid)>>> {
         never()
     }

@@ -138,7 +138,7 @@ async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: Shared
     let questions = Questions::new(&name, broker.clone());
     let environment = Arc::new(Environment::new(name.clone(), store, clock, resources, metrics).remembering(config.store.recent));
     environment.set_courier(Arc::new(questions.clone()));
-    let sagas = Manager::new(environment.clone(), sagas, config.broker.concurrency, &health).await?;
+    let sagas = Manager::new(environment.clone(), sagas, config.broker.concurrency, config.sagas.alarm_after, &health).await?;
     let runner = Runner::new(environment);
     let sources = topics.sources().into_iter().chain([questions.source()]).chain(broker::answers(&sagas)).collect();
     // Who asks by HTTP has `http.request_timeout`; nobody waits for a message or a schedule, so these need a limit of their own.

@@ -1,7 +1,7 @@
 //! A store in memory, for tests and for trying things out. What it holds ends with the process.
 
 use super::{
-    CLIENT_KEY, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, Mark, OutboxRow, SagaFilter, SagaRow, SagaWrite,
+    CLIENT_KEY, Cause, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, Mark, OutboxRow, SagaFilter, SagaRow, SagaWrite,
     Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
 };
 use crate::sync::lock;
@@ -163,7 +163,7 @@ impl State {
                     name: event.name.into_owned(),
                     data: event.data,
                     at: unit.at,
-                    cause: unit.cause.clone(),
+                    cause: Cause { trace: None, ..unit.cause.clone() },
                 });
             }
         }
@@ -296,6 +296,13 @@ impl Store for MemoryStore {
         })
     }
 
+    fn live_sagas(&self, after: Timestamp, limit: usize) -> BoxFuture<'_, StoreResult<Vec<(Timestamp, Uuid)>>> {
+        self.read(|state| {
+            let live = state.sagas.values().filter(|row| !row.ended && row.started_at > after).map(|row| (row.started_at, row.id));
+            live.collect::<BTreeSet<_>>().into_iter().take(limit).collect()
+        })
+    }
+
     fn wake_saga(&self, id: Uuid, version: u64, at: Timestamp) -> BoxFuture<'_, StoreResult<()>> {
         self.change(|state| {
             if let Some(row) = state.sagas.get_mut(&id).filter(|row| row.version == version && !row.ended) {
@@ -379,7 +386,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_changes_once_it_is_closed() {
         use crate::store::Cause;
-        let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None };
+        let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None };
         let row = |ended, wake| SagaRow {
             id: Uuid::now_v7(),
             saga: "Pay".to_owned(),

@@ -111,6 +111,9 @@ pub trait Store: Send + Sync + 'static {
     /// When somebody has to look at which execution: at most `limit`, the earliest first.
     fn saga_wakes(&self, limit: usize) -> BoxFuture<'_, StoreResult<Vec<(Timestamp, Uuid)>>>;
 
+    /// When which executions began that have not ended: at most `limit` that began after this time, the earliest first.
+    fn live_sagas(&self, after: Timestamp, limit: usize) -> BoxFuture<'_, StoreResult<Vec<(Timestamp, Uuid)>>>;
+
     /// Puts off when somebody has to look at an execution. Nothing happens if it has another version.
     fn wake_saga(&self, id: Uuid, version: u64, at: Timestamp) -> BoxFuture<'_, StoreResult<()>>;
 

@@ -1,6 +1,7 @@
 //! What is written: the unit of work, and what it is made of.
 
 use super::{Lease, SagaWrite, StoreError, StoreResult, StreamId};
+use crate::trace::Trace;
 use jiff::Timestamp;
 use std::{borrow::Cow, collections::HashSet};
 use uuid::Uuid;
@@ -14,6 +15,8 @@ pub struct Cause {
     pub causation: Uuid,
     /// Who asked, if known.
     pub user: Option<String>,
+    /// The place in a trace of whoever asked from outside. Messages and executions keep it; events do not, whose correlation is the trace.
+    pub trace: Option<Trace>,
 }
 
 /// An event to append.

@@ -125,7 +125,7 @@ impl World {
 
     fn message(&self, direction: Direction, attempt: u32) -> Envelope {
         let (name, id) = (if direction == Direction::Undo { "Refund" } else { "Pay" }, format!("{direction:?}/{attempt}"));
-        let cause = Cause { correlation: self.execution, causation: self.execution, user: None };
+        let cause = Cause { correlation: self.execution, causation: self.execution, user: None, trace: None };
         let (id, key) = (Uuid::new_v5(&self.execution, id.as_bytes()), Some(self.execution.to_string()));
         let mut message = Envelope::request(id, name, key, "{}", clock::system().now(), cause);
         message.saga = Some(StepCall { execution: self.execution, step: "pay".to_owned(), direction, attempt, not_done: false });

@@ -367,7 +367,8 @@ impl<'r> Round<'r> {
     }
 
     fn unit(&self) -> Unit {
-        let mut unit = Unit::new(self.relay.clock.now(), Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None });
+        let mut unit =
+            Unit::new(self.relay.clock.now(), Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None });
         unit.fence = Some(self.lease.clone());
         unit
     }

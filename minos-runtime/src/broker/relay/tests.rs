@@ -68,7 +68,7 @@ impl Broker for Taken {
 }
 
 fn unit() -> Unit {
-    Unit::new(clock::system().now(), Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None })
+    Unit::new(clock::system().now(), Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None })
 }
 
 async fn append(store: &SharedStore, aggregate: &'static str, versions: std::ops::Range<u64>) {
@@ -128,7 +128,7 @@ async fn a_topic_that_refuses_stops_no_other() {
 }
 
 fn headers(name: &str) -> String {
-    let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None };
+    let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None };
     Envelope::request(Uuid::now_v7(), name, None, "{}", clock::system().now(), cause).headers()
 }
 

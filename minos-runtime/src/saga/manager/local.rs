@@ -9,7 +9,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     failpoint,
     saga::{Call, Direction, Input, LocalWork, Outcome, Work},
-    store::{StoreError, Unit},
+    store::{Cause, StoreError, Unit},
     sync::lock,
 };
 use futures_util::FutureExt;
@@ -157,7 +157,7 @@ impl State {
         let row = &loaded.row;
         // Effects outside, and sagas that the work runs, are known by this id: each attempt is the same work again.
         let id = Call::first(&call.step, call.direction).message_id(row.id);
-        let mut cx = Context::new(self.environment.clone(), id, row.cause.correlation, row.cause.user.clone(), Reads::ToWrite);
+        let mut cx = Context::new(self.environment.clone(), Cause { causation: id, ..row.cause.clone() }, Reads::ToWrite);
         cx.hold(held);
         let step = loaded.plan.step(&call.step).ok_or_else(|| Error::internal("there is no such step"))?;
         let work: Option<LocalWork> = match (&step.work, call.direction) {

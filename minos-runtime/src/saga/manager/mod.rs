@@ -1,6 +1,9 @@
 //! The manager: executes sagas. Whatever happens to an execution is one turn: it is loaded, the transition function says what it becomes, and all of that
 //! is committed in one unit of work. The row's version lets one of several at once win; the others look again.
 
+mod age;
+#[cfg(test)]
+mod kit;
 mod local;
 mod operate;
 mod start;
@@ -50,6 +53,8 @@ struct State {
     /// How many local steps run at once.
     permits: Semaphore,
     alarm: Alarm,
+    /// How long an execution may take before that is told.
+    alarm_after: Duration,
     stopping: Stopper,
 }
 
@@ -57,11 +62,17 @@ impl Manager {
     /// The name of this part in [`Health`].
     pub const PART: &'static str = "sagas";
 
-    /// A manager of these sagas, of whose local steps so many run at once.
+    /// A manager of these sagas, of whose local steps so many run at once. One that has not ended after `alarm_after` is told.
     ///
     /// # Errors
     /// If executions have not ended that began under a definition that is not among these: it names them all. Or if the store does not answer.
-    pub async fn new(environment: Arc<Environment>, plans: Vec<Plan>, concurrency: usize, health: &Health) -> Result<Self> {
+    pub async fn new(
+        environment: Arc<Environment>,
+        plans: Vec<Plan>,
+        concurrency: usize,
+        alarm_after: Duration,
+        health: &Health,
+    ) -> Result<Self> {
         let plans: BTreeMap<_, _> = plans.into_iter().map(|plan| (plan.name(), plan)).collect();
         let mut wrong = Vec::new();
         for live in environment.store.live_definitions().await.map_err(store_error)? {
@@ -92,6 +103,7 @@ impl Manager {
             runs: Runs::default(),
             permits: Semaphore::new(concurrency),
             alarm: Alarm::default(),
+            alarm_after,
             stopping: Stopper::new(),
         });
         let coordinator: Weak<dyn Coordinator> = Arc::downgrade(&(state.clone() as Arc<dyn Coordinator>));

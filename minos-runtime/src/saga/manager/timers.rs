@@ -2,6 +2,7 @@
 
 use super::{
     Manager, State,
+    age::Ages,
     turn::{CLAIM, Turned, after, is_moved},
 };
 use crate::{
@@ -56,9 +57,9 @@ impl Manager {
     /// Looks after what is due until `stop` says so. Failures are told to [`Health`] and tried again.
     pub async fn run(self, health: Health, stop: Stop) {
         let mut tenure = Tenure::new(self.0.environment.store.clone(), LEASE);
-        let mut beat = Instant::now();
+        let (mut beat, mut ages) = (Instant::now(), Ages::new());
         while !stop.was_said() {
-            let pause = match self.0.round(&mut tenure, &mut beat).await {
+            let pause = match self.0.round(&mut tenure, &mut beat, &mut ages).await {
                 Ok(pause) => {
                     health.succeeded(Self::PART);
                     pause
@@ -76,6 +77,7 @@ impl Manager {
                 () = stop.said() => {}
             }
         }
+        self.0.environment.metrics.saga_age.set(0.0);
         tenure.give_back().await;
     }
 }
@@ -87,16 +89,18 @@ fn later(row: &SagaRow, now: Timestamp) -> Duration {
 
 impl State {
     /// Says what runs here, and does what is due, if this process is the one that does. How long to wait then.
-    async fn round(&self, tenure: &mut Tenure, beat: &mut Instant) -> Result<Duration> {
+    async fn round(&self, tenure: &mut Tenure, beat: &mut Instant, ages: &mut Ages) -> Result<Duration> {
         if beat.elapsed() > CLAIM / 3 {
             *beat = Instant::now();
             for (id, claim) in self.runs.all() {
                 self.put_off(id, claim.version, claim.due).await?;
             }
         }
-        if tenure.hold().await.map_err(store_error)?.is_none() {
+        let Some(lease) = tenure.hold().await.map_err(store_error)? else {
+            self.environment.metrics.saga_age.set(0.0);
             return Ok(LOOK);
-        }
+        };
+        self.tell_ages(ages, lease).await?;
         loop {
             let wakes = self.environment.store.saga_wakes(PAGE).await.map_err(store_error)?;
             let now = self.environment.clock.now();
@@ -146,72 +150,27 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{
+        kit::{row, world},
+        turn::nobody,
+    };
     use super::*;
     use crate::{
         clock,
-        context::{Coordinator, Environment, NewExecution, Resources},
-        metrics::Metrics,
-        saga::{Node, Plan, Policy, Retry, SagaDef, Step, StepKind, Work},
-        store::{Cause, MemoryStore, SagaFilter, SagaWrite, Store, Unit},
+        context::{Coordinator, NewExecution},
+        store::{SagaFilter, SagaWrite, Store, Unit},
     };
-    use serde_json::{Value, json};
-    use std::sync::Arc;
-
-    const NODES: &[Node] = &[Node::Step(Step {
-        name: "ask",
-        kind: StepKind::Compensable,
-        output: None,
-        timeout: Some(Duration::from_millis(1)),
-        retry: None,
-        work: Work::Remote {
-            execute: |_| Ok(crate::saga::Outgoing { name: "Ask", key: None, content: b"{}".to_vec() }),
-            read: |_| Ok(Value::Null),
-            on_success: None,
-            on_error: None,
-            undo: None,
-        },
-    })];
-
-    fn plan() -> Plan {
-        let def = Box::leak(Box::new(SagaDef { name: "Ask", input: &[], nodes: NODES, module: "", file: "", line: 0 }));
-        let patient = Retry { attempts: 1, first_pause: Duration::from_secs(1), longest_pause: Duration::from_secs(1) };
-        Plan::of(def, Policy { timeout: Duration::from_secs(1), patient }).unwrap()
-    }
-
-    fn nobody() -> Cause {
-        Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None }
-    }
-
-    /// An execution that is due and cannot be read.
-    fn broken(definition: &str) -> SagaWrite {
-        let row = SagaRow {
-            id: Uuid::now_v7(),
-            saga: "Ask".to_owned(),
-            key: None,
-            definition: definition.to_owned(),
-            status: "running".to_owned(),
-            ended: false,
-            wake: Some(Timestamp::UNIX_EPOCH),
-            version: 1,
-            state: "{}".to_owned(),
-            cause: nobody(),
-            started_at: Timestamp::UNIX_EPOCH,
-            changed_at: Timestamp::UNIX_EPOCH,
-        };
-        SagaWrite { expected: 0, row }
-    }
+    use serde_json::json;
 
     #[tokio::test]
     async fn executions_that_cannot_go_on_do_not_starve_the_others() {
-        let store = Arc::new(MemoryStore::new());
-        let environment = Arc::new(Environment::new("x", store.clone(), clock::system(), Resources::default(), Metrics::new("x")));
-        let (health, plan) = (Health::new(clock::system()), plan());
-        let broken = (0..2 * PAGE).map(|_| broken(plan.hash())).collect::<Vec<_>>();
-        let manager = Manager::new(environment, vec![plan], 1, &health).await.unwrap();
+        let (manager, store, _) = world(Duration::from_secs(3600)).await;
+        let health = Health::new(clock::system());
+        expect(&health);
         let mut unit = Unit::new(clock::system().now(), nobody());
         let good = NewExecution { id: Uuid::now_v7(), saga: "Ask", key: None, values: json!({}) };
         manager.0.begin(&mut unit, good.clone()).unwrap();
-        unit.sagas.extend(broken);
+        unit.sagas.extend((0..2 * PAGE).map(|_| SagaWrite { expected: 0, row: SagaRow { wake: Some(Timestamp::UNIX_EPOCH), ..row() } }));
         store.commit(unit).await.unwrap();
         let stopper = crate::stop::Stopper::new();
         let running = tokio::spawn(manager.run(health.clone(), stopper.hear()));
@@ -221,10 +180,8 @@ mod tests {
             assert!(Instant::now() < until, "it was never looked at");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert!(
-            health.parts().get(Manager::PART).is_some_and(|part| part.works()),
-            "what is wrong with some executions is no fault of the part"
-        );
+        let works = health.parts().get(Manager::PART).is_some_and(|part| part.works());
+        assert!(works, "what is wrong with some executions is no fault of the part");
         let now = clock::system().now();
         let rows = store.sagas(SagaFilter::default(), None, 1000).await.unwrap();
         let put_off = rows.iter().filter(|row| row.state == "{}" && row.wake.is_some_and(|wake| wake > now)).count();

@@ -6,7 +6,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     failpoint,
     message::{Envelope, StepCall},
-    metrics::{SagaEndLabels, SagaLabels, StepLabels},
+    metrics::{AlarmLabels, SagaEndLabels, SagaLabels},
     saga::{Call, Effect, Execution, Input, Moment, Outgoing, Plan, TransitionError, Values, Work, transition},
     store::{Cause, NewMessage, SagaRow, SagaWrite, StoreError, StreamId, Unit},
 };
@@ -186,7 +186,7 @@ impl State {
         for step in todo.alarms {
             let why = execution.steps.get(&step).and_then(|state| state.error.as_ref()).map_or("", |error| error.message.as_str());
             tracing::error!(saga, execution = %id, %correlation, step, error = why, "a saga waits for an operator");
-            metrics.saga_alarms.get_or_create(&StepLabels { saga: saga.clone(), step }).inc();
+            metrics.saga_alarms.get_or_create(&AlarmLabels { saga: saga.clone(), step, why: "stuck" }).inc();
         }
         if todo.finished {
             let status = execution.status.name();
@@ -257,8 +257,8 @@ pub(super) fn cause(row: &SagaRow) -> Cause {
     Cause { causation: row.id, ..row.cause.clone() }
 }
 
-fn nobody() -> Cause {
-    Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None }
+pub(super) fn nobody() -> Cause {
+    Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None }
 }
 
 /// Why a transition was refused: by the operator's own wish, or by a definition that is not that of the execution.

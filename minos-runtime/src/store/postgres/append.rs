@@ -1,6 +1,9 @@
 //! A batch of units as the arguments of one function of the database, and what it answers.
 
-use crate::store::{Committed, Mark, SagaRow, StoreError, StoreResult, Unit, number};
+use crate::{
+    store::{Committed, Mark, SagaRow, StoreError, StoreResult, Unit, number},
+    trace::Trace,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::error::Error as StdError;
@@ -86,6 +89,7 @@ struct Saga<'u> {
     correlation: Uuid,
     causation: Uuid,
     user: Option<&'u str>,
+    trace: Option<Trace>,
     started_at: Timestamp,
     changed_at: Timestamp,
 }
@@ -105,6 +109,7 @@ impl<'u> Saga<'u> {
             correlation: row.cause.correlation,
             causation: row.cause.causation,
             user: row.cause.user.as_deref(),
+            trace: row.cause.trace,
             started_at: row.started_at,
             changed_at: row.changed_at,
         }

@@ -262,6 +262,14 @@ impl Store for PostgresStore {
         })
     }
 
+    fn live_sagas(&self, after: Timestamp, limit: usize) -> BoxFuture<'_, StoreResult<Vec<(Timestamp, Uuid)>>> {
+        Box::pin(async move {
+            self.check_open()?;
+            let rows = self.reserved.query(read::LIVE_SAGAS, &[&after, &read::limit(limit)]).await?;
+            self.rows(&rows, |row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        })
+    }
+
     fn wake_saga(&self, id: Uuid, version: u64, at: Timestamp) -> BoxFuture<'_, StoreResult<()>> {
         Box::pin(async move {
             self.check_open()?;

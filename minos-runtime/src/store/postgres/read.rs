@@ -4,9 +4,12 @@ use super::{
     connection::{Link, Role, Server, Session},
     statement,
 };
-use crate::store::{
-    Cause, DeadLetter, InboxRow, LiveDefinition, NewDeadLetter, NewMessage, OutboxRow, SagaFilter, SagaRow, Statement, StoreError,
-    StoreResult, StoredEvent, StreamId, number,
+use crate::{
+    store::{
+        Cause, DeadLetter, InboxRow, LiveDefinition, NewDeadLetter, NewMessage, OutboxRow, SagaFilter, SagaRow, Statement, StoreError,
+        StoreResult, StoredEvent, StreamId, number,
+    },
+    trace::Trace,
 };
 use serde_json::Value as Json;
 use std::sync::{Arc, atomic::Ordering};
@@ -62,7 +65,7 @@ pub(super) const FORGET: &str = "WITH old AS (
 macro_rules! sagas {
     ($rest:literal) => {
         concat!(
-            r#"SELECT id, saga, key, definition, status, ended, wake, version, state, correlation, causation, "user", started_at, changed_at FROM {s}.sagas "#,
+            r#"SELECT id, saga, key, definition, status, ended, wake, version, state, correlation, causation, "user", started_at, changed_at, trace FROM {s}.sagas "#,
             $rest
         )
     };
@@ -76,6 +79,8 @@ const SAGAS_OF_NAME: &str = sagas!("WHERE id >= $1 AND saga = $2 AND $3::text IS
 const SAGAS_OF_STATUS: &str = sagas!("WHERE id >= $1 AND $2::text IS NULL AND status = $3 ORDER BY id LIMIT $4");
 const SAGAS_OF_BOTH: &str = sagas!("WHERE id >= $1 AND saga = $2 AND status = $3 ORDER BY id LIMIT $4");
 pub(super) const SAGA_WAKES: &str = "SELECT wake, id FROM {s}.sagas WHERE wake IS NOT NULL ORDER BY wake LIMIT $1";
+pub(super) const LIVE_SAGAS: &str =
+    "SELECT started_at, id FROM {s}.sagas WHERE NOT ended AND started_at > $1 ORDER BY started_at, id LIMIT $2";
 pub(super) const WAKE_SAGA: &str = "UPDATE {s}.sagas SET wake = $3 WHERE id = $1 AND version = $2 AND NOT ended";
 pub(super) const LIVE_DEFINITIONS: &str =
     "SELECT saga, definition, count(*) FROM {s}.sagas WHERE NOT ended GROUP BY saga, definition ORDER BY saga, definition";
@@ -176,7 +181,7 @@ pub(super) fn event(row: &Row) -> Result<StoredEvent, Error> {
         name: row.try_get(4)?,
         data: row.try_get(5)?,
         at: row.try_get(6)?,
-        cause: Cause { correlation: row.try_get(7)?, causation: row.try_get(8)?, user: row.try_get(9)? },
+        cause: Cause { correlation: row.try_get(7)?, causation: row.try_get(8)?, user: row.try_get(9)?, trace: None },
     })
 }
 
@@ -202,7 +207,12 @@ pub(super) fn saga(row: &Row) -> Result<SagaRow, Error> {
         wake: row.try_get(6)?,
         version: row.try_get::<_, i64>(7)? as u64,
         state: row.try_get(8)?,
-        cause: Cause { correlation: row.try_get(9)?, causation: row.try_get(10)?, user: row.try_get(11)? },
+        cause: Cause {
+            correlation: row.try_get(9)?,
+            causation: row.try_get(10)?,
+            user: row.try_get(11)?,
+            trace: row.try_get::<_, Option<&str>>(14)?.and_then(Trace::parse),
+        },
         started_at: row.try_get(12)?,
         changed_at: row.try_get(13)?,
     })

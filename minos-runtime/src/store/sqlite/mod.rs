@@ -223,6 +223,10 @@ impl Store for SqliteStore {
         self.read(move |connection| saga::wakes(connection, limit))
     }
 
+    fn live_sagas(&self, after: Timestamp, limit: usize) -> BoxFuture<'_, StoreResult<Vec<(Timestamp, Uuid)>>> {
+        self.read(move |connection| saga::live_since(connection, after, limit))
+    }
+
     fn wake_saga(&self, id: Uuid, version: u64, at: Timestamp) -> BoxFuture<'_, StoreResult<()>> {
         Box::pin(self.queue.wake_saga(id, version, at))
     }

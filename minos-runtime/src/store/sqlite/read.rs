@@ -106,7 +106,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
         name: row.get(4)?,
         data: row.get(5)?,
         at: parsed(row, 6)?,
-        cause: Cause { correlation: parsed(row, 7)?, causation: parsed(row, 8)?, user: row.get(9)? },
+        cause: Cause { correlation: parsed(row, 7)?, causation: parsed(row, 8)?, user: row.get(9)?, trace: None },
     })
 }
 

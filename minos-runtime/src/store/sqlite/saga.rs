@@ -1,15 +1,18 @@
 //! Executions of sagas.
 
 use super::{UuidText, read::parsed, time};
-use crate::store::{Cause, LiveDefinition, SagaFilter, SagaRow, SagaWrite, StoreError};
+use crate::{
+    store::{Cause, LiveDefinition, SagaFilter, SagaRow, SagaWrite, StoreError},
+    trace::Trace,
+};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
 const VERSION: &str = "SELECT version FROM sagas WHERE id = ?1";
 const KEY: &str = "SELECT EXISTS (SELECT 1 FROM sagas WHERE saga = ?1 AND key = ?2)";
-const NEW: &str = "INSERT INTO sagas (id, definition, status, ended, wake, version, state, changed_at, saga, key, started_at, correlation, causation, user)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+const NEW: &str = "INSERT INTO sagas (id, definition, status, ended, wake, version, state, changed_at, saga, key, started_at, correlation, causation, user, trace)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 const CHANGED: &str =
     "UPDATE sagas SET definition = ?2, status = ?3, ended = ?4, wake = ?5, version = ?6, state = ?7, changed_at = ?8 WHERE id = ?1";
 const WAKE: &str = "UPDATE sagas SET wake = ?3 WHERE id = ?1 AND version = ?2 AND NOT ended";
@@ -18,7 +21,7 @@ const FORGET: &str = "DELETE FROM sagas WHERE id IN (SELECT id FROM sagas WHERE 
 macro_rules! sagas {
     ($rest:literal) => {
         concat!(
-            "SELECT id, saga, key, definition, status, ended, wake, version, state, correlation, causation, user, started_at, changed_at FROM sagas ",
+            "SELECT id, saga, key, definition, status, ended, wake, version, state, correlation, causation, user, started_at, changed_at, trace FROM sagas ",
             $rest
         )
     };
@@ -33,6 +36,7 @@ const LIST_STATUS: &str = sagas!("WHERE id > ?1 AND ?2 IS NULL AND status = ?3 O
 /// By the index of the status, which says more than the saga.
 const LIST_BOTH: &str = sagas!("WHERE id > ?1 AND +saga = ?2 AND status = ?3 ORDER BY id LIMIT ?4");
 const WAKES: &str = "SELECT wake, id FROM sagas WHERE wake IS NOT NULL ORDER BY wake LIMIT ?1";
+const LIVE_SINCE: &str = "SELECT started_at, id FROM sagas WHERE NOT ended AND started_at > ?1 ORDER BY started_at, id LIMIT ?2";
 const LIVE: &str = "SELECT saga, definition, count(*) FROM sagas WHERE NOT ended GROUP BY saga, definition ORDER BY saga, definition";
 
 /// Why a write is refused, if it is.
@@ -54,7 +58,7 @@ pub(super) fn write(connection: &Connection, SagaWrite { expected, row }: &SagaW
         let change = (id.as_str(), &row.definition, &row.status, row.ended, wake, row.version as i64, &row.state, changed_at);
         return connection.prepare_cached(CHANGED)?.execute(change).map(|_| ());
     }
-    let Cause { correlation, causation, user } = &row.cause;
+    let Cause { correlation, causation, user, trace } = &row.cause;
     let (correlation, causation) = (UuidText::new(*correlation), UuidText::new(*causation));
     let new = (
         id.as_str(),
@@ -71,6 +75,7 @@ pub(super) fn write(connection: &Connection, SagaWrite { expected, row }: &SagaW
         correlation.as_str(),
         causation.as_str(),
         user,
+        trace.map(|trace| trace.to_string()),
     );
     connection.prepare_cached(NEW)?.execute(new).map(|_| ())
 }
@@ -108,6 +113,11 @@ pub(super) fn wakes(connection: &Connection, limit: usize) -> rusqlite::Result<V
     connection.prepare_cached(WAKES)?.query_map([limit as i64], |row| Ok((parsed(row, 0)?, parsed(row, 1)?)))?.collect()
 }
 
+pub(super) fn live_since(connection: &Connection, after: Timestamp, limit: usize) -> rusqlite::Result<Vec<(Timestamp, Uuid)>> {
+    let row = |row: &Row<'_>| Ok((parsed(row, 0)?, parsed(row, 1)?));
+    connection.prepare_cached(LIVE_SINCE)?.query_map((time(after), limit as i64), row)?.collect()
+}
+
 pub(super) fn live(connection: &Connection) -> rusqlite::Result<Vec<LiveDefinition>> {
     let row = |row: &Row<'_>| Ok(LiveDefinition { saga: row.get(0)?, definition: row.get(1)?, executions: row.get::<_, i64>(2)? as u64 });
     connection.prepare_cached(LIVE)?.query_map([], row)?.collect()
@@ -125,7 +135,12 @@ fn row(row: &Row<'_>) -> rusqlite::Result<SagaRow> {
         wake,
         version: row.get::<_, i64>(7)? as u64,
         state: row.get(8)?,
-        cause: Cause { correlation: parsed(row, 9)?, causation: parsed(row, 10)?, user: row.get(11)? },
+        cause: Cause {
+            correlation: parsed(row, 9)?,
+            causation: parsed(row, 10)?,
+            user: row.get(11)?,
+            trace: row.get_ref(14)?.as_str_or_null()?.and_then(Trace::parse),
+        },
         started_at: parsed(row, 12)?,
         changed_at: parsed(row, 13)?,
     })
@@ -157,6 +172,7 @@ mod tests {
             (LIST_STATUS, "SEARCH sagas USING INDEX sagas_by_status (status=? AND id>?)"),
             (LIST_BOTH, "SEARCH sagas USING INDEX sagas_by_status (status=? AND id>?)"),
             (WAKES, "SEARCH sagas USING COVERING INDEX sagas_to_wake (wake>?)"),
+            (LIVE_SINCE, "SEARCH sagas USING INDEX sagas_by_age (started_at>?)"),
             (LIVE, "SCAN sagas USING INDEX sagas_live"),
             (BY_KEY, "SEARCH sagas USING INDEX sagas_of_key (saga=? AND key=?)"),
         ];

@@ -97,6 +97,14 @@ const MIGRATIONS: &[(&str, &str)] = &[
     CREATE INDEX sagas_ended ON sagas (changed_at) WHERE ended;
     ",
     ),
+    // What caused an execution may be a place in a trace. Rows that were there before have none.
+    (
+        "executions in their traces, and by age",
+        "
+    ALTER TABLE sagas ADD COLUMN trace TEXT;
+    CREATE INDEX sagas_by_age ON sagas (started_at) WHERE NOT ended;
+    ",
+    ),
 ];
 
 /// The tables that are Minos' own: statements of the user may read them, and not change them.

@@ -1,7 +1,7 @@
 //! What only the embedded store does: files, and statements of the user.
 
 use super::*;
-use crate::store::{Append, Cause, NewEvent, SharedStore};
+use crate::store::{Append, Cause, NewEvent, SagaWrite, SharedStore};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -31,7 +31,7 @@ fn refused(path: &Path) -> String {
 }
 
 fn unit() -> Unit {
-    Unit::new(Timestamp::now(), Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: None })
+    Unit::new(Timestamp::now(), Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: None, trace: None })
 }
 
 fn creating(data: &str) -> (StreamId, Unit) {
@@ -205,6 +205,22 @@ async fn a_file_belongs_to_the_service_that_opened_it_first() {
         .unwrap();
     SqliteStore::open(path.clone(), "other", &metrics()).unwrap().close().await;
     assert!(refused(&path).contains("belongs to the service `other`"), "{}", refused(&path));
+}
+
+#[tokio::test]
+async fn executions_of_an_earlier_version_are_read() {
+    let (_directory, path) = directory();
+    let row = super::super::suite::execution();
+    let store = open(path.clone()).unwrap();
+    store.commit(Unit { sagas: vec![SagaWrite { expected: 0, row: row.clone() }], ..unit() }).await.unwrap();
+    store.close().await;
+    let back = "DROP INDEX sagas_by_age; ALTER TABLE sagas DROP COLUMN trace; DELETE FROM minos_schema WHERE version = 5";
+    Connection::open(&path).unwrap().execute_batch(back).unwrap();
+    let store = open(path).unwrap();
+    let cause = Cause { trace: None, ..row.cause.clone() };
+    assert_eq!(store.saga(row.id).await.unwrap(), Some(SagaRow { cause, ..row.clone() }));
+    assert_eq!(store.live_sagas(Timestamp::UNIX_EPOCH, 10).await.unwrap(), [(row.started_at, row.id)]);
+    store.close().await;
 }
 
 /// A statement that ends the transaction of all, beside others in one batch.

@@ -6,6 +6,8 @@
 
 mod saga;
 
+#[cfg(test)]
+pub(in crate::store) use saga::execution;
 pub use saga::{
     a_refused_unit_leaves_its_executions_beside_others, a_step_is_settled_once, a_unit_writes_each_execution_and_key_once,
     an_execution_has_a_version, an_execution_is_refused_with_all_of_its_unit, executions_advance_beside_each_other,
@@ -56,7 +58,7 @@ macro_rules! store_suite {
 
 fn unit() -> Unit {
     let at = Timestamp::from_microsecond(1_700_000_000_123_456).expect("a time");
-    Unit::new(at, Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("someone".to_owned()) })
+    Unit::new(at, Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("someone".to_owned()), trace: None })
 }
 
 fn stream() -> StreamId {

@@ -1,8 +1,9 @@
 //! Executions of sagas, and marks of their steps.
 
 use super::{append, message, stream, unit, version_mark, versions};
-use crate::store::{
-    Cause, Handled, LiveDefinition, Mark, SETTLED, SagaFilter, SagaRow, SagaWrite, SharedStore, StoreError, StoreResult, Unit,
+use crate::{
+    store::{Cause, Handled, LiveDefinition, Mark, SETTLED, SagaFilter, SagaRow, SagaWrite, SharedStore, StoreError, StoreResult, Unit},
+    trace::Trace,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
@@ -10,6 +11,10 @@ use uuid::Uuid;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_microsecond(1_700_000_000_123_456).expect("a time") + SignedDuration::from_secs(seconds)
+}
+
+fn trace() -> Option<Trace> {
+    Trace::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 }
 
 fn row(saga: &str, key: Option<&str>) -> SagaRow {
@@ -23,10 +28,16 @@ fn row(saga: &str, key: Option<&str>) -> SagaRow {
         wake: None,
         version: 1,
         state: r#"{"text":"\u0000 ü \" \\ 'x'"}"#.to_owned(),
-        cause: Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("someone \"else\"".to_owned()) },
+        cause: Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("someone \"else\"".to_owned()), trace: trace() },
         started_at: at(0),
         changed_at: at(0),
     }
+}
+
+/// A new one of those that the cases write.
+#[cfg(test)]
+pub(in crate::store) fn execution() -> SagaRow {
+    row("Pay", None)
 }
 
 fn writing(writes: Vec<SagaWrite>) -> Unit {
@@ -224,7 +235,7 @@ pub async fn executions_are_found(store: SharedStore) {
         let ended = n == 2;
         let wake = (!ended).then(|| at(10 - n as i64));
         let status = if ended { "committed" } else { "running" };
-        let row = SagaRow { status: status.to_owned(), ended, wake, changed_at: at(n as i64), ..row(saga, None) };
+        let row = SagaRow { status: status.to_owned(), ended, wake, started_at: at(n as i64), changed_at: at(n as i64), ..row(saga, None) };
         write(&store, 0, &row).await.expect("a new one");
         all.push(row);
     }
@@ -247,6 +258,10 @@ pub async fn executions_are_found(store: SharedStore) {
     store.wake_saga(all[2].id, 1, at(1)).await.expect("nothing happens to one that has ended");
     store.wake_saga(all[1].id, 1, at(30)).await.expect("it is put off");
     assert_eq!(wakes(10).await, [(at(7), all[3].id), (at(10), all[0].id), (at(30), all[1].id)]);
+    let since = async |after, limit| store.live_sagas(after, limit).await.expect("they are read");
+    assert_eq!(since(at(-1), 10).await, [(at(0), all[0].id), (at(1), all[1].id), (at(3), all[3].id)], "one has ended");
+    assert_eq!(since(at(0), 1).await, [(at(1), all[1].id)]);
+    assert_eq!(since(at(3), 10).await, []);
     let live = |saga: &str, executions| LiveDefinition { saga: saga.to_owned(), definition: "abc".to_owned(), executions };
     assert_eq!(store.live_definitions().await.expect("they are read"), [live("A", 2), live("B", 1)]);
     assert_eq!(store.forget_sagas(at(2)).await.expect("nothing is that old"), 0);

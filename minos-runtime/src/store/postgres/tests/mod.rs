@@ -21,7 +21,7 @@ async fn in_new_schema() -> Option<SharedStore> {
 crate::store_suite!(suite, in_new_schema);
 
 fn unit() -> Unit {
-    Unit::new(Timestamp::now(), Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: None })
+    Unit::new(Timestamp::now(), Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: None, trace: None })
 }
 
 fn stream() -> StreamId {
@@ -72,7 +72,7 @@ async fn nodes_that_start_at_once_migrate_once() {
     assert!(nodes.iter().all(Result::is_ok));
     let (client, schema) = (server::client(&url).await, server::schema_of(&url));
     let versions = client.query(&format!("SELECT version FROM {schema}.minos_schema"), &[]).await.unwrap();
-    assert_eq!(versions.len(), 2);
+    assert_eq!(versions.len(), 3);
     client.batch_execute(&format!("INSERT INTO {schema}.minos_schema VALUES (99, 'from the future')")).await.unwrap();
     assert!(refused(&url).await.contains("written by a newer version"));
 }
@@ -303,7 +303,9 @@ async fn a_schema_belongs_to_the_service_that_opened_it_first() {
     assert!(matches!(&error, StoreError::Taken(text) if told(text)), "{error}");
     // As an earlier version has left it: of those that come at once, one gets it.
     let (client, schema) = (server::client(&url).await, server::schema_of(&url));
-    let back = format!("DROP TABLE {schema}.minos_service; DELETE FROM {schema}.minos_schema WHERE version = 2");
+    let back = format!(
+        "DROP TABLE {schema}.minos_service; ALTER TABLE {schema}.sagas DROP COLUMN trace; DROP INDEX {schema}.sagas_by_age; DELETE FROM {schema}.minos_schema WHERE version >= 2"
+    );
     client.batch_execute(&back).await.unwrap();
     let mut services = JoinSet::new();
     for n in 0..4 {
@@ -311,6 +313,25 @@ async fn a_schema_belongs_to_the_service_that_opened_it_first() {
         services.spawn(async move { PostgresStore::open(&url, &format!("service{n}"), &Metrics::new("test")).await.is_ok() });
     }
     assert_eq!(services.join_all().await.into_iter().filter(|opened| *opened).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executions_of_an_earlier_version_are_read() {
+    let Some(url) = server::url() else { return };
+    let store = server::store(&url).await.unwrap();
+    let row = crate::store::suite::execution();
+    store.commit(Unit { sagas: vec![SagaWrite { expected: 0, row: row.clone() }], ..unit() }).await.unwrap();
+    store.close().await;
+    let (client, schema) = (server::client(&url).await, server::schema_of(&url));
+    let back = format!(
+        "ALTER TABLE {schema}.sagas DROP COLUMN trace; DROP INDEX {schema}.sagas_by_age; DELETE FROM {schema}.minos_schema WHERE version = 3"
+    );
+    client.batch_execute(&back).await.unwrap();
+    let store = server::store(&url).await.unwrap();
+    let cause = Cause { trace: None, ..row.cause.clone() };
+    assert_eq!(store.saga(row.id).await.unwrap(), Some(SagaRow { cause, ..row.clone() }));
+    assert_eq!(store.live_sagas(Timestamp::UNIX_EPOCH, 10).await.unwrap(), [(row.started_at, row.id)]);
+    store.close().await;
 }
 
 /// A value that is too large to be sent.
