@@ -31,6 +31,14 @@ async fn a_step_that_is_stuck_is_seen_and_retried() {
     assert_eq!((&tell["attempts"]["execute"], &tell["status"]), (&json!(20), &json!({ "stuck": "execute" })), "{shown}");
     assert_eq!(tell["error"]["message"], "`tell` refuses");
     assert!(get(admin, &format!("{path}/diagram")).await.body.contains("flowchart TD"));
+    let picture = get(admin, &format!("{path}/diagram.svg")).await;
+    assert!(picture.head.contains("content-type: image/svg+xml") && picture.body.starts_with("<svg "), "{picture:?}");
+    assert!(picture.body.contains("executing, stuck after attempt 20") && picture.body.contains("`tell` refuses"), "{picture:?}");
+    let accepted = send(admin, "GET", &format!("{path}/diagram"), "accept: text/html, image/svg+xml;q=0.9\r\n", "").await.unwrap();
+    assert_eq!(accepted.body, picture.body);
+    assert!(get(admin, "/definitions/MoveMoney/diagram").await.body.contains("flowchart TD"));
+    assert!(get(admin, "/definitions/MoveMoney/diagram.svg").await.body.contains(">committed<"));
+    assert_eq!(get(admin, "/definitions/Nothing/diagram.svg").await.status, 404);
     let told = r#"minos_saga_alarms_total{service="teller",saga="MoveMoney",step="",why="age"} 1"#;
     until("it is told that it takes too long", async || world.teller.metrics().contains(told)).await;
     let metrics = world.teller.metrics();

@@ -17,7 +17,7 @@ mod view;
 
 pub use crate::message::Direction;
 pub use definition::{LocalWork, Node, Outgoing, Output, Retry, Saga, SagaDef, Step, StepKind, Undo, Work};
-pub use diagram::diagram;
+pub use diagram::{diagram, svg};
 pub use hash::{canonical, hash};
 pub use lock::{LockError, check_lock, lock_text};
 pub use manager::{Manager, Run, SagaRepaired, Start};

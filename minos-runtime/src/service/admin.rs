@@ -11,9 +11,10 @@ use crate::{
     handler::{FromRequest, Handle, HandlerDef, Kind, Path, Query, Request, Response, Runner},
     health::Health,
     http::{App, Layers, Routes, Server},
-    saga::{Manager, Repair},
+    saga::{self, Manager, Repair, SagaDef},
     store::{DeadLetter, SagaFilter, SagaRow},
 };
+use ::http::{HeaderValue, header::ACCEPT};
 use futures_util::future::{BoxFuture, FutureExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,12 +32,16 @@ static DISCARD: HandlerDef = def(Kind::Command, "discard_dead_letter", &[("DELET
 static SAGAS: HandlerDef = def(Kind::Query, "list_sagas", &[("GET", "/sagas")], list_sagas);
 static SAGA: HandlerDef = def(Kind::Query, "show_saga", &[("GET", "/sagas/{id}")], show_saga);
 static DIAGRAM: HandlerDef = def(Kind::Query, "diagram_of_saga", &[("GET", "/sagas/{id}/diagram")], diagram_of_saga);
+static SVG: HandlerDef = def(Kind::Query, "svg_of_saga", &[("GET", "/sagas/{id}/diagram.svg")], svg_of_saga);
+static DEFINITION: HandlerDef = def(Kind::Query, "diagram_of_definition", &[("GET", "/definitions/{saga}/diagram")], diagram_of_definition);
+static DEFINITION_SVG: HandlerDef = def(Kind::Query, "svg_of_definition", &[("GET", "/definitions/{saga}/diagram.svg")], svg_of_definition);
 static RETRY_STEP: HandlerDef = def(Kind::Command, "retry_step", &[("PUT", "/sagas/{id}/steps/{step}/retry")], retry_step);
 static SKIP_STEP: HandlerDef = def(Kind::Command, "skip_step", &[("PUT", "/sagas/{id}/steps/{step}/skip")], skip_step);
 static ROLLBACK: HandlerDef = def(Kind::Command, "roll_back_saga", &[("PUT", "/sagas/{id}/rollback")], roll_back_saga);
 
 /// All of it.
-static DEFS: [&HandlerDef; 10] = [&LIST, &SHOW, &REPLAY, &DISCARD, &SAGAS, &SAGA, &DIAGRAM, &RETRY_STEP, &SKIP_STEP, &ROLLBACK];
+static DEFS: [&HandlerDef; 13] =
+    [&LIST, &SHOW, &REPLAY, &DISCARD, &SAGAS, &SAGA, &DIAGRAM, &SVG, &DEFINITION, &DEFINITION_SVG, &RETRY_STEP, &SKIP_STEP, &ROLLBACK];
 
 const fn def(kind: Kind, function: &'static str, routes: &'static [(&'static str, &'static str)], handle: Handle) -> HandlerDef {
     HandlerDef { kind, function, names: &[], routes, handle, module: "minos::admin", file: file!(), line: 0 }
@@ -127,10 +132,50 @@ fn show_saga(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Respons
 fn diagram_of_saga(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
     async move {
         let Path(id) = Path::from_request(&request)?;
-        let text = http::HeaderValue::from_static("text/plain; charset=utf-8");
-        Ok(Response::default().with_body(text, sagas(cx)?.diagram(id).await?))
+        Ok(if wants_svg(&request) { svg(sagas(cx)?.svg(id).await?) } else { mermaid(sagas(cx)?.diagram(id).await?) })
     }
     .boxed()
+}
+
+fn svg_of_saga(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    async move {
+        let Path(id) = Path::from_request(&request)?;
+        Ok(svg(sagas(cx)?.svg(id).await?))
+    }
+    .boxed()
+}
+
+fn diagram_of_definition(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    async move {
+        let def = definition(cx, &request)?;
+        Ok(if wants_svg(&request) { svg(saga::svg(def, None)) } else { mermaid(saga::diagram(def, None)) })
+    }
+    .boxed()
+}
+
+fn svg_of_definition(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    async move { Ok(svg(saga::svg(definition(cx, &request)?, None))) }.boxed()
+}
+
+fn definition(cx: &Context, request: &Request) -> Result<&'static SagaDef> {
+    let Path(saga) = Path::<String>::from_request(request)?;
+    sagas(cx)?.definition(&saga)
+}
+
+const SVG_TYPE: &str = "image/svg+xml";
+
+/// Whether the asker would rather see it than read it.
+fn wants_svg(request: &Request) -> bool {
+    let accepted = request.parts().headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == SVG_TYPE))
+}
+
+fn svg(picture: String) -> Response {
+    Response::default().with_body(HeaderValue::from_static(SVG_TYPE), picture)
+}
+
+fn mermaid(text: String) -> Response {
+    Response::default().with_body(HeaderValue::from_static("text/plain; charset=utf-8"), text)
 }
 
 fn retry_step(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {

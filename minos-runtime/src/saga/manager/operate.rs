@@ -4,7 +4,7 @@ use super::{Manager, turn::Loaded};
 use crate::{
     context::store_error,
     error::{Error, Result},
-    saga::{Execution, Input, Repair, diagram},
+    saga::{Execution, Input, Repair, SagaDef, diagram, svg},
     store::{Append, NewEvent, SagaFilter, SagaRow, StreamId, Unit},
 };
 use jiff::Timestamp;
@@ -55,6 +55,24 @@ impl Manager {
     pub async fn diagram(&self, id: Uuid) -> Result<String> {
         let execution = self.show(id).await?;
         Ok(diagram(self.0.plan(&execution.saga)?.definition(), Some(&execution)))
+    }
+
+    /// The same as an image, in SVG.
+    ///
+    /// # Errors
+    /// If there is none with this id.
+    pub async fn svg(&self, id: Uuid) -> Result<String> {
+        let execution = self.show(id).await?;
+        Ok(svg(self.0.plan(&execution.saga)?.definition(), Some(&execution)))
+    }
+
+    /// The definition of a saga of this service, for [`diagram`] and [`svg`].
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn definition(&self, saga: &str) -> Result<&'static SagaDef> {
+        let plan = self.0.plans.get(saga).ok_or_else(|| Error::not_found(format!("there is no saga `{saga}`")))?;
+        Ok(plan.definition())
     }
 
     /// Repairs an execution, and records it: as an event, and with the execution.

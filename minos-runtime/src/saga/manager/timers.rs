@@ -100,12 +100,13 @@ impl State {
             self.environment.metrics.saga_age.set(0.0);
             return Ok(LOOK);
         };
-        self.tell_ages(ages, lease).await?;
         loop {
             let wakes = self.environment.store.saga_wakes(PAGE).await.map_err(store_error)?;
             let now = self.environment.clock.now();
             let due: Vec<_> = wakes.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
             if due.is_empty() {
+                // After what is due, which this cannot keep from being done.
+                self.tell_ages(ages, lease).await?;
                 let next = wakes.first().map(|(at, _)| *at);
                 let pause = next.and_then(|at| Duration::try_from(at.duration_since(now)).ok()).map_or(LOOK, |pause| pause.min(LOOK));
                 *lock(&self.alarm.next) = Some(next.unwrap_or(Timestamp::MAX));

@@ -159,4 +159,64 @@ fn an_execution_is_drawn_and_nothing_in_it_is_markup() {
         assert!(chart.contains(part), "{part} is not in\n{chart}");
     }
     assert!(!chart.contains("<script"));
+    let picture = svg(plan.def, Some(&execution));
+    for part in
+        ["undoing, attempt 1", "yes, taken", r##"fill="#dbe9ff""##, r##"fill="#ffe3cf""##, "&quot;]&lt;script&gt;#", ">compensating<"]
+    {
+        assert!(picture.contains(part), "{part} is not in\n{picture}");
+    }
+    assert!(!picture.contains("<script"));
+}
+
+/// Where each box and bar of a picture is: left, top, right, bottom.
+fn places(picture: &str) -> Vec<[i32; 4]> {
+    let number = |text: &str, name: &str| -> i32 {
+        let (_, rest) = text.split_once(&format!(" {name}=\"")).unwrap_or_else(|| panic!("no {name} in {text}"));
+        rest.split('"').next().unwrap_or_default().parse().unwrap()
+    };
+    let corners = |line: &str| {
+        let points = line.split('"').nth(1).unwrap().split(' ').map(|point| point.split_once(',').unwrap());
+        let points: Vec<(i32, i32)> = points.map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap())).collect();
+        let (xs, ys) = (points.iter().map(|point| point.0), points.iter().map(|point| point.1));
+        [xs.clone().min().unwrap(), ys.clone().min().unwrap(), xs.max().unwrap(), ys.max().unwrap()]
+    };
+    let lines = picture.lines().filter(|line| line.starts_with("<rect x=") || line.starts_with("<polygon"));
+    let place = |line: &str| {
+        if line.starts_with("<polygon") {
+            return corners(line);
+        }
+        let (x, y) = (number(line, "x"), number(line, "y"));
+        [x, y, x + number(line, "width"), y + number(line, "height")]
+    };
+    lines.map(place).collect()
+}
+
+#[test]
+fn a_picture_has_room_for_each_step() {
+    let deep = vec![
+        when(
+            vec![parallel(vec![trip_without_end(), vec![local("a long name of a step that is local and says a lot").into()]])],
+            vec![when(vec![remote("b").into()], vec![])],
+        ),
+        remote("c").into(),
+    ];
+    for nodes in [trip(), deep] {
+        let picture = svg(definition(nodes), None);
+        let (_, size) = picture.split_once("viewBox=\"0 0 ").unwrap();
+        let (width, height) = size.split('"').next().unwrap().split_once(' ').unwrap();
+        let (width, height): (i32, i32) = (width.parse().unwrap(), height.parse().unwrap());
+        let places = places(&picture);
+        assert!(places.len() >= 8, "{picture}");
+        for (n, [left, top, right, bottom]) in places.iter().copied().enumerate() {
+            assert!(0 < left && right < width && 0 < top && bottom < height, "{n} is not in\n{picture}");
+            for [other_left, other_top, other_right, other_bottom] in places[..n].iter().copied() {
+                let apart = right < other_left || other_right < left || bottom < other_top || other_bottom < top;
+                assert!(apart, "{n} lies on another one in\n{picture}");
+            }
+        }
+    }
+}
+
+fn trip_without_end() -> Vec<Node> {
+    vec![remote("hotel").into(), parallel(vec![vec![remote("flight").into()], vec![local("seat").into()]])]
 }

@@ -1,6 +1,7 @@
 //! A saga as a picture, in the language of Mermaid.
 
-use super::{Decision, Execution, Node, SagaDef, Status, Step, StepKind, StepStatus, Work, plan::decision_key};
+use super::{class_of, class_of_step, decision, end, lines, yes_and_no};
+use crate::saga::{Decision, Execution, Node, SagaDef, Step, StepKind, Work};
 use std::fmt::Write;
 
 const STYLES: &str = "    classDef done fill:#d3f2d9,stroke:#2c7a3f
@@ -16,13 +17,9 @@ pub fn diagram(def: &SagaDef, execution: Option<&Execution>) -> String {
     let mut chart = Chart { text: "flowchart TD\n".to_owned(), count: 0, execution };
     let start = chart.node(&format!("([{}])", quoted(&[def.name])));
     let ends = chart.nodes(def.nodes, vec![(start, None)]);
-    let (words, class) = match execution {
-        None => ("committed".to_owned(), None),
-        Some(execution) => (execution.status.to_string(), Some(class_of(execution.status))),
-    };
-    let end = chart.node(&format!("([{}])", quoted(&[&words])));
-    chart.join(&ends, &end);
-    chart.class(&end, class);
+    let last = chart.node(&format!("([{}])", quoted(&[end(execution)])));
+    chart.join(&ends, &last);
+    chart.class(&last, execution.map(|execution| class_of(execution.status)));
     if execution.is_some() {
         chart.text.push_str(STYLES);
     }
@@ -58,14 +55,10 @@ impl Chart<'_> {
     }
 
     fn when(&mut self, then: &[Node], otherwise: &[Node], ends: &Ends) -> Ends {
-        let decision = decision_key(then).and_then(|key| self.execution?.decisions.get(&key));
+        let decision = decision(then, self.execution);
         let choice = self.node("{when}");
         self.join(ends, &choice);
-        let (yes, no) = match decision {
-            Some(Decision::Then) => ("yes, taken", "no"),
-            Some(Decision::Otherwise) => ("yes", "no, taken"),
-            Some(Decision::Stuck(_)) | None => ("yes", "no"),
-        };
+        let (yes, no) = yes_and_no(decision);
         self.class(&choice, matches!(decision, Some(Decision::Stuck(_))).then_some("stuck"));
         let mut after = self.nodes(then, vec![(choice.clone(), Some(yes))]);
         after.extend(self.nodes(otherwise, vec![(choice, Some(no))]));
@@ -74,12 +67,7 @@ impl Chart<'_> {
 
     fn step(&mut self, step: &Step, ends: &Ends) -> Ends {
         let state = self.execution.and_then(|execution| execution.steps.get(step.name));
-        let mut lines = vec![step.name.to_owned()];
-        lines.extend(step.output.map(|output| format!("→ {}: {}", output.name, output.ty)));
-        lines.extend(step.undo().map(|_| "can be undone".to_owned()));
-        lines.extend(state.map(|state| words(state.status, state.in_doubt, state.attempts)));
-        lines.extend(state.and_then(|state| state.error.as_ref()).map(|error| error.message.clone()));
-        let label = quoted(&lines);
+        let label = quoted(&lines(step, state));
         let shape = match (step.kind, &step.work) {
             (StepKind::Pivot, _) => format!("{{{{{label}}}}}"),
             (StepKind::Retriable, _) => format!("({label})"),
@@ -88,16 +76,7 @@ impl Chart<'_> {
         };
         let node = self.node(&shape);
         self.join(ends, &node);
-        self.class(
-            &node,
-            state.map(|state| match state.status {
-                StepStatus::Succeeded | StepStatus::Replaced => "done",
-                StepStatus::UnderWay(_) | StepStatus::Pausing(_) => "active",
-                StepStatus::Stuck(_) => "stuck",
-                StepStatus::Failed => "failed",
-                StepStatus::Undone => "undone",
-            }),
-        );
+        self.class(&node, state.map(class_of_step));
         vec![(node, None)]
     }
 
@@ -125,34 +104,6 @@ impl Chart<'_> {
     fn line(&mut self, what: std::fmt::Arguments<'_>) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "    {what}");
-    }
-}
-
-fn class_of(status: Status) -> &'static str {
-    match status {
-        Status::Running | Status::Compensating => "active",
-        Status::Committed => "done",
-        Status::RolledBack => "undone",
-        Status::NeedsOperator => "stuck",
-    }
-}
-
-fn words(status: StepStatus, in_doubt: bool, attempts: super::Attempts) -> String {
-    use super::Direction::{Cancel, Execute, Undo};
-    let doing = |direction| match direction {
-        Execute => "executing",
-        Cancel => "cancelling",
-        Undo => "undoing",
-    };
-    match status {
-        StepStatus::UnderWay(direction) => format!("{}, attempt {}", doing(direction), attempts.of(direction)),
-        StepStatus::Pausing(direction) => format!("{}, pausing after attempt {}", doing(direction), attempts.of(direction)),
-        StepStatus::Stuck(direction) => format!("{}, stuck after attempt {}", doing(direction), attempts.of(direction)),
-        StepStatus::Succeeded => "succeeded".to_owned(),
-        StepStatus::Replaced => "an error, and a value in its place".to_owned(),
-        StepStatus::Failed if in_doubt => "failed, and may have happened".to_owned(),
-        StepStatus::Failed => "failed".to_owned(),
-        StepStatus::Undone => "undone".to_owned(),
     }
 }
 
