@@ -92,7 +92,7 @@ async fn keep_ordering(teller: SocketAddr, store: &SharedStore, accounts: &[Stri
 }
 
 #[tokio::test]
-#[ignore = "takes some minutes; run by `cargo test --all-features --test sagas -- --ignored`"]
+#[ignore = "takes one or two minutes; run by `cargo test --all-features --test sagas -- --ignored`"]
 async fn f33_ended_at_every_point_every_saga_ends_and_each_step_was_done_once() {
     let Some(mut parties) = Parties::start("sagas").await else { return };
     let (store, accounts, addr) = (parties.store("teller").await, parties.accounts.clone(), parties.teller.addr);
