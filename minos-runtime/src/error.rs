@@ -5,6 +5,15 @@ use std::{any::Any, borrow::Cow, error::Error as StdError, fmt};
 /// The result of handlers and of most functions of Minos.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
+/// What a panic is told with.
+const PANICKED: &str = " panicked: ";
+
+/// Whether the message of an error tells of a panic of the user's code.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn tells_a_panic(message: &str) -> bool {
+    message.contains(PANICKED)
+}
+
 /// What went wrong, as a class. It decides the HTTP status, and whether a message is tried again.
 ///
 /// Errors are *permanent* (the same input fails again) or *transient* (it may succeed later); see
@@ -154,7 +163,7 @@ impl Error {
     pub(crate) fn panicked(what: impl fmt::Display, panic: &(dyn Any + Send)) -> Self {
         let words =
             panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-        Error::internal(format!("{what} panicked: {words}"))
+        Error::internal(format!("{what}{PANICKED}{words}"))
     }
 
     /// The same error, told with what was being done: `context: error`.

@@ -19,12 +19,16 @@ pub mod http;
 pub mod message;
 pub mod metrics;
 pub mod saga;
+#[cfg(any(test, feature = "testing"))]
+mod sample;
 pub mod schedule;
 mod service;
 pub mod stop;
 pub mod store;
 mod sync;
 mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod trace;
 
 pub use aggregate::{Aggregate, AggregateRef, Event, Field, Recorded, Ref, Root};

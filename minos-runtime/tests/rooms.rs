@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 /// From top to bottom. The last ones are leaves that everything may use.
 const ROOMS: &[&str] = &[
+    "testing",
     "service",
     "http",
     "broker",
@@ -21,6 +22,7 @@ const ROOMS: &[&str] = &[
     "stop",
     "clock",
     "codec",
+    "sample",
     "sync",
     "trace",
     "failpoint",

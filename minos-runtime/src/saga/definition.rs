@@ -74,6 +74,8 @@ pub struct Step {
     /// How often and when it is tried again; without, it is tried once if the saga can still be undone, and patiently if not. How its
     /// compensation is tried does not depend on it: that is always patient.
     pub retry: Option<Retry>,
+    /// Makes a value such as it yields, for tests. An error without the feature `testing`.
+    pub sample: fn() -> Result<Value>,
     /// What it does.
     pub work: Work,
 }

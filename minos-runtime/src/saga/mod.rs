@@ -10,7 +10,7 @@ mod manager;
 mod plan;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transition;
 mod values;
 mod view;
@@ -21,8 +21,12 @@ pub use diagram::{diagram, svg};
 pub use hash::{canonical, hash};
 pub use lock::{LockError, check_lock, lock_text};
 pub use manager::{Manager, Run, SagaRepaired, Start};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use plan::decision_key;
 pub use plan::{IllegalSaga, Plan, Policy, Wrong};
 pub use state::{Attempts, Decision, Execution, Failure, Status, StepState, StepStatus};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use transition::read;
 pub use transition::{Call, Effect, Input, Moment, Outcome, Repair, TransitionError, transition};
 pub use values::Values;
 pub use view::{SagaValue, Slot, View, slot};

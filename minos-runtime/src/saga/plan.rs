@@ -173,7 +173,7 @@ impl Plan {
 
 /// The name under which the decision of a `when` is stored: that of the first step in its first part. A `when` that begins with another
 /// one has that one's name with `when ` in front.
-pub(super) fn decision_key(then: &[Node]) -> Option<String> {
+pub(crate) fn decision_key(then: &[Node]) -> Option<String> {
     match then.first()? {
         Node::Step(step) => Some(step.name.to_owned()),
         Node::When { then, .. } => Some(format!("when {}", decision_key(then)?)),

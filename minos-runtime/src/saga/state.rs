@@ -228,14 +228,14 @@ impl Execution {
     }
 
     /// Whether this attempt is the one that is under way.
-    pub(super) fn is_under_way(&self, call: &Call) -> bool {
+    pub(crate) fn is_under_way(&self, call: &Call) -> bool {
         let same =
             |state: &StepState| state.status == StepStatus::UnderWay(call.direction) && state.attempts.of(call.direction) == call.attempt;
         self.steps.get(&call.step).is_some_and(same)
     }
 
     /// The attempts that are under way, in the order in which the plan has their steps.
-    pub(super) fn under_way(&self, plan: &Plan) -> impl Iterator<Item = (&'static Step, Call)> {
+    pub(crate) fn under_way(&self, plan: &Plan) -> impl Iterator<Item = (&'static Step, Call)> {
         plan.steps().iter().filter_map(|step| {
             let state = self.steps.get(step.name)?;
             let StepStatus::UnderWay(direction) = state.status else { return None };

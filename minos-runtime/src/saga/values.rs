@@ -33,7 +33,7 @@ impl Values {
     }
 
     /// All of them.
-    pub(super) fn fields(&self) -> &Map<String, Value> {
+    pub(crate) fn fields(&self) -> &Map<String, Value> {
         &self.0
     }
 

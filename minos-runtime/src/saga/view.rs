@@ -39,12 +39,23 @@ pub struct Slot<T> {
     name: &'static str,
     write: fn(&T) -> Result<Value>,
     read: fn(&Value) -> Result<T>,
+    sample: fn() -> Result<Value>,
 }
 
 /// The place of this name.
 #[doc(hidden)]
 pub const fn slot<T: SagaValue>(name: &'static str) -> Slot<T> {
-    Slot { name, write, read: |value| Ok(T::deserialize(value)?) }
+    #[cfg(any(test, feature = "testing"))]
+    let sample: fn() -> Result<Value> = || write(&crate::sample::sample::<T>().map_err(|error| Error::internal(error.to_string()))?);
+    #[cfg(not(any(test, feature = "testing")))]
+    let sample: fn() -> Result<Value> = no_sample;
+    Slot { name, write, read: |value| Ok(T::deserialize(value)?), sample }
+}
+
+/// What makes samples is compiled for tests only.
+#[cfg(not(any(test, feature = "testing")))]
+fn no_sample() -> Result<Value> {
+    Err(Error::internal("samples are made with the feature `testing` only"))
 }
 
 /// A value as it is stored. What could not be read again is refused here, and not when a later step needs it.
@@ -69,6 +80,11 @@ impl<T> Slot<T> {
     /// The value as it is stored.
     pub(super) fn write(&self, value: &T) -> Result<Value> {
         (self.write)(value)
+    }
+
+    /// What makes a sample of it.
+    pub const fn sample(&self) -> fn() -> Result<Value> {
+        self.sample
     }
 
     /// Reads an answer.

@@ -62,10 +62,15 @@ fn step(saga: &Saga, seen: &Seen<'_>) -> TokenStream {
     let output = option(step.value().map(|value| output(saga, &value)));
     let timeout = option(step.timeout.map(|timeout| duration(saga, timeout)));
     let retry = option(step.retry.map(|retry| self::retry(saga, retry)));
+    let sample = match step.value() {
+        Some(value) => slot(&value).into_token_stream(),
+        None => quote!(#door::saga::NOTHING),
+    };
     let work = work(saga, seen);
     quote! {
         #door::saga::Step {
-            name: #name, kind: #door::saga::StepKind::#kind, output: #output, timeout: #timeout, retry: #retry, work: #work,
+            name: #name, kind: #door::saga::StepKind::#kind, output: #output, timeout: #timeout, retry: #retry,
+            sample: #sample.sample(), work: #work,
         }
     }
 }

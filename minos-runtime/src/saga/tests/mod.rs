@@ -1,10 +1,7 @@
-//! Tests of the core of sagas: definitions made by hand, a table of rules, and a world in which everything happens in every order.
+//! Tests of the core of sagas: definitions made by hand, and a table of rules. Everything that can happen, in every order, is in the room `testing`.
 
-mod explore;
 mod parts;
-mod random;
 mod table;
-mod world;
 
 use super::*;
 use crate::error::{Error, Result};
@@ -13,7 +10,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// What tests do to a step.
-trait Change: Sized {
+pub(crate) trait Change: Sized {
     fn pivot(self) -> Self;
     fn retriable(self) -> Self;
     fn not_undone(self) -> Self;
@@ -70,7 +67,7 @@ fn say(name: &'static str) -> Outgoing {
 }
 
 /// A compensable remote step that yields a number under its own name.
-fn remote(name: &'static str) -> Step {
+pub(crate) fn remote(name: &'static str) -> Step {
     let work = Work::Remote {
         execute: |_| Ok(say("Do")),
         read: |bytes| Ok(json!(serde_json::from_slice::<u32>(bytes)?)),
@@ -78,11 +75,11 @@ fn remote(name: &'static str) -> Step {
         on_error: None,
         undo: Some(|_| Ok(say("Undo"))),
     };
-    Step { name, kind: StepKind::Compensable, output: Some(Output { name, ty: "u32" }), timeout: None, retry: None, work }
+    Step { name, kind: StepKind::Compensable, output: Some(Output { name, ty: "u32" }), timeout: None, retry: None, sample: || Ok(json!(7)), work }
 }
 
 /// A compensable local step that yields a number under its own name.
-fn local(name: &'static str) -> Step {
+pub(crate) fn local(name: &'static str) -> Step {
     let nothing: LocalWork = |_, _| Box::pin(async { Ok(Value::Null) });
     let work = Work::Local { execute: nothing, undo: Some(nothing) };
     Step { work, ..remote(name) }
@@ -93,13 +90,13 @@ fn leak(nodes: Vec<Node>) -> &'static [Node] {
 }
 
 /// Decided by `yes` of the input.
-fn when(then: Vec<Node>, otherwise: Vec<Node>) -> Node {
+pub(crate) fn when(then: Vec<Node>, otherwise: Vec<Node>) -> Node {
     let condition: fn(&Values) -> Result<bool> =
         |values| values.get("yes").and_then(Value::as_bool).ok_or_else(|| Error::rejected("nobody has said yes or no"));
     Node::When { condition, then: leak(then), otherwise: leak(otherwise) }
 }
 
-fn parallel(branches: Vec<Vec<Node>>) -> Node {
+pub(crate) fn parallel(branches: Vec<Vec<Node>>) -> Node {
     Node::Parallel(Vec::leak(branches.into_iter().map(leak).collect()))
 }
 
@@ -109,7 +106,7 @@ impl From<Step> for Node {
     }
 }
 
-fn definition(nodes: Vec<Node>) -> &'static SagaDef {
+pub(crate) fn definition(nodes: Vec<Node>) -> &'static SagaDef {
     let input = &[Output { name: "yes", ty: "bool" }];
     Box::leak(Box::new(SagaDef { name: "Trip", input, nodes: leak(nodes), module: "", file: "", line: 0 }))
 }

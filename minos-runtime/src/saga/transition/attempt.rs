@@ -278,7 +278,7 @@ pub(super) fn doing(status: StepStatus) -> Option<Direction> {
 }
 
 /// What a step yields, read as the type that it is to be of.
-pub(super) fn read(step: &Step, outcome: &Outcome) -> Result<Value> {
+pub(crate) fn read(step: &Step, outcome: &Outcome) -> Result<Value> {
     let bytes = match outcome {
         Outcome::Answer(bytes) => bytes.clone(),
         Outcome::Value(value) => serde_json::to_vec(value)?,

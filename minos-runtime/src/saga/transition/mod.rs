@@ -12,6 +12,9 @@ mod attempt;
 mod repair;
 mod walk;
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use attempt::read;
+
 use super::{Direction, Execution, Outgoing, Plan};
 use crate::error::Error;
 use jiff::Timestamp;

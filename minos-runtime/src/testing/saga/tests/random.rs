@@ -1,10 +1,6 @@
 //! Sagas made by chance, and what happens to them by chance.
 
-use super::{
-    world::{Budget, World},
-    *,
-};
-use std::rc::Rc;
+use super::{super::world::ANY, *};
 
 const NAMES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
 
@@ -81,15 +77,21 @@ impl Maker {
 fn live(seed: u64) -> Result<bool, String> {
     let mut maker = Maker { random: fastrand::Rng::with_seed(seed), names: NAMES.iter() };
     let nodes = if maker.random.bool() { maker.saga() } else { maker.anything() };
-    let Ok(plan) = Plan::of(definition(nodes), policy()) else { return Ok(false) };
+    let def = definition(nodes);
+    if Plan::of(def, Policy::default()).is_err() {
+        return Ok(false);
+    }
     let mut random = maker.random;
-    let budget = Budget { duplicates: random.u32(..4), crashes: random.u32(..3), repairs: random.u32(..4), garbage: random.u32(..2) };
-    let mut world = World::new(Rc::new(plan), random.bool(), budget)?;
+    let (duplicates, losses, crashes) = (random.u32(..4), random.u32(..2), random.u32(..3));
+    let (repairs, garbage, broken) = (random.u32(..4), random.u32(..2), random.u32(..2));
+    let budget = Budget { faults: ANY, duplicates, losses, crashes, garbage, broken, repairs, helped: false };
+    let mut world = first(def, random.bool(), budget)?;
     for _ in 0..random.usize(..100) {
         world.check()?;
+        world.check_thoroughly()?;
         let events = world.events();
         let Some(event) = random.choice(&events) else { break };
-        world = world.after(event).map_err(|error| format!("{error}\nby {event:?}\nit was {}", world.key()))?;
+        world = world.after(event).map_err(|error| format!("{error}\nby {event}\nit was {:?}", world.execution))?;
     }
     world.rescue().map(|_| true)
 }

@@ -1,0 +1,479 @@
+//! One execution, driven by the test.
+
+use super::super::service::{TestService, block_on, read};
+use crate::{
+    error::{Error, Result},
+    message::Message,
+    saga::{
+        Call, Direction, Effect, Execution, Failure, Input, LocalWork, Moment, Outcome, Plan, Policy, Repair, Saga, Status, StepStatus,
+        TransitionError, Values, Work, diagram, transition,
+    },
+};
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::{fmt, marker::PhantomData, panic::AssertUnwindSafe};
+use uuid::Uuid;
+
+/// A saga that the test drives: it plays the other services, and sees what they are asked. There is no IO, and no time passes but by the test.
+///
+/// Whatever the test does that the saga does not wait for is a panic that says what it waits for.
+pub struct SagaTest<S> {
+    plan: Plan,
+    execution: Execution,
+    service: TestService,
+    sent: Vec<Sent>,
+    undone: Vec<String>,
+    last: Option<(Call, Result<Outcome>)>,
+    saga: PhantomData<fn() -> S>,
+}
+
+/// A message of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sent {
+    /// The step.
+    pub step: String,
+    /// To do it, to undo it, or to learn whether it was done.
+    pub direction: Direction,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// The message's name.
+    pub name: &'static str,
+    /// What it says.
+    pub content: Value,
+}
+
+/// A step that waits for something.
+pub struct StepTest<'t, S> {
+    test: &'t mut SagaTest<S>,
+    call: Call,
+}
+
+impl TestService {
+    /// Begins a saga of this service.
+    ///
+    /// # Panics
+    /// If the saga cannot be executed, or the input not be written as JSON.
+    #[track_caller]
+    pub fn start<S: Saga>(&self, input: S) -> SagaTest<S> {
+        let plan = Plan::of(S::definition(), Policy::default()).unwrap_or_else(|error| panic!("{error}"));
+        let values = Values::of(&input).unwrap_or_else(|error| panic!("{}", error.chain()));
+        let execution = Execution::new(&plan, Uuid::now_v7(), values, self.now());
+        let (sent, undone) = (Vec::new(), Vec::new());
+        let mut test = SagaTest { plan, execution, service: self.clone(), sent, undone, last: None, saga: PhantomData };
+        test.input(Input::Started);
+        test
+    }
+}
+
+impl<S: Saga> SagaTest<S> {
+    /// Begins a saga of a service that has nothing in its store. One that has is [`TestService::start`]'s.
+    ///
+    /// # Panics
+    /// If the saga cannot be executed, or the input not be written as JSON.
+    #[track_caller]
+    pub fn start(input: S) -> Self {
+        TestService::new().start(input)
+    }
+
+    /// The message that waits for an answer; of several, the one of this type.
+    ///
+    /// # Panics
+    /// If there is none, or more than one.
+    #[track_caller]
+    pub fn sent<M: Message + DeserializeOwned>(&self) -> M {
+        let waiting: Vec<_> = self.waiting().into_iter().filter_map(|call| self.message(&call)).collect();
+        let one = waiting.iter().filter(|sent| sent.name == M::NAME).collect::<Vec<_>>();
+        match &one[..] {
+            [sent] => read(M::NAME, sent.content.to_string().as_bytes()),
+            [] => panic!("no `{}` waits for an answer: {}", M::NAME, self.stands()),
+            _ => panic!("more than one `{}` waits for an answer: say of which step, as `saga.step(\"…\").sent()`", M::NAME),
+        }
+    }
+
+    /// All messages that were sent, in the order in which they were.
+    pub fn messages(&self) -> &[Sent] {
+        &self.sent
+    }
+
+    /// The steps whose compensation was begun, in the order in which it was.
+    pub fn undone(&self) -> Vec<&str> {
+        self.undone.iter().map(String::as_str).collect()
+    }
+
+    /// The steps that wait for an answer, or run here.
+    pub fn waits_for(&self) -> Vec<&'static str> {
+        self.execution.under_way(&self.plan).map(|(step, _)| step.name).collect()
+    }
+
+    /// One of the steps that wait.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[track_caller]
+    pub fn step(&mut self, step: &str) -> StepTest<'_, S> {
+        match self.waiting().into_iter().find(|call| call.step == step) {
+            Some(call) => StepTest { test: self, call },
+            None => panic!("step `{step}` waits for nothing: {}", self.stands()),
+        }
+    }
+
+    /// The one step that waits.
+    #[track_caller]
+    fn only(&mut self) -> StepTest<'_, S> {
+        let mut waiting = self.waiting();
+        match (waiting.pop(), waiting.pop()) {
+            (Some(call), None) => StepTest { test: self, call },
+            (None, _) => panic!("no step waits: {}", self.stands()),
+            _ => panic!("more than one step waits: say which, as `saga.step(\"…\")`: {}", self.stands()),
+        }
+    }
+
+    /// The other service answers: see [`StepTest::answer`].
+    #[track_caller]
+    pub fn answer(&mut self, answer: impl Serialize) {
+        self.only().answer(answer);
+    }
+
+    /// The other service has not done it, and never will: see [`StepTest::not_done`].
+    #[track_caller]
+    pub fn not_done(&mut self) {
+        self.only().not_done();
+    }
+
+    /// The other service, or a local step, says no: see [`StepTest::refuse`].
+    #[track_caller]
+    pub fn refuse(&mut self, why: &str) {
+        self.only().refuse(why);
+    }
+
+    /// It cannot be done now: see [`StepTest::fail`].
+    #[track_caller]
+    pub fn fail(&mut self, why: &str) {
+        self.only().fail(why);
+    }
+
+    /// No answer comes: see [`StepTest::times_out`].
+    #[track_caller]
+    pub fn times_out(&mut self) {
+        self.only().times_out();
+    }
+
+    /// The local step that waits runs: see [`StepTest::run`].
+    #[track_caller]
+    pub fn run(&mut self) {
+        self.only().run();
+    }
+
+    /// What pauses between two attempts is tried again.
+    ///
+    /// # Panics
+    /// If nothing pauses.
+    #[track_caller]
+    pub fn pause_ends(&mut self) {
+        let pausing = self.execution.steps.values().filter(|state| matches!(state.status, StepStatus::Pausing(_)));
+        match pausing.filter_map(|state| state.due).min() {
+            Some(due) => self.due(due),
+            None => panic!("nothing pauses: {}", self.stands()),
+        }
+    }
+
+    /// An answer to an attempt at a step comes, whether or not the saga waits for it. Says whether it has made a difference.
+    ///
+    /// # Panics
+    /// If the answer cannot be written as JSON.
+    #[track_caller]
+    pub fn answer_late(&mut self, step: &str, attempt: u32, answer: impl Serialize) -> bool {
+        let call = Call { step: step.to_owned(), direction: Direction::Execute, attempt };
+        self.ended(call, Ok(Outcome::Answer(json(&answer))))
+    }
+
+    /// The last answer comes once more, as it may. It must not make a difference.
+    ///
+    /// # Panics
+    /// If there was none, or if it does.
+    #[track_caller]
+    pub fn answer_again(&mut self) {
+        let Some((call, result)) = &self.last else { panic!("nothing was answered yet") };
+        let (call, result) = (call.clone(), copied(result));
+        assert!(!self.ended(call, result), "the same answer twice made a difference: {}", self.stands());
+    }
+
+    /// The service dies and starts again. Local steps that were under way have not happened, and nothing else changes.
+    ///
+    /// # Panics
+    /// If something does.
+    #[track_caller]
+    pub fn crash(&mut self) {
+        let (before, sent) = (self.execution.clone(), self.sent.len());
+        self.input(Input::Started);
+        self.input(Input::Resumed);
+        // What is told again was in the outbox.
+        self.sent.truncate(sent);
+        assert!(self.execution == before, "a crash made a difference: {}", self.stands());
+    }
+
+    /// An operator repairs something.
+    ///
+    /// # Errors
+    /// If that is not possible as it stands.
+    pub fn repair(&mut self, repair: Repair) -> Result<(), TransitionError> {
+        self.try_input(Input::Repair(repair)).map(|_| ())
+    }
+
+    /// That it has committed: what is known then.
+    ///
+    /// # Panics
+    /// If it has not.
+    #[track_caller]
+    pub fn committed(&self) -> S::Done {
+        assert!(self.execution.status == Status::Committed, "the saga has not committed: {}", self.stands());
+        self.execution.values.view().unwrap_or_else(|error| panic!("{}", error.chain()))
+    }
+
+    /// That it has ended with everything undone: the error that who runs it gets.
+    ///
+    /// # Panics
+    /// If it has not.
+    #[track_caller]
+    pub fn rolled_back(&self) -> Error {
+        assert!(self.execution.status == Status::RolledBack, "the saga is not rolled back: {}", self.stands());
+        match &self.execution.failure {
+            Some(failure) => failure.error(),
+            None => panic!("nothing says why the saga is rolled back"),
+        }
+    }
+
+    /// That it waits for an operator: the steps and decisions for which it does.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[track_caller]
+    pub fn needs_operator(&self) -> Vec<&str> {
+        assert!(self.execution.status == Status::NeedsOperator, "the saga does not wait for an operator: {}", self.stands());
+        self.execution.stuck().map(|(name, _)| name).collect()
+    }
+
+    /// Why it is being undone, if it is.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.execution.failure.as_ref()
+    }
+
+    /// All that is stored of it.
+    pub fn execution(&self) -> &Execution {
+        &self.execution
+    }
+
+    /// How it stands, in the language of Mermaid.
+    pub fn diagram(&self) -> String {
+        diagram(self.plan.definition(), Some(&self.execution))
+    }
+
+    fn waiting(&self) -> Vec<Call> {
+        self.execution.under_way(&self.plan).map(|(_, call)| call).collect()
+    }
+
+    fn message(&self, call: &Call) -> Option<&Sent> {
+        self.sent.iter().rev().find(|sent| (&sent.step, sent.direction, sent.attempt) == (&call.step, call.direction, call.attempt))
+    }
+
+    #[track_caller]
+    fn due(&mut self, due: Timestamp) {
+        self.service.set(self.service.now().max(due));
+        self.input(Input::Due);
+    }
+
+    /// Whether that an attempt has ended made a difference.
+    #[track_caller]
+    fn ended(&mut self, call: Call, result: Result<Outcome>) -> bool {
+        self.last = Some((call.clone(), copied(&result)));
+        self.input(Input::Ended { call, result })
+    }
+
+    #[track_caller]
+    fn input(&mut self, input: Input) -> bool {
+        self.try_input(input).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_input(&mut self, input: Input) -> Result<bool, TransitionError> {
+        let before = self.execution.version;
+        // Without chance: a pause is as long as its step says.
+        let moment = Moment { now: self.service.now(), jitter: 0.0 };
+        for effect in transition(&self.plan, &mut self.execution, input, moment)? {
+            let (call, message) = match effect {
+                Effect::Send { call, message } => (call, Some(message)),
+                Effect::Run { call } => (call, None),
+                Effect::Alarm { .. } | Effect::Finished => continue,
+            };
+            if call.direction == Direction::Undo && !self.undone.contains(&call.step) {
+                self.undone.push(call.step.clone());
+            }
+            let Call { step, direction, attempt } = call;
+            self.sent.extend(message.map(|message| {
+                // What was written by serde_json just now.
+                let content = serde_json::from_slice(&message.content).unwrap_or_default();
+                Sent { step, direction, attempt, name: message.name, content }
+            }));
+        }
+        Ok(self.execution.version != before)
+    }
+
+    /// How it stands, in a sentence.
+    fn stands(&self) -> String {
+        let mut text = format!("the saga `{}` is {}", S::NAME, self.execution.status);
+        if let Some(failure) = &self.execution.failure {
+            let at = failure.at.as_deref().map(|at| format!(" of `{at}`")).unwrap_or_default();
+            text += &format!(" because{at} `{}`", failure.causes.as_ref().unwrap_or(&failure.message));
+        }
+        for (step, call) in self.execution.under_way(&self.plan) {
+            let what = match (&step.work, call.direction, self.message(&call)) {
+                (Work::Remote { .. }, Direction::Execute, Some(sent)) => format!("`{}` to be answered", sent.name),
+                (Work::Remote { .. }, Direction::Cancel, _) => "an answer to whether it was done, or `not_done`".to_owned(),
+                (Work::Remote { .. }, _, Some(sent)) => format!("`{}`, which undoes it, to be answered", sent.name),
+                (Work::Remote { .. }, ..) => "an answer".to_owned(),
+                (Work::Local { .. }, Direction::Undo, _) => "its compensation to `run`".to_owned(),
+                (Work::Local { .. }, ..) => "its work to `run`".to_owned(),
+            };
+            text += &format!("; step `{}` waits for {what} (attempt {})", call.step, call.attempt);
+        }
+        for (name, state) in &self.execution.steps {
+            if let (StepStatus::Pausing(_), Some(due)) = (state.status, state.due) {
+                text += &format!("; step `{name}` pauses until {due}");
+            }
+        }
+        for (name, failure) in self.execution.stuck() {
+            let why = failure.map(|failure| format!(": {}", failure.message)).unwrap_or_default();
+            text += &format!("; `{name}` waits for an operator{why}");
+        }
+        text
+    }
+}
+
+impl<S: Saga> StepTest<'_, S> {
+    /// What it was sent.
+    ///
+    /// # Panics
+    /// If it is another message, or the step runs here.
+    #[track_caller]
+    pub fn sent<M: Message + DeserializeOwned>(&self) -> M {
+        let step = &self.call.step;
+        match self.test.message(&self.call) {
+            Some(sent) if sent.name == M::NAME => read(M::NAME, sent.content.to_string().as_bytes()),
+            Some(sent) => panic!("step `{step}` has sent `{}`, not `{}`", sent.name, M::NAME),
+            None => panic!("step `{step}` runs here, and sends no `{}`", M::NAME),
+        }
+    }
+
+    /// The other service answers: that it has done it or, if it is asked to, undone it. A local step has done its work, and yields this, without
+    /// that its function runs.
+    ///
+    /// # Panics
+    /// If the answer cannot be written as JSON, or is not what the step yields.
+    #[track_caller]
+    pub fn answer(self, answer: impl Serialize) {
+        let bytes = json(&answer);
+        let outcome = if self.is_local() {
+            Outcome::Value(serde_json::from_slice(&bytes).unwrap_or_default())
+        } else {
+            Outcome::Answer(bytes)
+        };
+        if let Some(step) = self.test.plan.step(&self.call.step).filter(|_| self.call.direction != Direction::Undo)
+            && let Err(error) = crate::saga::read(step, &outcome)
+        {
+            panic!("that is not what step `{}` yields: {}", step.name, error.chain());
+        }
+        self.test.ended(self.call, Ok(outcome));
+    }
+
+    /// The other service, which is asked whether it was done, says that it was not, and never will be.
+    ///
+    /// # Panics
+    /// If it is not asked that.
+    #[track_caller]
+    pub fn not_done(self) {
+        assert!(self.call.direction == Direction::Cancel, "nobody asks whether it was done: {}", self.test.stands());
+        self.test.ended(self.call, Ok(Outcome::NotDone));
+    }
+
+    /// It says no, which it will say again (`422`).
+    #[track_caller]
+    pub fn refuse(self, why: &str) {
+        self.fail_with(Error::rejected(why.to_owned()));
+    }
+
+    /// It cannot be done now (`503`).
+    #[track_caller]
+    pub fn fail(self, why: &str) {
+        self.fail_with(Error::unavailable(why.to_owned()));
+    }
+
+    /// It fails with this error.
+    #[track_caller]
+    pub fn fail_with(self, error: Error) {
+        self.test.ended(self.call, Err(error));
+    }
+
+    /// No answer comes until its time is over.
+    ///
+    /// # Panics
+    /// If it has no time limit.
+    #[track_caller]
+    pub fn times_out(self) {
+        match self.test.execution.steps.get(&self.call.step).and_then(|state| state.due) {
+            Some(due) => self.test.due(due),
+            None => panic!("step `{}` has no `timeout`", self.call.step),
+        }
+    }
+
+    /// The function of a local step runs, in one commit with what follows. If it fails, the step has failed; if it panics, too.
+    ///
+    /// # Panics
+    /// If it is another service that does the step.
+    #[track_caller]
+    pub fn run(self) {
+        let StepTest { test, call } = self;
+        let work: Option<LocalWork> = match (test.plan.step(&call.step).map(|step| &step.work), call.direction) {
+            (Some(Work::Local { execute, .. }), Direction::Execute) => Some(*execute),
+            (Some(Work::Local { undo, .. }), Direction::Undo) => *undo,
+            _ => None,
+        };
+        let Some(work) = work else { panic!("step `{}` does not run here: {}", call.step, test.stands()) };
+        // The same id each time that it is tried, as in a service.
+        let id = Call::first(&call.step, call.direction).message_id(test.execution.id);
+        let (service, values) = (&test.service, &test.execution.values);
+        let result = block_on(async || {
+            let mut cx = service.context(id);
+            let done = AssertUnwindSafe(async { work(&mut cx, values).await }).catch_unwind().await;
+            let value = done.unwrap_or_else(|panic| Err(Error::panicked(format_args!("step `{}`", call.step), &*panic)))?;
+            service.commit(cx).await?;
+            Ok(value)
+        });
+        test.ended(call, result.map(Outcome::Value));
+    }
+
+    fn is_local(&self) -> bool {
+        self.test.plan.step(&self.call.step).is_some_and(|step| matches!(step.work, Work::Local { .. }))
+    }
+}
+
+impl<S: Saga> fmt::Debug for SagaTest<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SagaTest").field("execution", &self.execution).field("sent", &self.sent).finish_non_exhaustive()
+    }
+}
+
+impl<S: Saga> fmt::Debug for StepTest<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepTest").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+fn copied(result: &Result<Outcome>) -> Result<Outcome> {
+    result.as_ref().map(Clone::clone).map_err(Error::copied)
+}
+
+#[track_caller]
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_else(|error| panic!("this cannot be written as JSON: {error}"))
+}

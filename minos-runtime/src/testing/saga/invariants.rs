@@ -1,0 +1,178 @@
+//! What has to hold in every world, and of everything that an execution says is to be done.
+
+use super::world::{Cause, Checked, World};
+use crate::{
+    error::tells_a_panic,
+    saga::{Call, Decision, Direction, Execution, Status, Step, StepKind, StepStatus, Work},
+};
+
+impl World {
+    /// Whether an effect may come now.
+    pub(super) fn check_effect(&self, step: &Step, call: &Call, run: bool, before: &Execution, repeats: bool) -> Checked<()> {
+        let attempts = before.steps.get(&call.step).map(|state| state.attempts).unwrap_or_default();
+        let expected = attempts.of(call.direction) + u32::from(!repeats || before.version == 0);
+        if call.attempt != expected {
+            return Err(format!("{call:?} where attempt {expected} would be next"));
+        }
+        if run != matches!(step.work, Work::Local { .. }) {
+            return Err(format!("{call:?} is not what this step does"));
+        }
+        if !self.is_on_the_way(step.name) {
+            return Err(format!("{call:?} is not on the way that is taken"));
+        }
+        let pivoted = self.script.plan.steps().iter().any(|step| step.kind != StepKind::Compensable && self.counts_as_done(step.name));
+        let forward = |state: StepStatus| matches!(state, StepStatus::UnderWay(Direction::Execute) | StepStatus::Pausing(Direction::Execute));
+        let forward = self.execution.steps.values().any(|state| forward(state.status));
+        match call.direction {
+            Direction::Execute if self.execution.failure.is_some() && !repeats => {
+                return Err(format!("`{}` is begun though the saga has failed", step.name));
+            }
+            Direction::Execute => {
+                let mut earlier = self.script.earlier(step.name).filter(|name| self.is_on_the_way(name));
+                if let Some(early) = earlier.find(|name| !self.counts_as_done(name)) {
+                    return Err(format!("`{}` is begun before `{early}` is done", step.name));
+                }
+            }
+            Direction::Cancel | Direction::Undo if forward && self.execution.failure.is_some() => {
+                return Err(format!("`{}` goes back while another step goes forward", step.name));
+            }
+            Direction::Cancel | Direction::Undo if pivoted => {
+                return Err(format!("`{}` goes back past the point of no return", step.name));
+            }
+            Direction::Cancel => {
+                if !self.execution.steps.get(&call.step).is_some_and(|state| state.in_doubt) {
+                    return Err(format!("`{}` is cancelled though it is known what has happened", step.name));
+                }
+            }
+            Direction::Undo => self.check_undo(step)?,
+        }
+        Ok(())
+    }
+
+    fn check_undo(&self, step: &Step) -> Checked<()> {
+        let name = step.name;
+        if step.kind != StepKind::Compensable || step.undo().is_none() {
+            return Err(format!("`{name}` is undone, which never is"));
+        }
+        if step.output.is_some_and(|output| self.execution.values.get(output.name).is_none()) {
+            return Err(format!("`{name}` is undone without what it has yielded"));
+        }
+        for late in self.script.later(name).filter(|late| self.is_on_the_way(late)) {
+            let row = self.row(late);
+            if self.step(late).is_some_and(|step| step.undo().is_some()) && row.happened > row.undone {
+                return Err(format!("`{name}` is undone before the later `{late}` is"));
+            }
+            if self.requests.iter().any(|call| call.step == late && self.may_still_happen(call)) {
+                return Err(format!("`{name}` is undone while the later `{late}` may still happen"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The functions of the saga itself: none may panic, and messages can be made whenever they are wanted.
+    pub(super) fn check_callbacks(&self, before: &Execution, cause: &Cause) -> Checked<()> {
+        for (name, state) in &self.execution.steps {
+            let Some(error) = &state.error else { continue };
+            if before.steps.get(name).and_then(|state| state.error.as_ref()).is_some_and(|known| known.message == error.message) {
+                continue;
+            }
+            if tells_a_panic(&error.message) {
+                return Err(error.message.clone());
+            }
+            let outside = match cause {
+                Cause::Ended(step) => step == name,
+                Cause::Due => true,
+                Cause::Other => false,
+            };
+            if !outside {
+                let why = error.causes.as_ref().unwrap_or(&error.message);
+                return Err(format!("the message of step `{name}` cannot be made: {why}"));
+            }
+        }
+        let failed = self.execution.failure.iter().filter(|_| before.failure.is_none());
+        let stuck = self.execution.decisions.values().filter_map(|decision| match decision {
+            Decision::Stuck(failure) => Some(failure),
+            Decision::Then | Decision::Otherwise => None,
+        });
+        failed.chain(stuck).find(|failure| tells_a_panic(&failure.message)).map_or(Ok(()), |failure| Err(failure.message.clone()))
+    }
+
+    /// What must always be so.
+    pub(super) fn check(&self) -> Checked<()> {
+        if let Some((name, row)) = self.rows.iter().find(|(_, row)| row.happened > 1 || row.undone > row.happened) {
+            return Err(format!("`{name}` has happened {} and was undone {}", times(row.happened), times(row.undone)));
+        }
+        let stuck = self.execution.stuck().next().is_some();
+        if stuck != (self.execution.status == Status::NeedsOperator) {
+            return Err(format!("it is {} though it is stuck: {stuck}", self.execution.status));
+        }
+        match self.execution.status {
+            Status::Committed => self.check_committed(),
+            Status::RolledBack => self.check_rolled_back(),
+            Status::Running | Status::Compensating | Status::NeedsOperator => self.check_alive(),
+        }
+    }
+
+    fn check_committed(&self) -> Checked<()> {
+        for step in self.script.plan.steps().iter().filter(|step| self.is_on_the_way(step.name)) {
+            let (name, row) = (step.name, self.row(step.name));
+            let replaced = self.execution.steps.get(name).is_some_and(|state| state.status == StepStatus::Replaced);
+            if !self.counts_as_done(name) || (row.happened == 0) != replaced {
+                return Err(format!("the saga has committed, and `{name}` has happened {}", times(row.happened)));
+            }
+            if row.undone > 0 {
+                return Err(format!("the saga has committed, and `{name}` was undone"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_rolled_back(&self) -> Checked<()> {
+        for step in self.script.plan.steps() {
+            let (name, row) = (step.name, self.row(step.name));
+            let left = step.kind == StepKind::Compensable && step.undo().is_none();
+            if !left && row.happened != row.undone {
+                return Err(format!(
+                    "the saga is rolled back, and `{name}` has happened {} and was undone {}",
+                    times(row.happened),
+                    times(row.undone)
+                ));
+            }
+        }
+        match self.requests.iter().find(|call| self.may_still_happen(call)) {
+            Some(call) => Err(format!("the saga is rolled back, and `{}` may still happen", call.step)),
+            None => Ok(()),
+        }
+    }
+
+    /// What has not ended either waits for something that will come, or for the operator.
+    fn check_alive(&self) -> Checked<()> {
+        let due = self.execution.due().is_some();
+        let mut under_way = self.execution.under_way(&self.script.plan);
+        if due || under_way.any(|(_, call)| self.running.contains(&call)) || self.execution.status == Status::NeedsOperator {
+            return Ok(());
+        }
+        Err(format!("the saga is {}, and waits for nothing", self.execution.status))
+    }
+
+    pub(super) fn is_on_the_way(&self, step: &str) -> bool {
+        self.script.is_on_the_way(step, &self.execution)
+    }
+
+    pub(super) fn counts_as_done(&self, step: &str) -> bool {
+        self.execution.steps.get(step).is_some_and(|state| matches!(state.status, StepStatus::Succeeded | StepStatus::Replaced))
+    }
+
+    fn may_still_happen(&self, call: &Call) -> bool {
+        let row = self.row(&call.step);
+        call.direction == Direction::Execute && row.happened == 0 && !row.cancelled && call.attempt > row.refused_to
+    }
+}
+
+fn times(n: u32) -> String {
+    match n {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        n => format!("{n} times"),
+    }
+}
