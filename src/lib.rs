@@ -270,6 +270,46 @@ pub use minos_macros::Problem;
 #[doc(inline)]
 pub use minos_macros::saga;
 
+/// A test that lets a saga live through whatever can happen to it: each step in both directions fails, is late, is doubled, is lost, and crashes before and
+/// after each commit, one thing after the other and two at once. It fails if any life does not end well; see [`testing::CrashMatrix`]. With the feature
+/// `testing`.
+///
+/// ```
+/// # use minos::prelude::*;
+/// # #[message("Book", reply = u32)]
+/// # pub struct Book { pub seats: u32 }
+/// # #[message("Cancel")]
+/// # pub struct Cancel { pub booking: u32 }
+/// # saga! {
+/// #     pub BookSeats { seats: u32 }
+/// #     remote book -> booking: u32 {
+/// #         on_execute: |saga| Book { seats: saga.seats },
+/// #         on_success: |saga| { ensure!(saga.booking > 0, "no booking"); Ok(()) },
+/// #         on_failure: |saga| Cancel { booking: saga.booking },
+/// #     }
+/// # }
+/// # mod one {
+/// # use super::BookSeats;
+/// minos::crash_matrix!(BookSeats);
+/// # }
+///
+/// # mod two {
+/// # use super::BookSeats;
+/// // Where samples of the types do not do:
+/// minos::crash_matrix!(BookSeats {
+///     input: BookSeats { seats: 2 },
+///     answers: { book: 7 },
+/// });
+/// # }
+/// # fn main() {}
+/// ```
+///
+/// With an `input`, or several, conditions decide as they do in a service; without, each `when` is decided both ways. `answers` are what steps yield, by their
+/// names. `situations: 100_000` looks at more of it.
+#[cfg(feature = "testing")]
+#[doc(inline)]
+pub use minos_macros::crash_matrix;
+
 pub use minos_runtime::*;
 
 /// What a service needs, in one line: `use minos::prelude::*;`.

@@ -15,6 +15,7 @@ mod handler;
 mod item;
 mod lit;
 mod main_fn;
+mod matrix;
 mod message;
 mod problem;
 mod purity;
@@ -89,4 +90,10 @@ pub fn derive_problem(item: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn saga(input: TokenStream) -> TokenStream {
     saga::expand(input.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro]
+pub fn crash_matrix(input: TokenStream) -> TokenStream {
+    matrix::expand(input.into()).into()
 }

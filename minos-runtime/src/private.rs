@@ -10,6 +10,8 @@ pub use crate::{
     handler::{Answer, FromRequest, HandlerDef, HandlerError, Kind, Request, Response},
     message::{Message, MessageField, Replies},
 };
+#[cfg(any(test, feature = "testing"))]
+pub use crate::testing;
 pub use futures_util::future::BoxFuture;
 pub use inventory;
 pub use serde;

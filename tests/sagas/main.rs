@@ -12,6 +12,7 @@ mod example;
 #[cfg(all(feature = "kafka", feature = "postgres"))]
 mod killed;
 mod lock;
+mod matrix;
 mod operator;
 mod participant;
 #[cfg(all(feature = "kafka", feature = "postgres"))]
