@@ -458,3 +458,14 @@ fn a_message_has_the_same_id_whenever_it_is_sent() {
         assert_ne!(call.message_id(execution), id);
     }
 }
+
+#[test]
+fn a_pivot_that_answers_garbage_while_it_is_to_be_undone_is_not_done_again() {
+    let mut told = Told::new(vec![remote("a").pivot().into()]);
+    told.input(Input::Repair(Repair::Rollback));
+    told.ended("a", Execute, 1, Ok(Outcome::Answer(b"garbage".to_vec())));
+    assert_eq!((told.status("a"), told.calls()), (UnderWay(Cancel), vec![("a", Cancel, 1)]));
+    // It has happened: so the saga goes forward after all, once it is known what it has yielded.
+    told.good("a", Cancel, 1);
+    assert_eq!(told.execution.status, Status::Committed);
+}

@@ -185,6 +185,8 @@ impl Turn<'_> {
                 self.note(step.name, &error);
                 return match (direction, step.kind) {
                     (Direction::Execute, StepKind::Compensable) => self.fail_at(step, &error),
+                    // An operator wants the saga undone meanwhile: it is asked whether there is more to know, and not to be done once more.
+                    (Direction::Execute, StepKind::Pivot) if self.failing() => self.fail_at(step, &error),
                     _ => self.stuck(step, direction),
                 };
             }

@@ -592,7 +592,9 @@ impl World {
 
     /// Whether only an operator can help, and there is none.
     pub(super) fn waits_for_nobody(&self, events: &[Event]) -> bool {
-        self.execution.status == Status::NeedsOperator && events.iter().all(|event| matches!(event, Event::Crash | Event::Repair { .. }))
+        self.execution.status == Status::NeedsOperator
+            && !self.budget.helped
+            && events.iter().all(|event| matches!(event, Event::Crash | Event::Repair { .. }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Definitions made by hand, by chance, and everything that can happen to them.
 
 mod explore;
+mod mutants;
 mod random;
 
 use super::{

@@ -1,0 +1,6 @@
+//! The test kit, as users meet it.
+
+#![allow(unreachable_pub)]
+
+mod drive;
+mod wrong;
