@@ -305,7 +305,7 @@ pub use minos_macros::saga;
 /// ```
 ///
 /// With an `input`, or several, conditions decide as they do in a service; without, each `when` is decided both ways. `answers` are what steps yield, by their
-/// names. `situations: 100_000` looks at more of it.
+/// names. `lives: 1_000_000` looks at more of them.
 #[cfg(feature = "testing")]
 #[doc(inline)]
 pub use minos_macros::crash_matrix;

@@ -23,7 +23,7 @@ struct Matrix {
     inputs: Vec<Expr>,
     /// By the names of steps.
     answers: Vec<(Ident, Expr)>,
-    situations: Option<Expr>,
+    lives: Option<Expr>,
 }
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
@@ -44,7 +44,7 @@ fn parse(errors: &Errors, input: ParseStream<'_>) -> syn::Result<Matrix> {
     let saga = input
         .call(Path::parse_mod_style)
         .map_err(|error| syn::Error::new(error.span(), "`crash_matrix!` takes a saga\nhelp: `minos::crash_matrix!(AddFoobar);`"))?;
-    let mut matrix = Matrix { door, saga, inputs: Vec::new(), answers: Vec::new(), situations: None };
+    let mut matrix = Matrix { door, saga, inputs: Vec::new(), answers: Vec::new(), lives: None };
     if input.peek(Brace) {
         let block;
         braced!(block in input);
@@ -81,15 +81,15 @@ fn entry(errors: &Errors, block: ParseStream<'_>, matrix: &mut Matrix) -> syn::R
                 }
             }
         }
-        "situations" => {
-            if matrix.situations.is_some() {
-                errors.at(&key, "`situations` is given already");
+        "lives" => {
+            if matrix.lives.is_some() {
+                errors.at(&key, "`lives` is given already");
             }
-            matrix.situations = Some(block.parse()?);
+            matrix.lives = Some(block.parse()?);
         }
         other => {
             let hint = did_you_mean(other, MATRIX_KEYS);
-            errors.at(&key, format!("`crash_matrix!` has no `{other}`; it has input, answers and situations{hint}"));
+            errors.at(&key, format!("`crash_matrix!` has no `{other}`; it has input, answers and lives{hint}"));
             block.parse::<Expr>()?;
         }
     }
@@ -97,7 +97,7 @@ fn entry(errors: &Errors, block: ParseStream<'_>, matrix: &mut Matrix) -> syn::R
 }
 
 fn generate(matrix: &Matrix) -> TokenStream {
-    let Matrix { door, saga, inputs, answers, situations } = matrix;
+    let Matrix { door, saga, inputs, answers, lives } = matrix;
     let name = saga.segments.last().map(|segment| snake(&plain(&segment.ident))).unwrap_or_default();
     let test = format_ident!("crash_matrix_of_{name}", span = saga.span());
     let new = quote_spanned!(at(saga.span())=> #door::testing::CrashMatrix::<#saga>::new());
@@ -106,11 +106,11 @@ fn generate(matrix: &Matrix) -> TokenStream {
         let step = plain(step);
         quote!(.answer(#step, #answer))
     });
-    let situations = situations.iter().map(|situations| quote!(.situations(#situations)));
+    let lives = lives.iter().map(|lives| quote!(.lives(#lives)));
     quote! {
         #[test]
         fn #test() {
-            #new #(#inputs)* #(#answers)* #(#situations)* .run();
+            #new #(#inputs)* #(#answers)* #(#lives)* .run();
         }
     }
 }
@@ -129,8 +129,8 @@ mod tests {
             expanded("crate::app::AddFoobar"),
             "#[test]fncrash_matrix_of_add_foobar(){::minos::__private::testing::CrashMatrix::<crate::app::AddFoobar>::new().run();}"
         );
-        let given = expanded("crate = ::renamed; A { input: f(1, 2), input: A { b: 1 }, answers: { r#type: 7, b: x.y(), }, situations: 9 }");
-        let calls = "::<A>::new().input(f(1,2)).input(A{b:1}).answer(\"type\",7).answer(\"b\",x.y()).situations(9).run();";
+        let given = expanded("crate = ::renamed; A { input: f(1, 2), input: A { b: 1 }, answers: { r#type: 7, b: x.y(), }, lives: 9 }");
+        let calls = "::<A>::new().input(f(1,2)).input(A{b:1}).answer(\"type\",7).answer(\"b\",x.y()).lives(9).run();";
         assert!(given.contains("::renamed::__private::testing::CrashMatrix") && given.contains(calls), "{given}");
     }
 
@@ -138,7 +138,7 @@ mod tests {
     fn whatever_is_missing_is_told() {
         for wrong in [
             "", "A,", "A { input }", "A { inptu: 1 }", "A { input: }", "A { answers: 1 }", "A { answers: { a } }", "A { answers: { a: 1, a: 2 } }",
-            "A {} B", "A { situations: 1, situations: 2 }", "7", "crate = ;", "A::<B>",
+            "A {} B", "A { lives: 1, lives: 2 }", "7", "crate = ;", "A::<B>",
         ] {
             assert!(expanded(wrong).contains("compile_error"), "{wrong}");
         }

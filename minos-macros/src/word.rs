@@ -32,7 +32,7 @@ pub(crate) const LOCAL_KEYS: &[&str] = &["on_execute", "on_failure", "timeout", 
 pub(crate) const RETRY_KEYS: &[&str] = &["attempts", "first_pause", "longest_pause"];
 
 /// What can be said of a saga's matrix.
-pub(crate) const MATRIX_KEYS: &[&str] = &["input", "answers", "situations"];
+pub(crate) const MATRIX_KEYS: &[&str] = &["input", "answers", "lives"];
 
 /// Names that `saga!` derives itself.
 pub(crate) const SAGA_DERIVES: &[&str] = &["Debug", "Clone", "Serialize", "Deserialize"];

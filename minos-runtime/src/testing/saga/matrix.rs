@@ -23,7 +23,7 @@ use thiserror::Error;
 /// With more faults than this nothing new is found that can be told to somebody.
 const FAULTS: u32 = 4;
 /// What takes about two seconds in a debug build.
-const SITUATIONS: usize = 20_000;
+const LIVES: usize = 60_000;
 /// So many ways through a saga are looked at, if nobody says which.
 const WAYS: usize = 16;
 
@@ -45,7 +45,7 @@ const WAYS: usize = 16;
 pub struct CrashMatrix<S> {
     inputs: Vec<Value>,
     answers: BTreeMap<String, Value>,
-    situations: usize,
+    lives: usize,
     saga: PhantomData<fn() -> S>,
 }
 
@@ -88,7 +88,7 @@ impl<S: Saga> Default for CrashMatrix<S> {
 impl<S: Saga> CrashMatrix<S> {
     /// With samples for everything.
     pub fn new() -> Self {
-        CrashMatrix { inputs: Vec::new(), answers: BTreeMap::new(), situations: SITUATIONS, saga: PhantomData }
+        CrashMatrix { inputs: Vec::new(), answers: BTreeMap::new(), lives: LIVES, saga: PhantomData }
     }
 
     /// An input. Conditions decide on it, and all steps have to be reached by the inputs together.
@@ -113,10 +113,10 @@ impl<S: Saga> CrashMatrix<S> {
         self
     }
 
-    /// Looks at so many situations at most.
+    /// Looks at about so many lives, those with few faults first.
     #[must_use]
-    pub fn situations(mut self, most: usize) -> Self {
-        self.situations = most;
+    pub fn lives(mut self, most: usize) -> Self {
+        self.lives = most;
         self
     }
 
@@ -129,7 +129,7 @@ impl<S: Saga> CrashMatrix<S> {
         let script = Rc::new(Script::of(S::definition(), &self.answers).map_err(before::<S>)?);
         let (mut reached, given) = (BTreeSet::new(), !self.inputs.is_empty());
         let (inputs, ways) = if given { (self.inputs.clone(), vec![BTreeMap::new()]) } else { (vec![a_sample::<S>()?], script.ways()) };
-        let share = self.situations / (inputs.len() * ways.len().min(WAYS)).max(1);
+        let share = self.lives / (inputs.len() * ways.len().min(WAYS)).max(1);
         for input in &inputs {
             let run = |way: &BTreeMap<String, Decision>, faults, limit, reached: &mut BTreeSet<&'static str>| {
                 explore(&script, input, way, faults, limit, reached).map_err(|found| failed::<S>(&script, input, way, found))

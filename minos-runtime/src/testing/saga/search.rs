@@ -41,7 +41,7 @@ struct Seen {
     ended: bool,
 }
 
-/// Looks at so many worlds. `visit` is told of each, with what can happen next.
+/// Goes on until there were so many lives. `visit` is told of each, with what can happen next.
 pub(super) fn explore(
     first: World,
     limit: usize,
@@ -51,7 +51,7 @@ pub(super) fn explore(
     search.add(first, Past(None));
     let mut cut = None;
     while let Some((faults, (id, world))) = search.next() {
-        if search.explored.worlds >= limit {
+        if search.explored.lives >= limit {
             cut = Some(faults);
             search.end_here(id, world);
             break;

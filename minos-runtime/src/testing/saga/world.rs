@@ -195,7 +195,7 @@ impl World {
         }
         execution.failure.as_ref().map(|failure| (&failure.at, &failure.message)).hash(hasher);
         for (name, value) in execution.values.fields() {
-            (name, value.to_string()).hash(hasher);
+            (name, value).hash(hasher);
         }
         (&self.requests, &self.replies, &self.running, &self.rows).hash(hasher);
         Budget { faults: 0, ..self.budget }.hash(hasher);

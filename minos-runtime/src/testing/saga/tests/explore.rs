@@ -6,7 +6,7 @@ use crate::error::Result;
 /// Goes through all worlds. In which statuses executions end, or wait for an operator.
 fn explore(nodes: Vec<Node>, yes: bool, budget: Budget) -> Vec<&'static str> {
     let first = world(nodes, yes, budget).unwrap();
-    let explored = search::explore(first, 2_000_000, &mut |world, events| {
+    let explored = search::explore(first, 10_000_000, &mut |world, events| {
         world.check_thoroughly()?;
         if world.waits_for_nobody(events) { world.clone().rescue().map(|_| ()) } else { Ok(()) }
     });
