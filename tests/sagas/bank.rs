@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use tokio::sync::Notify;
 
 #[aggregate]
 pub struct Account {
@@ -20,15 +21,18 @@ pub enum Trouble {
     Panic,
     /// Does its work so long after it was asked.
     Sleep(u64),
+    /// Waits until the test says how it goes on.
+    Hold,
 }
 
 /// What goes wrong, by step, and how often each step was run.
 #[derive(Default, Clone)]
-pub struct Script(Arc<Mutex<Plan>>);
+pub struct Script(Arc<Mutex<Plan>>, Arc<Notify>);
 
 #[derive(Default)]
 struct Plan {
     troubles: HashMap<String, Vec<Trouble>>,
+    released: HashMap<String, bool>,
     runs: Vec<String>,
     ids: Vec<Uuid>,
     traces: Vec<Option<String>>,
@@ -39,6 +43,29 @@ impl Script {
     pub fn with(self, step: &str, troubles: &[Trouble]) -> Self {
         self.0.lock().unwrap().troubles.insert(step.to_owned(), troubles.iter().rev().copied().collect());
         self
+    }
+
+    /// The step that is held does its work, or refuses.
+    pub fn release(&self, step: &str, works: bool) {
+        self.0.lock().unwrap().released.insert(step.to_owned(), works);
+        self.1.notify_waiters();
+    }
+
+    async fn held(&self, step: &str) -> bool {
+        loop {
+            let told = self.1.notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            if let Some(works) = self.0.lock().unwrap().released.remove(step) {
+                return works;
+            }
+            told.await;
+        }
+    }
+
+    /// Forgets what was run.
+    pub fn forget(&self) {
+        self.0.lock().unwrap().runs.clear();
     }
 
     pub fn runs(&self) -> Vec<String> {
@@ -71,7 +98,8 @@ impl Script {
         };
         match trouble {
             None => Ok(()),
-            Some(Trouble::Refuse) => Err(Error::rejected(format!("`{step}` refuses"))),
+            Some(Trouble::Hold) if self.held(step).await => Ok(()),
+            Some(Trouble::Refuse | Trouble::Hold) => Err(Error::rejected(format!("`{step}` refuses"))),
             Some(Trouble::Fail) => Err(Error::unavailable(format!("`{step}` is not there"))),
             Some(Trouble::Panic) => panic!("`{step}` panics"),
             Some(Trouble::Sleep(millis)) => {
@@ -117,6 +145,54 @@ async fn move_money(cx: &mut Context, input: Move) -> Result<i64> {
     let balance = account.balance;
     account.save(cx).await?;
     Ok(balance)
+}
+
+/// As `Move`, of which those for different accounts do not wait for each other.
+#[message("MoveBeside", reply = i64, key = account)]
+pub struct MoveBeside {
+    pub step: String,
+    pub account: Uuid,
+    pub amount: i64,
+}
+
+#[command("MoveBeside")]
+async fn move_beside(cx: &mut Context, input: Move) -> Result<i64> {
+    move_money(cx, input).await
+}
+
+saga! {
+    /// Moves money within the bank, in two steps.
+    pub MoveInside { from: Uuid, to: Uuid, amount: i64 }
+
+    local take_inside -> left: i64 {
+        on_execute: async |cx, saga| change(cx, "take inside", saga.from, -saga.amount).await,
+        on_failure: async |cx, saga| change(cx, "undo take inside", saga.from, saga.amount).await.map(|_| ()),
+    }
+
+    local give_inside -> had: i64 {
+        on_execute: async |cx, saga| change(cx, "give inside", saga.to, saga.amount).await,
+        on_failure: async |cx, saga| change(cx, "undo give inside", saga.to, -saga.amount).await.map(|_| ()),
+    }
+}
+
+async fn change(cx: &mut Context, step: &str, account: Uuid, amount: i64) -> Result<i64> {
+    move_money(cx, Move { step: step.to_owned(), account, amount }).await
+}
+
+/// A step of the saga of another service, which is a saga itself.
+#[message("MoveAllInside", reply = i64)]
+pub struct MoveAllInside {
+    pub from: Uuid,
+    pub to: Uuid,
+    pub amount: i64,
+    pub patience: u64,
+}
+
+#[command("MoveAllInside")]
+async fn move_all_inside(cx: &mut Context, input: MoveAllInside) -> Result<i64> {
+    let MoveAllInside { from, to, amount, patience } = input;
+    cx.resource::<Script>()?.clone().play("inside").await?;
+    Ok(cx.run(MoveInside { from, to, amount }).within(Duration::from_millis(patience)).await?.had)
 }
 
 #[message("Confirm")]

@@ -6,6 +6,7 @@
 mod common;
 
 mod bank;
+mod branches;
 mod changed;
 mod ends;
 mod example;
@@ -13,6 +14,7 @@ mod example;
 mod killed;
 mod lock;
 mod matrix;
+mod nested;
 mod operator;
 mod participant;
 #[cfg(all(feature = "kafka", feature = "postgres"))]

@@ -1,6 +1,6 @@
 //! The teller: moves money from one account of the bank to another.
 
-use crate::bank::{Confirm, Move, Script};
+use crate::bank::{Confirm, Move, MoveAllInside, MoveBeside, Script};
 use minos::prelude::*;
 
 #[aggregate]
@@ -58,6 +58,58 @@ saga! {
         on_failure: |saga| Move { step: "undo give".into(), account: saga.to, amount: -saga.amount },
         timeout: "300ms",
     }
+}
+
+saga! {
+    /// Gives money to two at once, and notes it beside.
+    pub GiveBoth { one: Uuid, other: Uuid, amount: i64 }
+
+    parallel {
+        remote left -> left_had: i64 {
+            on_execute: |saga| MoveBeside { step: "left".into(), account: saga.one, amount: saga.amount },
+            on_failure: |saga| MoveBeside { step: "undo left".into(), account: saga.one, amount: -saga.amount },
+        }
+        remote right -> right_had: i64 {
+            on_execute: |saga| MoveBeside { step: "right".into(), account: saga.other, amount: saga.amount },
+            on_failure: |saga| MoveBeside { step: "undo right".into(), account: saga.other, amount: -saga.amount },
+        }
+        local beside -> transfer: Uuid {
+            on_execute: async |cx, saga| {
+                cx.resource::<Script>()?.clone().play("beside").await?;
+                Ok(Transfer::create(cx, Transfer { amount: saga.amount }).await?.uuid())
+            },
+            on_failure: async |cx, saga| {
+                cx.resource::<Script>()?.clone().play("undo beside").await?;
+                Transfer::get(cx, saga.transfer).await?.delete(cx).await
+            },
+        }
+    }
+}
+
+#[command(POST "/both")]
+async fn give_both(cx: &mut Context, input: GiveBoth) -> Result<Uuid> {
+    cx.start(input).await
+}
+
+saga! {
+    /// Moves money by a step that is a saga of the bank.
+    pub MoveNested { from: Uuid, to: Uuid, amount: i64, patience: u64 }
+
+    remote inside -> had: i64 {
+        on_execute: |saga| MoveAllInside { from: saga.from, to: saga.to, amount: saga.amount, patience: saga.patience },
+        on_failure: |saga| MoveAllInside { from: saga.to, to: saga.from, amount: saga.amount, patience: saga.patience },
+        timeout: "30s",
+    }
+
+    pivot remote confirm_nested {
+        on_execute: |saga| Confirm { step: "confirm".into(), amount: saga.amount },
+        timeout: "30s",
+    }
+}
+
+#[command(POST "/nested")]
+async fn move_nested(cx: &mut Context, input: MoveNested) -> Result<Uuid> {
+    cx.start(input).await
 }
 
 #[command(POST "/quick")]

@@ -19,6 +19,7 @@ use crate::{
     failpoint,
     handler::{HandlerDef, Job, Kind, Once, Response},
     message::{Direction, Envelope, Failure, StepCall, is_error},
+    saga::Unfinished,
     store::{Handled, InboxRow, Mark, SETTLED, StoreError, Unit},
 };
 
@@ -93,7 +94,9 @@ impl State {
             self.runner.run(job).await
         };
         let Err(error) = result else { return Ok(()) };
-        if is_outage(&error) || is_duplicate(&error) {
+        // Who answers an error has done nothing: that cannot be said while a saga that the handler has begun goes on.
+        let goes_on = error.downcast_ref::<Unfinished>().is_some();
+        if is_outage(&error) || is_duplicate(&error) || goes_on {
             return Err(error);
         }
         tracing::info!(handler = def.function, name = message.name, correlation = %message.correlation, error = error.chain(), "refused");

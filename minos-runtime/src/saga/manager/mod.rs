@@ -13,6 +13,7 @@ mod wait;
 
 pub use operate::SagaRepaired;
 pub use start::{Run, Start};
+pub use wait::Unfinished;
 
 use super::{Call, Input, Outcome, Plan};
 use crate::{

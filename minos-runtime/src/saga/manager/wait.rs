@@ -21,6 +21,11 @@ use uuid::Uuid;
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const LAST_LOOK: Duration = Duration::from_millis(500);
 
+/// Why a wait has ended without the execution: nothing is known of its end yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the execution {0} goes on")]
+pub struct Unfinished(pub Uuid);
+
 type Ends = HashMap<Uuid, watch::Sender<Option<Arc<Execution>>>>;
 
 /// Those who wait in this process.
@@ -105,11 +110,11 @@ impl State {
                 () = tokio::time::sleep(pause) => {}
                 () = tokio::time::sleep_until(until) => {
                     let message = format!("the saga `{}` ({id}) has not ended yet, and goes on", new.saga);
-                    return Err(Error::new(ErrorKind::Timeout, message));
+                    return Err(Error::new(ErrorKind::Timeout, message).caused_by(Unfinished(id)));
                 }
                 () = self.stopping.hear().said() => {
                     let message = format!("the service is stopping; the saga `{}` ({id}) goes on when it starts again", new.saga);
-                    return Err(Error::unavailable(message));
+                    return Err(Error::unavailable(message).caused_by(Unfinished(id)));
                 }
             }
             pause = (pause * 2).min(LAST_LOOK);
