@@ -78,3 +78,42 @@ async fn create_foo(cx: &mut Context, input: CreateFoo) -> Result<Created> {
 async fn get_foo(cx: &Context, Path(uuid): Path<Uuid>) -> Result<Root<Foo>> {
     Foo::get(cx, uuid).await
 }
+
+/// The saga by itself: the test plays the other service, and the local step works on a store in memory.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minos::testing::TestService;
+
+    minos::crash_matrix!(AddFoobar);
+
+    fn a_foo(service: &TestService) -> Uuid {
+        service.run(async |cx| Ok(Foo::create(cx, Foo { bar: "x".into(), foobar: None }).await?.uuid())).unwrap()
+    }
+
+    #[test]
+    fn the_foobar_is_linked_to_the_foo() {
+        let service = TestService::new();
+        let (uuid, foobar) = (a_foo(&service), Uuid::now_v7());
+        let mut saga = service.start(AddFoobar { uuid, something: "a text".into() });
+        let create: CreateFooBar = saga.sent();
+        assert_eq!((create.number, create.text.as_str()), (56, "a text"));
+        saga.answer(foobar);
+        saga.run();
+        assert_eq!(saga.committed().foobar, foobar);
+        let linked = service.run(async |cx| Ok(Foo::get(cx, uuid).await?.foobar.as_ref().map(Ref::uuid))).unwrap();
+        assert_eq!(linked, Some(foobar));
+    }
+
+    #[test]
+    fn without_a_foo_the_foobar_is_deleted() {
+        let mut saga = TestService::new().start(AddFoobar { uuid: Uuid::now_v7(), something: "a text".into() });
+        let foobar = Uuid::now_v7();
+        saga.answer(foobar);
+        saga.run();
+        let delete: DeleteFooBar = saga.sent();
+        assert_eq!(delete.uuid, foobar);
+        saga.answer(());
+        assert_eq!(saga.rolled_back().status(), 404);
+    }
+}

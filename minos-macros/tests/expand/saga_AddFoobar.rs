@@ -161,6 +161,7 @@ const _: () = {
                     ::minos::__private::saga::Duration::from_millis(30000u64),
                 ),
                 retry: ::core::option::Option::None,
+                sample: __minos_foobar.sample(),
                 work: ::minos::__private::saga::Work::Remote {
                     execute: |values| {
                         ::minos::__private::saga::request::<
@@ -192,6 +193,7 @@ const _: () = {
                 output: ::core::option::Option::None,
                 timeout: ::core::option::Option::None,
                 retry: ::core::option::Option::None,
+                sample: ::minos::__private::saga::NOTHING.sample(),
                 work: ::minos::__private::saga::Work::Local {
                     execute: |cx, values| ::minos::__private::saga::local::<
                         add_foobar::UpdateFoo,
