@@ -16,7 +16,8 @@ use minos::prelude::*;
 
 #[minos::main]
 async fn main() -> Result<()> {
-    let service =
-        |name: &str| Ok::<_, Error>(Service::from_config(format!("examples/trip/{name}.toml"))?.module(format!("{}::{name}", module_path!())));
+    let service = |name: &str| {
+        Ok::<_, Error>(Service::from_config(format!("examples/trip/{name}.toml"))?.module(format!("{}::{name}", module_path!())))
+    };
     Service::run_all([service("trip")?, service("airline")?, service("hotel")?, service("bank")?]).await
 }

@@ -137,8 +137,19 @@ mod tests {
     #[test]
     fn whatever_is_missing_is_told() {
         for wrong in [
-            "", "A,", "A { input }", "A { inptu: 1 }", "A { input: }", "A { answers: 1 }", "A { answers: { a } }", "A { answers: { a: 1, a: 2 } }",
-            "A {} B", "A { lives: 1, lives: 2 }", "7", "crate = ;", "A::<B>",
+            "",
+            "A,",
+            "A { input }",
+            "A { inptu: 1 }",
+            "A { input: }",
+            "A { answers: 1 }",
+            "A { answers: { a } }",
+            "A { answers: { a: 1, a: 2 } }",
+            "A {} B",
+            "A { lives: 1, lives: 2 }",
+            "7",
+            "crate = ;",
+            "A::<B>",
         ] {
             assert!(expanded(wrong).contains("compile_error"), "{wrong}");
         }

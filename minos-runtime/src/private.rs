@@ -3,6 +3,8 @@
 //! The signatures are quoted in compiler messages, so they are short and stable. What is generic here is compiled once for each handler or
 //! type of the user, so it calls what is not generic as soon as it can.
 
+#[cfg(any(test, feature = "testing"))]
+pub use crate::testing;
 pub use crate::{
     aggregate::{Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, Recorded, Root, Stored, Updated},
     context::Context,
@@ -10,8 +12,6 @@ pub use crate::{
     handler::{Answer, FromRequest, HandlerDef, HandlerError, Kind, Request, Response},
     message::{Message, MessageField, Replies},
 };
-#[cfg(any(test, feature = "testing"))]
-pub use crate::testing;
 pub use futures_util::future::BoxFuture;
 pub use inventory;
 pub use serde;

@@ -44,7 +44,8 @@ async fn live(world: &World, order: [usize; 3], works: [bool; 3]) {
     assert_eq!(execution.status, if all { Status::Committed } else { Status::RolledBack }, "{case}");
     let mut undone: Vec<_> = world.runs().into_iter().filter_map(|run| run.strip_prefix("undo ").map(str::to_owned)).collect();
     undone.sort();
-    let mut expected: Vec<_> = BRANCHES.into_iter().zip(works).filter(|(_, works)| *works && !all).map(|(step, _)| step.to_owned()).collect();
+    let mut expected: Vec<_> =
+        BRANCHES.into_iter().zip(works).filter(|(_, works)| *works && !all).map(|(step, _)| step.to_owned()).collect();
     expected.sort();
     assert_eq!(undone, expected, "{case}: what has happened is undone, once, and nothing else");
     if let Some(first) = order.into_iter().find(|branch| !works[*branch]) {

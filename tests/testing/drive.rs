@@ -89,7 +89,10 @@ fn a_saga_is_driven_to_its_end() {
     assert_eq!(service.sent::<Thank>(), [Thank { order }]);
     saga.fail("not now");
     saga.pause_ends();
-    assert_eq!(saga.messages().iter().map(|sent| (sent.name, sent.attempt)).collect::<Vec<_>>(), [("Hold", 1), ("Release", 1), ("Release", 2)]);
+    assert_eq!(
+        saga.messages().iter().map(|sent| (sent.name, sent.attempt)).collect::<Vec<_>>(),
+        [("Hold", 1), ("Release", 1), ("Release", 2)]
+    );
     saga.answer(());
     let done = saga.committed();
     assert_eq!((done.hold, done.at.as_second()), (7, 946_684_800), "no time has passed where the test did not let it");

@@ -134,8 +134,9 @@ impl TestService {
 /// What a message says.
 #[track_caller]
 pub(super) fn read<T: DeserializeOwned>(name: &str, content: &[u8]) -> T {
-    serde_json::from_slice(content)
-        .unwrap_or_else(|error| panic!("`{name}` cannot be read as `{}`: {error}: {}", std::any::type_name::<T>(), String::from_utf8_lossy(content)))
+    serde_json::from_slice(content).unwrap_or_else(|error| {
+        panic!("`{name}` cannot be read as `{}`: {error}: {}", std::any::type_name::<T>(), String::from_utf8_lossy(content))
+    })
 }
 
 /// Waits for it, in a test that is asynchronous itself or is not: on a thread of its own.

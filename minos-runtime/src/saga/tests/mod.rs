@@ -75,7 +75,15 @@ pub(crate) fn remote(name: &'static str) -> Step {
         on_error: None,
         undo: Some(|_| Ok(say("Undo"))),
     };
-    Step { name, kind: StepKind::Compensable, output: Some(Output { name, ty: "u32" }), timeout: None, retry: None, sample: || Ok(json!(7)), work }
+    Step {
+        name,
+        kind: StepKind::Compensable,
+        output: Some(Output { name, ty: "u32" }),
+        timeout: None,
+        retry: None,
+        sample: || Ok(json!(7)),
+        work,
+    }
 }
 
 /// A compensable local step that yields a number under its own name.

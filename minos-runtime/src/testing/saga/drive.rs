@@ -373,11 +373,8 @@ impl<S: Saga> StepTest<'_, S> {
     #[track_caller]
     pub fn answer(self, answer: impl Serialize) {
         let bytes = json(&answer);
-        let outcome = if self.is_local() {
-            Outcome::Value(serde_json::from_slice(&bytes).unwrap_or_default())
-        } else {
-            Outcome::Answer(bytes)
-        };
+        let outcome =
+            if self.is_local() { Outcome::Value(serde_json::from_slice(&bytes).unwrap_or_default()) } else { Outcome::Answer(bytes) };
         if let Some(step) = self.test.plan.step(&self.call.step).filter(|_| self.call.direction != Direction::Undo)
             && let Err(error) = crate::saga::read(step, &outcome)
         {

@@ -21,7 +21,8 @@ impl World {
             return Err(format!("{call:?} is not on the way that is taken"));
         }
         let pivoted = self.script.plan.steps().iter().any(|step| step.kind != StepKind::Compensable && self.counts_as_done(step.name));
-        let forward = |state: StepStatus| matches!(state, StepStatus::UnderWay(Direction::Execute) | StepStatus::Pausing(Direction::Execute));
+        let forward =
+            |state: StepStatus| matches!(state, StepStatus::UnderWay(Direction::Execute) | StepStatus::Pausing(Direction::Execute));
         let forward = self.execution.steps.values().any(|state| forward(state.status));
         match call.direction {
             Direction::Execute if self.execution.failure.is_some() && !repeats => {

@@ -7,8 +7,8 @@ use super::{
     world::{ANY, Budget, Checked, Event, World},
 };
 use crate::{
-    sample::sample,
     saga::{Decision, Saga, Status, Values, diagram},
+    sample::sample,
 };
 use serde::Serialize;
 use serde_json::Value;

@@ -42,11 +42,7 @@ struct Seen {
 }
 
 /// Goes on until there were so many lives. `visit` is told of each, with what can happen next.
-pub(super) fn explore(
-    first: World,
-    limit: usize,
-    visit: &mut dyn FnMut(&World, &[Event]) -> Checked<()>,
-) -> Result<Explored, Box<Found>> {
+pub(super) fn explore(first: World, limit: usize, visit: &mut dyn FnMut(&World, &[Event]) -> Checked<()>) -> Result<Explored, Box<Found>> {
     let mut search = Search::default();
     search.add(first, Past(None));
     let mut cut = None;

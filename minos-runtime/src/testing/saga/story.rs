@@ -48,7 +48,9 @@ impl fmt::Display for Event {
             Event::Repair { repair: Repair::Skip { step, value: Some(value) }, .. } => {
                 write!(f, "the operator has done `{step}` by hand, which gives {value}")
             }
-            Event::Repair { repair: Repair::Skip { step, value: None }, .. } => write!(f, "the operator says that `{step}` will never be done"),
+            Event::Repair { repair: Repair::Skip { step, value: None }, .. } => {
+                write!(f, "the operator says that `{step}` will never be done")
+            }
             Event::Repair { repair: Repair::Rollback, .. } => f.write_str("the operator wants the saga rolled back"),
         }
     }

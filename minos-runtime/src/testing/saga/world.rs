@@ -7,8 +7,8 @@ use super::script::{GARBAGE, Script};
 use crate::{
     error::{Error, Result},
     saga::{
-        Call, Decision, Direction, Effect, Execution, Input, Moment, Outcome, Outgoing, Repair, Status, Step, StepKind, StepState, StepStatus,
-        TransitionError, Values, Work, transition,
+        Call, Decision, Direction, Effect, Execution, Input, Moment, Outcome, Outgoing, Repair, Status, Step, StepKind, StepState,
+        StepStatus, TransitionError, Values, Work, transition,
     },
 };
 use jiff::Timestamp;
@@ -300,7 +300,9 @@ impl World {
     fn can_break(&self, call: &Call) -> bool {
         let row = self.row(&call.step);
         let patient = call.direction != Direction::Execute
-            || self.step(&call.step).is_some_and(|step| step.kind == StepKind::Retriable || step.retry.is_some_and(|retry| retry.attempts > 1));
+            || self
+                .step(&call.step)
+                .is_some_and(|step| step.kind == StepKind::Retriable || step.retry.is_some_and(|retry| retry.attempts > 1));
         let done = if call.direction == Direction::Undo { row.undone > 0 } else { row.happened > 0 || row.cancelled };
         patient && !done && !row.broken && self.execution.is_under_way(call)
     }

@@ -1,6 +1,9 @@
 //! Small sagas, and everything that can happen to them, in every order.
 
-use super::{super::{search, story::Story, world::ANY}, *};
+use super::{
+    super::{search, story::Story, world::ANY},
+    *,
+};
 use crate::error::Result;
 
 /// Goes through all worlds. In which statuses executions end, or wait for an operator.
@@ -18,8 +21,7 @@ fn explore(nodes: Vec<Node>, yes: bool, budget: Budget) -> Vec<&'static str> {
 }
 
 /// Errors and answers that come too late, as many as you like, and nothing else.
-const CALM: Budget =
-    Budget { faults: ANY, duplicates: 0, losses: 0, crashes: 0, garbage: 0, broken: 0, repairs: 0, helped: false };
+const CALM: Budget = Budget { faults: ANY, duplicates: 0, losses: 0, crashes: 0, garbage: 0, broken: 0, repairs: 0, helped: false };
 const TWICE: Budget = Budget { duplicates: 1, ..CALM };
 const CRASH: Budget = Budget { crashes: 1, ..CALM };
 const REPAIR: Budget = Budget { repairs: 1, ..CALM };
@@ -119,8 +121,5 @@ fn an_error_with_a_value_in_its_place() {
 fn a_success_that_the_saga_refuses() {
     let refuse: fn(&Values) -> Result<()> = |_| Err(Error::rejected("too dear"));
     assert_eq!(explore(vec![local("a").into(), remote("b").on_success(refuse).into()], true, REPAIR), ["needs_operator", "rolled_back"]);
-    assert_eq!(
-        explore(vec![local("a").into(), remote("b").pivot().on_success(refuse).into()], true, REPAIR),
-        EVERY
-    );
+    assert_eq!(explore(vec![local("a").into(), remote("b").pivot().on_success(refuse).into()], true, REPAIR), EVERY);
 }

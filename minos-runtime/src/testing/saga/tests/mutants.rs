@@ -76,8 +76,7 @@ fn one_that_undoes_twice_is_found() {
 
 #[test]
 fn one_that_says_that_it_is_done_and_is_not_is_found() {
-    let found = found(|row: &mut Row, call, answer| {
-        if call.direction == Direction::Execute { Ok(()) } else { participate(row, call, answer) }
-    });
+    let found =
+        found(|row: &mut Row, call, answer| if call.direction == Direction::Execute { Ok(()) } else { participate(row, call, answer) });
     assert_eq!(found.why, "the saga has committed, and `a` has happened never");
 }
