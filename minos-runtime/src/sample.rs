@@ -391,7 +391,7 @@ mod tests {
         type Error = String;
 
         fn try_from(number: u32) -> Result<Self, String> {
-            if number > 0 && number % 2 == 0 { Ok(Even(number)) } else { Err(format!("{number} is not even")) }
+            if number > 0 && number.is_multiple_of(2) { Ok(Even(number)) } else { Err(format!("{number} is not even")) }
         }
     }
 

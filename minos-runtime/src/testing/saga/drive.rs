@@ -467,7 +467,10 @@ impl<S: Saga> fmt::Debug for StepTest<'_, S> {
 }
 
 fn copied(result: &Result<Outcome>) -> Result<Outcome> {
-    result.as_ref().map(Clone::clone).map_err(Error::copied)
+    match result {
+        Ok(outcome) => Ok(outcome.clone()),
+        Err(error) => Err(error.copied()),
+    }
 }
 
 #[track_caller]

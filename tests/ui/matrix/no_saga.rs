@@ -1,0 +1,3 @@
+minos::crash_matrix!("AddFoobar");
+
+fn main() {}
