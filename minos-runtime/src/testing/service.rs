@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Clock,
-    context::{Context, Environment, Resources, store_error},
+    context::{Context, Environment, Reads, Resources, store_error},
     error::{Error, Result},
     message::{Envelope, Message},
     metrics::Metrics,
@@ -113,7 +113,7 @@ impl TestService {
 
     /// A context for work with this id.
     pub(super) fn context(&self, id: Uuid) -> Context {
-        Context::new(self.environment.clone(), id, id, None, false)
+        Context::new(self.environment.clone(), id, id, None, Reads::ToWrite)
     }
 
     /// Commits what was collected there.
