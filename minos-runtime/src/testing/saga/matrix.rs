@@ -1,10 +1,11 @@
 //! The crash matrix of a user's saga.
 
 use super::{
+    event::{ANY, Budget, Event},
     script::Script,
     search::{self, Found},
     story::Story,
-    world::{ANY, Budget, Checked, Event, World},
+    world::{Checked, World},
 };
 use crate::{
     saga::{Decision, Saga, Status, Values, diagram},

@@ -1,7 +1,10 @@
 //! Goes through all worlds that a first one leads to: those with few faults before those with many, and what happens soon before what happens late. So what
 //! is wrong is found by the shortest way to it.
 
-use super::world::{ANY, Checked, Event, World};
+use super::{
+    event::{ANY, Event},
+    world::{Checked, World},
+};
 use crate::saga::Status;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque, hash_map::DefaultHasher},

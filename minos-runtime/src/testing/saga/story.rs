@@ -1,6 +1,6 @@
 //! What has happened, to be read.
 
-use super::world::{Answer, Event};
+use super::event::{Answer, Event};
 use crate::saga::{Call, Direction, Repair, StepStatus};
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Small sagas, and everything that can happen to them, in every order.
 
 use super::{
-    super::{search, story::Story, world::ANY},
+    super::{event::ANY, search, story::Story},
     *,
 };
 use crate::error::Result;

@@ -5,8 +5,9 @@ mod mutants;
 mod random;
 
 use super::{
+    event::{Answer, Budget, Event},
     script::Script,
-    world::{Answer, Budget, Checked, Event, World},
+    world::{Checked, World},
 };
 use crate::{
     error::Error,

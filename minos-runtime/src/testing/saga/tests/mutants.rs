@@ -2,8 +2,8 @@
 
 use super::{
     super::{
+        participant::{Participant, Row, participate},
         search::{self, Found},
-        world::{Participant, Row, participate},
     },
     *,
 };

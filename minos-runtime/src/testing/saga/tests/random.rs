@@ -1,6 +1,6 @@
 //! Sagas made by chance, and what happens to them by chance.
 
-use super::{super::world::ANY, *};
+use super::{super::event::ANY, *};
 
 const NAMES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
 
