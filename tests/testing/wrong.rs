@@ -144,6 +144,21 @@ fn a_saga_that_does_not_commit_though_nothing_goes_wrong_is_found() {
 }
 
 saga! {
+    /// Its point of no return is where its first retriable step begins.
+    pub HoldAndTell { seats: u32 }
+
+    remote hold -> hold: u32 {
+        on_execute: |saga| Hold { seats: saga.seats },
+        on_failure: |saga| Release { hold: saga.hold },
+    }
+
+    retriable remote tell { on_execute: |saga| Release { hold: saga.hold } }
+    retriable local note { on_execute: async |_cx, _saga| Ok(()) }
+}
+
+minos::crash_matrix!(HoldAndTell);
+
+saga! {
     /// Goes one way or the other.
     pub EitherWay { seats: u32, name: String }
 

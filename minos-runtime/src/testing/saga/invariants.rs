@@ -1,9 +1,9 @@
 //! What has to hold in every world, and of everything that an execution says is to be done.
 
-use super::world::{Cause, Checked, World};
+use super::world::{Cause, Checked, MOMENT, World};
 use crate::{
     error::tells_a_panic,
-    saga::{Call, Decision, Direction, Execution, Status, Step, StepKind, StepStatus, Work},
+    saga::{Call, Decision, Direction, Execution, Input, Repair, Status, Step, StepKind, StepStatus, Work, transition},
 };
 
 impl World {
@@ -108,10 +108,25 @@ impl World {
             return Err(format!("it is {} though it is stuck: {stuck}", self.execution.status));
         }
         match self.execution.status {
-            Status::Committed => self.check_committed(),
-            Status::RolledBack => self.check_rolled_back(),
+            Status::Committed => self.check_ended().and_then(|()| self.check_committed()),
+            Status::RolledBack => self.check_ended().and_then(|()| self.check_rolled_back()),
             Status::Running | Status::Compensating | Status::NeedsOperator => self.check_alive(),
         }
+    }
+
+    /// Nothing happens any more, whatever comes or is wanted.
+    fn check_ended(&self) -> Checked<()> {
+        let retries = self.execution.steps.keys().map(|step| Repair::Retry { step: step.clone() });
+        let repairs = retries.chain([Repair::Rollback]).map(Input::Repair);
+        for input in repairs.chain([Input::Started, Input::Due, Input::Resumed]) {
+            let (mut execution, what) = (self.execution.clone(), format!("{input:?}"));
+            let refuses = matches!(input, Input::Repair(_));
+            let effects = transition(&self.script.plan, &mut execution, input, MOMENT);
+            if refuses != effects.is_err() || effects.is_ok_and(|effects| !effects.is_empty()) || execution != self.execution {
+                return Err(format!("the saga has ended, and `{what}` makes a difference"));
+            }
+        }
+        Ok(())
     }
 
     fn check_committed(&self) -> Checked<()> {
