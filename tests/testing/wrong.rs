@@ -51,7 +51,7 @@ fn a_compensation_that_panics_is_found_by_the_shortest_way_to_it() {
         error.story,
         [
             "   1.   the other side is asked to do `hold` (attempt 1), and answers that it is done",
-            "   2.   the saga is answered to do `hold` (attempt 1): that it is done",
+            "   2.   the saga, which has asked to do `hold` (attempt 1), is answered that it is done",
             "   3. ! local step `note` fails, and may succeed later (attempt 1)",
         ]
     );

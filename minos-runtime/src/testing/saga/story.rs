@@ -26,9 +26,11 @@ impl fmt::Display for Event {
             }
             Event::Reply { call, answer, again } => {
                 let again = if *again { ", and the same answer stays on its way" } else { "" };
-                write!(f, "the saga is answered {}: {}{again}", wish(call), words(call, *answer))
+                write!(f, "the saga, which has asked {}, is answered {}{again}", wish(call), words(call, *answer))
             }
-            Event::Lose { call, answer } => write!(f, "the answer {} is lost: {}", wish(call), words(call, *answer)),
+            Event::Lose { call, answer } => {
+                write!(f, "the saga, which has asked {}, is never answered {}", wish(call), words(call, *answer))
+            }
             Event::Run { call, answer, again, .. } => {
                 let again = if *again { ", and it runs elsewhere, too" } else { "" };
                 let Call { step, direction, attempt } = call;
