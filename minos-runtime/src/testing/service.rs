@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     message::{Envelope, Message},
     metrics::Metrics,
-    store::{MemoryStore, Unit},
+    store::{Cause, MemoryStore, Unit},
     sync::lock,
 };
 use jiff::Timestamp;
@@ -113,7 +113,7 @@ impl TestService {
 
     /// A context for work with this id.
     pub(super) fn context(&self, id: Uuid) -> Context {
-        Context::new(self.environment.clone(), id, id, None, Reads::ToWrite)
+        Context::new(self.environment.clone(), Cause { correlation: id, causation: id, user: None, trace: None }, Reads::ToWrite)
     }
 
     /// Commits what was collected there.

@@ -20,6 +20,7 @@ const NODES: &[Node] = &[Node::Step(Step {
     output: None,
     timeout: Some(Duration::from_millis(1)),
     retry: None,
+    sample: || Ok(Value::Null),
     work: Work::Remote {
         execute: |_| Ok(Outgoing { name: "Ask", key: None, content: b"{}".to_vec() }),
         read: |_| Ok(Value::Null),
