@@ -224,6 +224,8 @@ pub use minos_macros::Problem;
 /// after the saga: step `update_foo` of `AddFoobar` sees an `add_foobar::UpdateFoo`, and when it has succeeded, `add_foobar::UpdateFooDone`; at the end there
 /// is `add_foobar::Done`. A condition sees what the first step behind it sees.
 ///
+/// With `#[isolated]` before it, nobody else sees what the steps do before all of them are done; then there is nothing to undo.
+///
 /// A step is *compensable*, unless `pivot` or `retriable` stands before it. The pivot is the point of no return: it may fail, but when it has succeeded the saga
 /// only goes forward. Steps behind it are `retriable`: they are tried again until they succeed. A step that cannot be undone before one that can fail does
 /// not compile.

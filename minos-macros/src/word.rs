@@ -34,5 +34,8 @@ pub(crate) const RETRY_KEYS: &[&str] = &["attempts", "first_pause", "longest_pau
 /// What can be said of a saga's matrix.
 pub(crate) const MATRIX_KEYS: &[&str] = &["input", "answers", "lives"];
 
+/// Before a saga of which nothing is seen before all is done.
+pub(crate) const ISOLATED: &str = "isolated";
+
 /// Names that `saga!` derives itself.
 pub(crate) const SAGA_DERIVES: &[&str] = &["Debug", "Clone", "Serialize", "Deserialize"];

@@ -31,9 +31,9 @@ mod telemetry;
 pub mod testing;
 mod trace;
 
-pub use aggregate::{Aggregate, AggregateRef, Event, Field, Recorded, Ref, Root};
+pub use aggregate::{Aggregate, AggregateRef, Event, Field, HoldError, Recorded, Ref, Root};
 pub use config::Config;
-pub use context::Context;
+pub use context::{Context, SagaStep};
 pub use error::{Error, ErrorKind, Problem, ProblemDef, Result, ResultExt};
 pub use handler::{Headers, Path, Query, Response, User};
 pub use jiff::Timestamp;

@@ -120,6 +120,16 @@ async fn get(cx: &Context, Path(uuid): Path<Uuid>) -> Result<Root<Account>> {
     Account::get(cx, uuid).await
 }
 
+/// Writes it as it is: refused while a saga holds it.
+#[command(POST "/accounts/{uuid}/touch")]
+async fn touch(cx: &mut Context, Path(uuid): Path<Uuid>) -> Result<()> {
+    let mut account = Account::get(cx, uuid).await?;
+    account.balance += 1;
+    account.save(cx).await?;
+    account.balance -= 1;
+    account.save(cx).await
+}
+
 #[message("Move", reply = i64)]
 pub struct Move {
     pub step: String,

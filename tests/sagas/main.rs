@@ -10,8 +10,11 @@ mod branches;
 mod changed;
 mod ends;
 mod example;
+mod holds;
+mod isolated;
 #[cfg(all(feature = "kafka", feature = "postgres"))]
 mod killed;
+mod ledger;
 mod lock;
 mod matrix;
 mod nested;
@@ -21,6 +24,7 @@ mod participant;
 mod parties;
 #[cfg(all(feature = "kafka", feature = "postgres", feature = "failpoints"))]
 mod points;
+mod shop;
 mod teller;
 mod traced;
 mod troubles;
@@ -38,5 +42,5 @@ fn the_service() {
 
 #[minos::main]
 async fn serve() -> minos::Result<()> {
-    common::process::asked_for()?.with(bank::Script::default()).run().await
+    common::process::asked_for()?.with(bank::Script::default()).with(shop::Gates::default()).run().await
 }

@@ -30,7 +30,7 @@ impl Sender {
         let cause = Cause { correlation: self.execution, causation: self.execution, user: None, trace: None };
         let at = minos::prelude::Timestamp::now();
         let mut message = Envelope::request(Uuid::now_v7(), "Move", Some(self.execution.to_string()), content, at, cause.clone());
-        message.saga = Some(StepCall { execution: self.execution, step: "give".to_owned(), direction, attempt, not_done: false });
+        message.saga = Some(StepCall::new(self.execution, "MoveMoney", "give", direction, attempt));
         message.reply_to = Some("teller.sagas".to_owned());
         let store = self.world.teller.store();
         store.commit(Unit { messages: vec![message.into_row().unwrap()], ..Unit::new(at, cause) }).await.unwrap();

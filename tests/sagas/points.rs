@@ -4,7 +4,7 @@
 use crate::{
     bank::{SLOW, UNLUCKY},
     common::{until, until_within},
-    parties::{Parties, Party, order},
+    parties::{ACCOUNTS, Parties, Party, order},
 };
 use minos::{prelude::*, store::SharedStore};
 use serde_json::json;
@@ -94,7 +94,7 @@ async fn keep_ordering(teller: SocketAddr, store: &SharedStore, accounts: &[Stri
 #[tokio::test]
 #[ignore = "takes one or two minutes; run by `cargo test --all-features --test sagas -- --ignored`"]
 async fn f33_ended_at_every_point_every_saga_ends_and_each_step_was_done_once() {
-    let Some(mut parties) = Parties::start("sagas").await else { return };
+    let Some(mut parties) = Parties::start("sagas", ACCOUNTS).await else { return };
     let (store, accounts, addr) = (parties.store("teller").await, parties.accounts.clone(), parties.teller.addr);
     let (of_teller, of_bank) = (points_of_the_coordinator(), points_of_the_participant());
     let enough = Cell::new(false);

@@ -50,6 +50,44 @@ saga! {
 }
 
 saga! {
+    /// Moves money, of which nobody sees half.
+    #[isolated]
+    pub MoveAtOnce { from: Uuid, to: Uuid, amount: i64 }
+
+    remote take -> left: i64 {
+        on_execute: |saga| Move { step: "take".into(), account: saga.from, amount: -saga.amount },
+        timeout: "15s",
+        retry: { attempts: 20, first_pause: "50ms", longest_pause: "500ms" },
+    }
+
+    remote give -> had: i64 {
+        on_execute: |saga| Move { step: "give".into(), account: saga.to, amount: saga.amount },
+        timeout: "15s",
+        retry: { attempts: 20, first_pause: "50ms", longest_pause: "500ms" },
+    }
+
+    local note -> transfer: Uuid {
+        on_execute: async |cx, saga| Ok(Transfer::create(cx, Transfer { amount: saga.amount }).await?.uuid()),
+    }
+
+    remote confirm {
+        on_execute: |saga| Confirm { step: "confirm".into(), amount: saga.amount },
+        timeout: "15s",
+    }
+}
+
+#[derive(Deserialize)]
+pub struct OrderedAtOnce {
+    key: String,
+    transfer: MoveAtOnce,
+}
+
+#[command(POST "/orders/at-once")]
+async fn order_at_once(cx: &mut Context, input: OrderedAtOnce) -> Result<Uuid> {
+    cx.start(input.transfer).key(input.key).await
+}
+
+saga! {
     /// Gives money, and does not wait long.
     pub GiveQuickly { to: Uuid, amount: i64 }
 

@@ -79,7 +79,7 @@ async fn f35_an_answer_that_does_not_count_changes_nothing() {
     let answer = |step: &str, attempt: u32, status: u16| {
         let cause = minos::store::Cause { correlation: id, causation: id, user: None, trace: None };
         let mut request = Envelope::request(Uuid::now_v7(), "Move", None, "1", before.changed_at, cause);
-        request.saga = Some(StepCall { execution: id, step: step.to_owned(), direction: Direction::Execute, attempt, not_done: false });
+        request.saga = Some(StepCall::new(id, "MoveMoney", step, Direction::Execute, attempt));
         request.reply_to = Some("teller.sagas".to_owned());
         request.reply(status, r#"{"detail":"no"}"#, before.changed_at).unwrap()
     };

@@ -9,6 +9,8 @@ use syn::{Attribute, Field, Ident, Pat, Token, Type, Visibility};
 pub(super) struct Saga {
     pub(super) door: Door,
     pub(super) attrs: Vec<Attribute>,
+    /// `#[isolated]`: nobody else sees what its steps do before all of them are done.
+    pub(super) isolated: bool,
     pub(super) vis: Visibility,
     pub(super) name: Ident,
     /// The fields of its input.

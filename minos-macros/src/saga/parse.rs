@@ -8,7 +8,7 @@ use crate::{
     diag::{Errors, did_you_mean},
     door::Door,
     lit,
-    word::{LOCAL_KEYS, NODES, REMOTE_KEYS, RETRY_KEYS},
+    word::{ISOLATED, LOCAL_KEYS, NODES, REMOTE_KEYS, RETRY_KEYS},
 };
 use proc_macro2::{Delimiter, TokenTree};
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(super) fn saga(errors: &Errors, input: ParseStream<'_>) -> syn::Result<Saga>
     } else {
         Door::default()
     };
-    let attrs = input.call(Attribute::parse_outer)?;
+    let (attrs, isolated) = isolated(errors, input.call(Attribute::parse_outer)?);
     let vis = input.parse()?;
     if input.peek(Token![struct]) {
         let word: Token![struct] = input.parse()?;
@@ -46,7 +46,21 @@ pub(super) fn saga(errors: &Errors, input: ParseStream<'_>) -> syn::Result<Saga>
     braced!(block in input);
     let fields = fields(errors, &block);
     let nodes = nodes(errors, input);
-    Ok(Saga { door, attrs, vis, name, fields, nodes })
+    Ok(Saga { door, attrs, isolated, vis, name, fields, nodes })
+}
+
+/// The attributes but for `#[isolated]`, and whether it is there.
+fn isolated(errors: &Errors, attrs: Vec<Attribute>) -> (Vec<Attribute>, bool) {
+    let (ours, others): (Vec<_>, Vec<_>) = attrs.into_iter().partition(|attr| attr.path().is_ident(ISOLATED));
+    for attr in &ours {
+        if attr.meta.require_path_only().is_err() {
+            errors.at(&attr.meta, "`#[isolated]` takes nothing\nhelp: `#[isolated]`");
+        }
+    }
+    for attr in ours.iter().skip(1) {
+        errors.at(attr, "this saga is isolated already\nhelp: remove one `#[isolated]`");
+    }
+    (others, !ours.is_empty())
 }
 
 fn fields(errors: &Errors, block: ParseStream<'_>) -> Vec<Field> {

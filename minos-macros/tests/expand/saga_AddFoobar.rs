@@ -149,6 +149,7 @@ const _: () = {
                 ty: "String",
             },
         ],
+        isolated: false,
         nodes: &[
             ::minos::__private::saga::Node::Step(::minos::__private::saga::Step {
                 name: "create_foobar",

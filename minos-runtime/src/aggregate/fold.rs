@@ -1,7 +1,8 @@
 //! From events to state.
 
-use super::{Aggregate, EventDef, Root, difference::Object, own_event};
+use super::{Aggregate, EventDef, Root, difference::Object, hold::holder, own_event, prepared::as_seen_by, root::Loaded};
 use crate::{
+    context::SagaStep,
     error::{Error, Result},
     store::StoredEvent,
 };
@@ -15,20 +16,31 @@ enum State<'a, A> {
     Typed(A),
 }
 
-/// The aggregate that these events make; `None` if there are none or the last one deleted it.
-pub(super) fn fold<A: Aggregate>(uuid: Uuid, events: Vec<StoredEvent>) -> Result<Option<Root<A>>> {
-    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
+/// The aggregate that these events make for this step of a saga, or for nobody in particular; `None` if there are none or the last one deleted it.
+pub(super) fn fold<A: Aggregate>(uuid: Uuid, step: Option<&SagaStep>, events: Vec<StoredEvent>) -> Result<Option<Root<A>>> {
+    let events = match step {
+        Some(step) => as_seen_by(step.execution, events)?,
+        None => events,
+    };
+    let Some(last) = events.last() else { return Ok(None) };
     let names = Names::of(A::NAME);
-    let mut state = State::<A>::None;
+    let (mut state, mut held_by, mut updated_at) = (State::<A>::None, None, last.at);
     for event in &events {
-        state = apply(&names, state, event).map_err(|error| unreadable(A::NAME, uuid, event, error))?;
+        let folded = if event.is_internal() {
+            holder(held_by.take(), &event.name, &event.data).map(|holder| held_by = holder)
+        } else {
+            updated_at = event.at;
+            apply(&names, std::mem::replace(&mut state, State::None), event).map(|folded| state = folded)
+        };
+        folded.map_err(|error| unreadable(A::NAME, uuid, event, error))?;
     }
     let state = match state {
         State::None => return Ok(None),
         State::Fields(fields) => read(&fields).map_err(|error| unreadable(A::NAME, uuid, last, error))?,
         State::Typed(state) => state,
     };
-    Ok(Some(Root::loaded(uuid, last.version, first.at, last.at, state)))
+    let created_at = events.iter().find(|event| !event.is_internal()).map_or(last.at, |event| event.at);
+    Ok(Some(Root::loaded(Loaded { uuid, version: last.version, created_at, updated_at, held_by, state })))
 }
 
 struct Names {

@@ -3,21 +3,32 @@
 mod difference;
 mod event;
 mod fold;
+mod hold;
+mod prepared;
 mod reference;
 mod root;
 
 pub use event::{Changes, Created, Deleted, DomainEvent, Event, EventContent, EventDef, EventMeta, InitialState, NoState, Updated};
+pub use hold::{Hold, HoldError};
+pub(crate) use hold::{held_by, release, release_by_hand, taken};
+pub use prepared::Prepared;
+pub(crate) use prepared::{apply, not_isolated, prepare};
 pub use reference::{AggregateRef, Ref};
 pub use root::Root;
 
 use crate::{
     context::Context,
     error::{Error, Result},
-    store::{NewEvent, StreamId},
+    store::{NewEvent, StoredEvent, StreamId},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::future::Future;
+use std::{future::Future, time::Duration};
+use tokio::time::Instant;
 use uuid::Uuid;
+
+/// The first pause of who waits for an aggregate that is held; then it is as long as an eighth of the time that it has waited, so that it is late by as much.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_millis(500);
 
 /// An event-sourced aggregate. Put `#[aggregate]` on a struct with named fields to make it one:
 ///
@@ -54,7 +65,12 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// # Errors
     /// As [`create`](Aggregate::create), and a conflict if there is one of this uuid.
     fn create_as(cx: &mut Context, uuid: Uuid, state: Self) -> impl Future<Output = Result<Root<Self>>> + Send {
-        std::future::ready(Root::create(cx, uuid, state))
+        async move {
+            let stream = StreamId::new(Self::NAME, uuid);
+            // There was something when this handler ran before. It may be what an isolated saga has only prepared, or has dropped.
+            let before = if cx.has_conflicted() { nothing_in(cx, &stream).await? } else { 0 };
+            Root::create(cx, uuid, before, state)
+        }
     }
 
     /// The aggregate of this uuid as it is now, with what this handler has done to it so far.
@@ -65,12 +81,63 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
         async move { Self::find_one(cx, uuid).await?.ok_or_else(|| not_found(Self::NAME, uuid)) }
     }
 
+    /// As [`get`](Aggregate::get), but waits while a saga [holds](Root::hold) it that this handler does not work for: so long as `sagas.patience` says, and not
+    /// longer than the handler may take. What waits keeps nobody else from running.
+    ///
+    /// # Errors
+    /// As [`get`](Aggregate::get), and [`HoldError::Held`] if it was still held then.
+    fn get_when_free(cx: &Context, uuid: Uuid) -> impl Future<Output = Result<Root<Self>>> + Send {
+        async move {
+            let (began, patience) = (Instant::now(), cx.patience());
+            loop {
+                let stream = StreamId::new(Self::NAME, uuid);
+                let root: Root<Self> =
+                    fold::fold(uuid, cx.step(), cx.events_now(stream.clone()).await?)?.ok_or_else(|| not_found(Self::NAME, uuid))?;
+                let Some(refusal) = root.refusal(cx) else { return Ok(root) };
+                let version = root.version();
+                drop(root);
+                if !cx.aside(changed(cx, &stream, version, began, patience)).await? {
+                    return Err(refusal.into_error());
+                }
+            }
+        }
+    }
+
     /// As [`get`](Aggregate::get), but `None` if there is none or it was deleted.
     ///
     /// # Errors
     /// If the store does not answer, or what is stored cannot be read as this type.
     fn find_one(cx: &Context, uuid: Uuid) -> impl Future<Output = Result<Option<Root<Self>>>> + Send {
-        async move { fold::fold(uuid, cx.events(StreamId::new(Self::NAME, uuid)).await?) }
+        async move { fold::fold(uuid, cx.step(), cx.events(StreamId::new(Self::NAME, uuid)).await?) }
+    }
+}
+
+/// The version of a stream in which there was never anything but what an isolated saga has prepared; 0 if there was, or is for this handler.
+///
+/// # Errors
+/// If another saga has prepared something there that is not decided yet.
+async fn nothing_in(cx: &Context, stream: &StreamId) -> Result<u64> {
+    let events = cx.events_now(stream.clone()).await?;
+    if !events.iter().all(StoredEvent::is_internal) {
+        return Ok(0);
+    }
+    match hold::holder_of(stream, events.iter().map(hold::told))? {
+        None => Ok(events.last().map_or(0, |event| event.version)),
+        Some(by) if cx.step().is_some_and(|step| step.execution == by.execution) => Ok(0),
+        Some(by) => Err(HoldError::Held { aggregate: stream.aggregate.to_string(), uuid: stream.uuid, by: Box::new(by) }.into_error()),
+    }
+}
+
+/// Waits until a stream has moved on from this version. Whether it has, within this time from when the wait began.
+async fn changed(cx: &Context, stream: &StreamId, version: u64, began: Instant, patience: Duration) -> Result<bool> {
+    loop {
+        let waited = began.elapsed();
+        let Some(left) = patience.checked_sub(waited).filter(|left| !left.is_zero()) else { return Ok(false) };
+        // The store is asked, and not told: whoever releases it may be another process.
+        tokio::time::sleep((waited / 8).clamp(FIRST_PAUSE, LAST_PAUSE).min(left)).await;
+        if cx.has_moved(stream, version).await? {
+            return Ok(true);
+        }
     }
 }
 

@@ -1,8 +1,14 @@
 //! An aggregate with its identity: what handlers hold in their hands.
 
-use super::{Aggregate, DomainEvent, difference::difference, fold, new_event, not_found, own_event};
+use super::{
+    Aggregate, DomainEvent,
+    difference::difference,
+    fold,
+    hold::{self, HoldError},
+    new_event, not_found, own_event,
+};
 use crate::{
-    context::Context,
+    context::{Context, SagaStep},
     error::{Error, Result},
     store::{NewEvent, StreamId},
 };
@@ -25,12 +31,23 @@ pub struct Root<A> {
     version: u64,
     created_at: Timestamp,
     updated_at: Timestamp,
+    held_by: Option<SagaStep>,
     /// The state as JSON before it was first changed in place, to tell what changed.
     before: Option<Result<String>>,
     /// What was recorded and not yet saved.
     pending: Vec<NewEvent>,
     /// Why this value cannot be saved any more.
     broken: Option<Error>,
+}
+
+/// What is known of an aggregate that was loaded.
+pub(super) struct Loaded<A> {
+    pub(super) uuid: Uuid,
+    pub(super) version: u64,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+    pub(super) held_by: Option<SagaStep>,
+    pub(super) state: A,
 }
 
 impl<A> Root<A> {
@@ -54,6 +71,11 @@ impl<A> Root<A> {
         self.updated_at
     }
 
+    /// The step of a saga that [holds](Root::hold) it, if one does.
+    pub fn held_by(&self) -> Option<&SagaStep> {
+        self.held_by.as_ref()
+    }
+
     /// The state alone.
     pub fn into_inner(self) -> A {
         self.state
@@ -61,14 +83,16 @@ impl<A> Root<A> {
 }
 
 impl<A: Aggregate> Root<A> {
-    pub(super) fn loaded(uuid: Uuid, version: u64, created_at: Timestamp, updated_at: Timestamp, state: A) -> Self {
-        Root { state, uuid, version, created_at, updated_at, before: None, pending: Vec::new(), broken: None }
+    pub(super) fn loaded(loaded: Loaded<A>) -> Self {
+        let Loaded { uuid, version, created_at, updated_at, held_by, state } = loaded;
+        Root { state, uuid, version, created_at, updated_at, held_by, before: None, pending: Vec::new(), broken: None }
     }
 
-    pub(super) fn create(cx: &mut Context, uuid: Uuid, state: A) -> Result<Self> {
+    /// Creates it in a stream that has this version, though there is nothing in it yet.
+    pub(super) fn create(cx: &mut Context, uuid: Uuid, before: u64, state: A) -> Result<Self> {
         let data = write(&state)?;
-        cx.append(StreamId::new(A::NAME, uuid), 0, vec![new_event(own_event(A::NAME, "Created"), data)])?;
-        Ok(Root::loaded(uuid, 1, cx.now(), cx.now(), state))
+        cx.append(StreamId::new(A::NAME, uuid), before, vec![new_event(own_event(A::NAME, "Created"), data)])?;
+        Ok(Root::loaded(Loaded { uuid, version: before + 1, created_at: cx.now(), updated_at: cx.now(), held_by: None, state }))
     }
 
     /// Stores what changed since it was loaded or last saved: recorded domain events, and the difference of the fields as an
@@ -78,7 +102,8 @@ impl<A: Aggregate> Root<A> {
     /// fresh state: nobody's change is reverted.
     ///
     /// # Errors
-    /// If the state cannot be written as JSON and read again, or this handler has saved it through another value.
+    /// If the state cannot be written as JSON and read again, this handler has saved it through another value, or the execution of a saga
+    /// [holds](Root::hold) it that this handler does not work for ([`HoldError::Held`]).
     pub async fn save(&mut self, cx: &mut Context) -> Result<()> {
         self.record_difference()?;
         if let Some(error) = self.broken.take() {
@@ -88,11 +113,45 @@ impl<A: Aggregate> Root<A> {
         if events.is_empty() {
             return Ok(());
         }
+        self.append(cx, events)?;
+        self.updated_at = cx.now();
+        Ok(())
+    }
+
+    /// Holds it for the saga that this handler does a step for: until its execution has ended, however it ends, only its own steps change it. Whoever else
+    /// saves or deletes it meanwhile is refused, or waits, as [`get_when_free`](Aggregate::get_when_free) does. Reading is not affected.
+    ///
+    /// It counts from when this step is committed. To hold it twice is to hold it once.
+    ///
+    /// # Errors
+    /// If another execution holds it ([`HoldError::Held`]), or this handler does not run for a saga ([`HoldError::NoStep`]).
+    pub fn hold(&mut self, cx: &mut Context) -> Result<()> {
+        let Some(step) = cx.step().cloned() else {
+            return Err(HoldError::NoStep { aggregate: A::NAME.to_owned(), uuid: self.uuid }.into_error());
+        };
+        if self.held_by.as_ref().is_some_and(|by| by.execution == step.execution) {
+            return Ok(());
+        }
+        self.append(cx, vec![hold::held(&step)?])?;
+        self.held_by = Some(step);
+        Ok(())
+    }
+
+    /// Appends events, unless it is not for this handler to do that.
+    fn append(&mut self, cx: &mut Context, events: Vec<NewEvent>) -> Result<()> {
+        if let Some(error) = self.refusal(cx) {
+            return Err(error.into_error());
+        }
         let (before, count) = (self.version, events.len() as u64);
         cx.append(StreamId::new(A::NAME, self.uuid), before, events)?;
         self.version = before + count;
-        self.updated_at = cx.now();
         Ok(())
+    }
+
+    /// Why this handler cannot change it, if somebody else holds it.
+    pub(super) fn refusal(&self, cx: &Context) -> Option<HoldError> {
+        let by = self.held_by.as_ref().filter(|by| cx.step().is_none_or(|step| step.execution != by.execution))?;
+        Some(HoldError::Held { aggregate: A::NAME.to_owned(), uuid: self.uuid, by: Box::new(by.clone()) })
     }
 
     /// Loads it again, with what others have saved. What was changed here and not saved is dropped.
@@ -101,7 +160,7 @@ impl<A: Aggregate> Root<A> {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if it was deleted in the meantime.
     pub async fn refresh(&mut self, cx: &Context) -> Result<()> {
         let events = cx.events(StreamId::new(A::NAME, self.uuid)).await?;
-        *self = fold::fold(self.uuid, events)?.ok_or_else(|| not_found(A::NAME, self.uuid))?;
+        *self = fold::fold(self.uuid, cx.step(), events)?.ok_or_else(|| not_found(A::NAME, self.uuid))?;
         Ok(())
     }
 
@@ -111,7 +170,7 @@ impl<A: Aggregate> Root<A> {
     /// As [`save`](Root::save): what was changed before is saved, too.
     pub async fn delete(mut self, cx: &mut Context) -> Result<()> {
         self.save(cx).await?;
-        cx.append(StreamId::new(A::NAME, self.uuid), self.version, vec![new_event(own_event(A::NAME, "Deleted"), "{}".to_owned())])
+        self.append(cx, vec![new_event(own_event(A::NAME, "Deleted"), "{}".to_owned())])
     }
 
     /// Records a domain event and applies it. Generated methods call this.

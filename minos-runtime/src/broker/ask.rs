@@ -111,5 +111,5 @@ fn unanswered(name: &str) -> Error {
 pub(super) fn failure(error: &Error) -> Response {
     let status = error.status();
     let detail = if status.is_server_error() { error.kind().title().to_owned() } else { error.to_string() };
-    Response::json(&Failure { detail }).unwrap_or_default().with_status(status)
+    Response::json(&Failure { detail, conflict: error.kind() == ErrorKind::Conflict }).unwrap_or_default().with_status(status)
 }

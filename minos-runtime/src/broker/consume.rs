@@ -4,11 +4,11 @@ use super::{Broker, BrokerError, Consumer, Questions, Topics, Undecodable, lanes
 use crate::{
     aggregate::EventMeta,
     config::BrokerConfig,
-    context::{is_outage, store_error},
+    context::{Permit, SagaStep, is_outage, store_error},
     error::{Error, Result},
     failpoint,
     handler::{Content, HandlerDef, Job, Kind, Once, Parts, PathSource, Request, Response, Runner, User},
-    message::{Envelope, MessageKind, dead_letter_topic},
+    message::{Envelope, MessageKind, dead_letter_topic, service_of},
     metrics::Metrics,
     saga::{Call, Manager},
     stop::Stopper,
@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 /// When a message whose handler fails is tried again, and how often.
@@ -73,7 +73,7 @@ pub(super) struct State {
     pub(super) parked: park::Parked,
     pub(super) sagas: Option<Manager>,
     lanes: Lanes,
-    running: Semaphore,
+    running: Arc<Semaphore>,
     stopping: Stopper,
 }
 
@@ -101,7 +101,7 @@ impl Dispatcher {
             parked,
             sagas,
             lanes: Lanes::new(),
-            running: Semaphore::new(config.concurrency),
+            running: Arc::new(Semaphore::new(config.concurrency)),
             stopping: Stopper::new(),
         })))
     }
@@ -207,11 +207,8 @@ impl State {
             }
             attempt += 1;
             let started = Instant::now();
-            let result = {
-                // Taken for the attempt only: what waits for its next attempt keeps nobody from running.
-                let _permit = self.permit().await;
-                self.attempt(def, message, lane).await
-            };
+            // Taken for the attempt only: what waits for its next attempt keeps nobody from running.
+            let result = self.attempt(def, message, lane).await;
             let error = match result {
                 Ok(()) => {
                     tracing::debug!(handler = def.function, name = message.name, correlation = %message.correlation, micros = started.elapsed().as_micros() as u64, "handled");
@@ -240,8 +237,8 @@ impl State {
     }
 
     /// Room for one more handler that runs.
-    pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
-        self.running.acquire().await.ok()
+    pub(super) async fn permit(&self) -> Arc<Permit> {
+        Permit::take(&self.running).await
     }
 
     pub(super) async fn pause(&self, attempt: u32) {
@@ -258,8 +255,8 @@ impl State {
             (_, Some(version)) => Some(Once::Version { key: lane.to_owned(), version }),
             (_, None) => Some(Once::Key { key: message.id.to_string(), fingerprint: None }),
         };
-        let reply_to = (def.kind != Kind::Query).then_some(message);
-        let job = Job { def, request: request(def, message), once, reply_to, resolves: None, lane: Some(lane.to_owned()) };
+        let (reply_to, permit) = ((def.kind != Kind::Query).then_some(message), self.permit().await);
+        let job = Job { once, reply_to, lane: Some(lane.to_owned()), permit: Some(permit), ..Job::new(def, request(def, message)) };
         let answer = self.runner.run(job).await?;
         if def.kind == Kind::Query {
             self.reply(message, &answer).await;
@@ -376,6 +373,14 @@ pub(crate) fn request(def: &HandlerDef, message: &Envelope) -> Request {
     // Effects outside, and sagas that the handler runs, are known by this id. Each attempt at a step is the same work again, as that of its first message.
     let id = message.step().map_or(message.id, |call| Call::first(&call.step, call.direction).message_id(call.execution));
     let mut parts = Parts::new(id, message.correlation);
+    parts.isolated = message.step().is_some_and(|call| call.isolated);
+    // If nobody hears what the step holds, nobody releases it.
+    parts.step = message.step().zip(message.reply_to.as_deref()).map(|(call, topic)| SagaStep {
+        saga: call.saga.clone(),
+        execution: call.execution,
+        service: service_of(topic).to_owned(),
+        step: call.step.clone(),
+    });
     parts.user = message.user.clone().map_or_else(User::anonymous, User::new);
     parts.trace = message.traceparent;
     parts.content = if message.content.is_empty() { Content::None } else { Content::Json(message.content.clone()) };

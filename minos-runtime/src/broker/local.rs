@@ -34,12 +34,12 @@ impl LocalBroker {
 
 /// What a saga is told whose message nobody handles.
 fn nobody(message: &Envelope) -> Option<Envelope> {
-    let cancels = message.step()?.direction == Direction::Cancel;
+    let cancels = matches!(message.step()?.direction, Direction::Cancel | Direction::Abort);
     let (status, content) = if cancels {
         (200, Vec::new())
     } else {
         let detail = BrokerError::NoHandler(message.topic.clone()).to_string();
-        (503, serde_json::to_vec(&Failure { detail }).unwrap_or_default())
+        (503, serde_json::to_vec(&Failure { detail, conflict: false }).unwrap_or_default())
     };
     let mut answer = message.reply(status, content, message.occurred_at)?;
     if let Some(call) = &mut answer.saga {
@@ -69,6 +69,8 @@ impl Broker for LocalBroker {
             message = answer;
         }
         match (&receivers[..], message.kind) {
+            // Where nobody does the step, nobody holds anything for it.
+            ([], MessageKind::Request) if message.step().is_some_and(|call| call.release) => future::ready(Ok(())).boxed(),
             ([], MessageKind::Request) => future::ready(Err(BrokerError::NoHandler(message.topic))).boxed(),
             // An event that nobody listens to is no less a fact, and who asked may have gone.
             ([], _) => future::ready(Ok(())).boxed(),

@@ -4,7 +4,7 @@ use super::{Dispatcher, consume, relay};
 use crate::{
     context::{Environment, store_error},
     error::{Error, Result},
-    handler::{HandlerDef, Job, Kind, Response},
+    handler::{HandlerDef, Job, Kept, Kind, Response},
     message::{Envelope, MessageKind, dead_letter_topic},
     store::{Cause, DeadLetter, NewDeadLetter, SharedStore, StoreError, StoreResult, Unit},
     sync::lock,
@@ -92,7 +92,7 @@ pub(super) fn notice(environment: &Environment, letter: &NewDeadLetter, cause: &
 
 /// What a repetition of a dead letter is answered: nothing, by nobody.
 pub(super) fn unanswered() -> String {
-    Response::new(StatusCode::INTERNAL_SERVER_ERROR).store(None).unwrap_or_default()
+    Response::new(StatusCode::INTERNAL_SERVER_ERROR).store(Kept::default()).unwrap_or_default()
 }
 
 fn missing(id: u64) -> Error {
@@ -193,7 +193,7 @@ impl DeadLetters {
         let message = Envelope::of_parts(&letter.headers, letter.topic, None, letter.content.into())?;
         let request = consume::request(def, &message);
         // The mark says already that it was handled: here it is the dead letter itself that makes it happen once.
-        let job = Job { def, request, once: None, reply_to: None, resolves: Some(id), lane: None };
+        let job = Job { resolves: Some(id), ..Job::new(def, request) };
         self.dispatcher.state().runner.run(job).await.map(|_| ())
     }
 

@@ -14,17 +14,23 @@ use super::{
     consume::{State, keepable, request, stopping},
 };
 use crate::{
+    aggregate::{Prepared, apply, release},
     context::{is_outage, store_error},
     error::{Error, ErrorKind, Result},
     failpoint,
-    handler::{HandlerDef, Job, Kind, Once, Response},
+    handler::{HandlerDef, Job, Kept, Kind, Once, Response},
     message::{Direction, Envelope, Failure, StepCall, is_error},
     saga::Unfinished,
     store::{Handled, InboxRow, Mark, SETTLED, StoreError, Unit},
 };
 
+use http::StatusCode;
+
 /// What stands in place of the answer to a step that was cancelled.
 const CANCELLED: &str = "cancelled";
+/// What became of what was prepared.
+const APPLIED: &str = "applied";
+const DROPPED: &str = "dropped";
 /// How many characters of an error are told: an answer that the broker does not take would leave the saga without one.
 const LONGEST_REASON: usize = 2000;
 
@@ -61,14 +67,14 @@ impl State {
         let known = self.runner.environment().store.handled(place.subscriber, place.key).await.map_err(store_error)?;
         let attempt = u64::from(call.attempt);
         match known {
+            known if call.release => self.release(message, call, place, known).await,
+            known if call.direction == Direction::Commit => self.apply(message, call, place, known).await,
+            known if call.direction == Direction::Abort => self.drop_prepared(message, call, place, known).await,
             Some(InboxRow { version: SETTLED, answer }) => self.answer_settled(message, call, answer.as_deref()).await,
-            _ if call.direction == Direction::Cancel => {
-                let mark = place.mark(SETTLED, true, CANCELLED.to_owned());
-                self.answer(message, &Response::default(), true, Some(mark)).await
-            }
+            _ if call.direction == Direction::Cancel => self.answer(message, Told::not_done(), Some(place.cancelled())).await,
             Some(InboxRow { version, .. }) if version > attempt => Ok(()),
             Some(InboxRow { version, answer: Some(answer) }) if version == attempt => {
-                self.answer(message, &Response::restore(&answer)?.0, false, None).await
+                self.answer(message, Told::again(&answer)?, None).await
             }
             _ => self.run_step(def, message, place, attempt).await,
         }
@@ -77,22 +83,89 @@ impl State {
     async fn answer_settled(&self, message: &Envelope, call: &StepCall, answer: Option<&str>) -> Result<()> {
         let cancel = call.direction == Direction::Cancel;
         match answer {
-            Some(CANCELLED) if cancel => self.answer(message, &Response::default(), true, None).await,
+            Some(CANCELLED) if cancel => self.answer(message, Told::not_done(), None).await,
             Some(CANCELLED) | None => {
-                let error = Error::new(ErrorKind::Conflict, format!("step `{}` was cancelled before it was asked for", call.step));
-                self.answer(message, &failure(&error)?, false, None).await
+                let error = Error::rejected(format!("step `{}` was cancelled before it was asked for", call.step))
+                    .with_status(StatusCode::CONFLICT);
+                self.answer(message, Told::of(failure(&error)?), None).await
             }
-            Some(answer) => self.answer(message, &Response::restore(answer)?.0, false, None).await,
+            Some(answer) => self.answer(message, Told::again(answer)?, None).await,
         }
+    }
+
+    /// The execution has ended: what the step holds is released, and what was not done of it never will be.
+    async fn release(&self, message: &Envelope, call: &StepCall, place: &Place<'_>, known: Option<InboxRow>) -> Result<()> {
+        let mut unit = self.unit(message);
+        match Done::of(known)? {
+            Done::Kept(kept) => self.let_go(&mut unit, call, place, kept).await?,
+            Done::Never => {}
+            // An attempt may still be on its way.
+            Done::NotYet => unit.mark = Some(place.cancelled()),
+        }
+        self.commit(message, unit).await
+    }
+
+    /// What was prepared is dropped, and what was not done of it never will be.
+    async fn drop_prepared(&self, message: &Envelope, call: &StepCall, place: &Place<'_>, known: Option<InboxRow>) -> Result<()> {
+        let mut unit = self.unit(message);
+        match Done::of(known)? {
+            Done::Kept(kept) => {
+                if self.decided(place).await?.as_deref() == Some(APPLIED) {
+                    return self.answer(message, Told::of(failure(&contradicted(call, "was applied"))?), None).await;
+                }
+                self.let_go(&mut unit, call, place, kept).await?;
+            }
+            Done::Never => {}
+            Done::NotYet => unit.mark = Some(place.cancelled()),
+        }
+        self.answer_with(unit, message, Told::of(Response::default())).await
+    }
+
+    /// Releases what a step holds. If it has prepared something, that will never be applied.
+    async fn let_go(&self, unit: &mut Unit, call: &StepCall, place: &Place<'_>, kept: Kept) -> Result<()> {
+        if kept.prepared.is_some() && self.decided(place).await?.is_none() {
+            unit.mark = Some(place.decided(DROPPED));
+        }
+        release(&*self.runner.environment().store, unit, call.execution, &kept.holds).await
+    }
+
+    /// What was prepared is applied. An error is told to the saga, which asks again and tells its operator in the end: it is decided.
+    async fn apply(&self, message: &Envelope, call: &StepCall, place: &Place<'_>, known: Option<InboxRow>) -> Result<()> {
+        let Done::Kept(Kept { holds, prepared, .. }) = Done::of(known)? else {
+            return self.answer(message, Told::of(failure(&contradicted(call, "was not prepared"))?), None).await;
+        };
+        match self.decided(place).await?.as_deref() {
+            None => {}
+            Some(APPLIED) => return self.answer(message, Told::of(Response::default()), None).await,
+            Some(_) => return self.answer(message, Told::of(failure(&contradicted(call, "was dropped"))?), None).await,
+        }
+        let mut unit = self.unit(message);
+        let Prepared { messages, statements } = prepared.unwrap_or_default();
+        (unit.messages, unit.statements, unit.mark) = (messages, statements, Some(place.decided(APPLIED)));
+        let applied = match apply(&*self.runner.environment().store, &mut unit, call.execution, &holds).await {
+            Ok(()) => self.answer_with(unit, message, Told::of(Response::default())).await,
+            Err(error) => Err(error),
+        };
+        match applied {
+            Err(error) if !is_outage(&error) && !is_overtaken(&error) => self.answer(message, Told::of(failure(&error)?), None).await,
+            applied => applied,
+        }
+    }
+
+    /// What was decided about what a step has prepared.
+    async fn decided(&self, place: &Place<'_>) -> Result<Option<String>> {
+        let row = self.runner.environment().store.handled(place.subscriber, &place.decision()).await.map_err(store_error)?;
+        Ok(row.map(|row| row.answer.unwrap_or_default()))
+    }
+
+    fn unit(&self, message: &Envelope) -> Unit {
+        Unit::new(self.runner.environment().clock.now(), message.cause())
     }
 
     async fn run_step(&self, def: &'static HandlerDef, message: &Envelope, place: &Place<'_>, attempt: u64) -> Result<()> {
         let once = Some(Once::Step { key: place.key.to_owned(), attempt });
-        let job = Job { def, request: request(def, message), once, reply_to: Some(message), resolves: None, lane: None };
-        let result = {
-            let _permit = self.permit().await;
-            self.runner.run(job).await
-        };
+        let permit = Some(self.permit().await);
+        let result = self.runner.run(Job { once, reply_to: Some(message), permit, ..Job::new(def, request(def, message)) }).await;
         let Err(error) = result else { return Ok(()) };
         // Who answers an error has done nothing: that cannot be said while a saga that the handler has begun goes on.
         let goes_on = error.downcast_ref::<Unfinished>().is_some();
@@ -101,40 +174,52 @@ impl State {
         }
         tracing::info!(handler = def.function, name = message.name, correlation = %message.correlation, error = error.chain(), "refused");
         let answer = failure(&error)?;
-        let mark = place.mark(attempt, false, answer.store(None)?);
-        self.answer(message, &answer, false, Some(mark)).await
+        let mark = place.mark(attempt, false, answer.store(Kept::default())?);
+        self.answer(message, Told::of(answer), Some(mark)).await
     }
 
     /// What a query answers needs not be known again.
     async fn answer_question(&self, def: &'static HandlerDef, message: &Envelope, call: &StepCall) -> Result<()> {
-        if call.direction == Direction::Cancel {
-            return self.answer(message, &Response::default(), true, None).await;
+        if call.release {
+            return Ok(());
         }
-        let job = Job { def, request: request(def, message), once: None, reply_to: None, resolves: None, lane: None };
-        let result = {
-            let _permit = self.permit().await;
-            self.runner.run(job).await
-        };
+        match call.direction {
+            Direction::Cancel => return self.answer(message, Told::not_done(), None).await,
+            // It has prepared nothing.
+            Direction::Commit | Direction::Abort => return self.answer(message, Told::of(Response::default()), None).await,
+            Direction::Execute | Direction::Undo => {}
+        }
+        let result = self.runner.run(Job { permit: Some(self.permit().await), ..Job::new(def, request(def, message)) }).await;
         let fits = |answer: Response| self.runner.environment().fits(&message.name, answer.body().len()).map(|()| answer);
         let answer = match result.and_then(fits) {
             Ok(answer) => answer,
             Err(error) if is_outage(&error) => return Err(error),
             Err(error) => failure(&error)?,
         };
-        self.answer(message, &answer, false, None).await
+        self.answer(message, Told::of(answer), None).await
     }
 
     /// Commits an answer, and what is known of the step from then on.
-    async fn answer(&self, message: &Envelope, answer: &Response, not_done: bool, mark: Option<Mark>) -> Result<()> {
-        let environment = self.runner.environment();
-        let mut unit = Unit::new(environment.clock.now(), message.cause());
+    async fn answer(&self, message: &Envelope, told: Told, mark: Option<Mark>) -> Result<()> {
+        let mut unit = self.unit(message);
         unit.mark = mark;
+        self.answer_with(unit, message, told).await
+    }
+
+    /// The same with what belongs to it.
+    async fn answer_with(&self, mut unit: Unit, message: &Envelope, told: Told) -> Result<()> {
+        let Told { answer, not_done, holds } = told;
         if let Some(mut reply) = message.reply(answer.status().as_u16(), answer.body().clone(), unit.at) {
             if let Some(call) = &mut reply.saga {
-                call.not_done = not_done;
+                (call.not_done, call.holds) = (not_done, holds);
             }
             unit.messages.push(reply.into_row()?);
         }
+        self.commit(message, unit).await
+    }
+
+    /// Commits what belongs to a message about a step.
+    async fn commit(&self, message: &Envelope, unit: Unit) -> Result<()> {
         if unit.is_empty() {
             return Ok(());
         }
@@ -144,7 +229,7 @@ impl State {
             }
         };
         pass(failpoint::PARTICIPANT_ANSWER_BEFORE);
-        environment.commit(unit).await.map_err(store_error)?;
+        self.runner.environment().commit(unit).await.map_err(store_error)?;
         pass(failpoint::PARTICIPANT_ANSWER_AFTER);
         Ok(())
     }
@@ -170,9 +255,62 @@ impl State {
     }
 }
 
+/// What the saga says and what is known here do not go together.
+fn contradicted(call: &StepCall, what: &str) -> Error {
+    Error::rejected(format!("step `{}` {what} here, and its saga has decided otherwise", call.step)).with_status(StatusCode::CONFLICT)
+}
+
+/// Whether somebody else was faster: then it is looked again.
+fn is_overtaken(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Duplicate { .. } | StoreError::Conflict { .. }))
+}
+
 /// Whether another process has answered meanwhile.
 fn is_duplicate(error: &Error) -> bool {
     matches!(error.downcast_ref(), Some(StoreError::Duplicate { .. }))
+}
+
+/// What a saga is told.
+struct Told {
+    answer: Response,
+    not_done: bool,
+    holds: bool,
+}
+
+impl Told {
+    fn of(answer: Response) -> Self {
+        Told { answer, not_done: false, holds: false }
+    }
+
+    fn not_done() -> Self {
+        Told { not_done: true, ..Told::of(Response::default()) }
+    }
+
+    /// The answer that was stored.
+    fn again(answer: &str) -> Result<Self> {
+        let (answer, Kept { holds, .. }) = Response::restore(answer)?;
+        Ok(Told { holds: !holds.is_empty(), ..Told::of(answer) })
+    }
+}
+
+/// What is known of a step.
+enum Done {
+    /// It was done, and this is kept of it.
+    Kept(Kept),
+    /// It never will be.
+    Never,
+    /// It was not done, and still may be.
+    NotYet,
+}
+
+impl Done {
+    fn of(known: Option<InboxRow>) -> Result<Self> {
+        Ok(match known {
+            Some(InboxRow { version: SETTLED, answer: Some(answer) }) if answer != CANCELLED => Done::Kept(Response::restore(&answer)?.1),
+            Some(InboxRow { version: SETTLED, .. }) => Done::Never,
+            _ => Done::NotYet,
+        })
+    }
 }
 
 /// The row of a step.
@@ -185,6 +323,20 @@ impl Place<'_> {
     fn mark(&self, attempt: u64, settled: bool, answer: String) -> Mark {
         let handled = Handled::Step { key: self.key.to_owned(), attempt, settled, answer };
         Mark { subscriber: self.subscriber.to_owned().into(), handled, lane: None }
+    }
+
+    /// The tombstone for whatever comes later.
+    fn cancelled(&self) -> Mark {
+        self.mark(SETTLED, true, CANCELLED.to_owned())
+    }
+
+    /// The key of the row that says what became of what was prepared.
+    fn decision(&self) -> String {
+        keepable(format!("{} decided", self.key))
+    }
+
+    fn decided(&self, what: &str) -> Mark {
+        Place { subscriber: self.subscriber, key: &self.decision() }.mark(SETTLED, true, what.to_owned())
     }
 }
 
@@ -199,5 +351,5 @@ fn key(call: &StepCall) -> String {
 fn failure(error: &Error) -> Result<Response> {
     let status = if is_error(error.status()) { error.status() } else { error.kind().status() };
     let detail = error.to_string().chars().take(LONGEST_REASON).collect();
-    Ok(Response::json(&Failure { detail })?.with_status(status))
+    Ok(Response::json(&Failure { detail, conflict: error.kind() == ErrorKind::Conflict })?.with_status(status))
 }

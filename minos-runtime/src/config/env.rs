@@ -38,7 +38,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "options",
         ],
     ),
-    ("sagas", &["timeout", "attempts", "first_pause", "longest_pause", "alarm_after", "keep"]),
+    ("sagas", &["timeout", "attempts", "first_pause", "longest_pause", "alarm_after", "patience", "keep"]),
     ("log", &["format", "level"]),
     ("admin", &["addr"]),
 ];

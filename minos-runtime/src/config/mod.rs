@@ -192,6 +192,9 @@ pub struct SagasConfig {
     /// How long an execution may take before that is told: by a line at `error`, and in `minos_saga_alarms_total`. Default `"1h"`.
     #[serde(deserialize_with = "duration")]
     pub alarm_after: Duration,
+    /// How long `get_when_free` waits for an aggregate that a saga holds. Default `"30s"`.
+    #[serde(deserialize_with = "duration")]
+    pub patience: Duration,
     /// How long executions are kept that have ended, and with them the keys that they were started with. Default `"90d"`.
     #[serde(deserialize_with = "duration")]
     pub keep: Duration,
@@ -205,6 +208,7 @@ impl Default for SagasConfig {
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(600),
             alarm_after: Duration::from_secs(3600),
+            patience: Duration::from_secs(30),
             keep: Duration::from_secs(90 * 24 * 3600),
         }
     }

@@ -3,6 +3,7 @@
 use super::{HotStreams, RecentStreams};
 use crate::{
     clock::Clock,
+    config::SagasConfig,
     error::{Error, ErrorKind, Result},
     message::Envelope,
     metrics::Metrics,
@@ -89,6 +90,8 @@ pub struct Environment {
     pub resources: Resources,
     /// What it measures of itself.
     pub metrics: Metrics,
+    /// How long a handler waits for an aggregate that somebody else holds.
+    pub patience: Duration,
     pub(crate) hot: HotStreams,
     pub(crate) recent: RecentStreams,
     courier: OnceLock<Arc<dyn Courier>>,
@@ -105,6 +108,7 @@ impl Environment {
             clock,
             resources,
             metrics,
+            patience: SagasConfig::default().patience,
             hot: HotStreams::default(),
             recent: RecentStreams::new(0),
             courier: OnceLock::new(),

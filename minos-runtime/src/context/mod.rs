@@ -4,16 +4,20 @@
 
 mod environment;
 mod hot;
+mod permit;
 mod recent;
+mod step;
 
 pub use environment::{Coordinator, Courier, Environment, NewExecution, Resources};
 pub(crate) use hot::{HotGuard, HotStreams};
+pub use permit::Permit;
 pub(crate) use recent::RecentStreams;
+pub use step::SagaStep;
 
 use crate::{
     error::{Error, ErrorKind, Result},
     message::{Envelope, Message},
-    store::{Append, Cause, NewEvent, Statement, StoreError, StoredEvent, StreamId, Unit},
+    store::{Cause, NewEvent, Statement, StoreError, StoredEvent, StreamId, Unit},
     sync::{lock, whole},
     trace::Trace,
 };
@@ -23,7 +27,9 @@ use serde::de::DeserializeOwned;
 use std::{
     future::Future,
     sync::{Arc, Mutex},
+    time::Duration,
 };
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// What a handler works with: the state of the service, and the unit of work that it fills.
@@ -41,6 +47,16 @@ pub struct Context {
     reads: Reads,
     /// The streams that came from what is remembered, and their versions there.
     recalled: Mutex<Vec<(StreamId, u64)>>,
+    /// Whether the handler runs again because of that.
+    has_conflicted: bool,
+    /// The step of a saga that this is done for.
+    step: Option<SagaStep>,
+    /// Whether nobody else may see what it does before its saga is decided.
+    isolated: bool,
+    /// When the handler will be cut off.
+    deadline: Option<Instant>,
+    /// What lets it run, where only so many do at once.
+    permit: Option<Arc<Permit>>,
 }
 
 /// How a handler reads streams.
@@ -57,8 +73,34 @@ pub(crate) enum Reads {
 impl Context {
     /// A context for one attempt to handle what is the cause: its causation is the id of the request or message, the same for every attempt.
     pub(crate) fn new(environment: Arc<Environment>, cause: Cause, reads: Reads) -> Self {
-        let unit = Unit::new(environment.clock.now(), cause);
-        Context { environment, unit, numbered: 0, held: Mutex::default(), reads, recalled: Mutex::default() }
+        Context {
+            unit: Unit::new(environment.clock.now(), cause),
+            environment,
+            numbered: 0,
+            held: Mutex::default(),
+            reads,
+            recalled: Mutex::default(),
+            has_conflicted: false,
+            step: None,
+            isolated: false,
+            deadline: None,
+            permit: None,
+        }
+    }
+
+    /// The same for a step of a saga, which may be isolated.
+    pub(crate) fn for_step(self, step: Option<SagaStep>, isolated: bool) -> Self {
+        Context { step, isolated, ..self }
+    }
+
+    /// Whether nobody else may see what this does before its saga is decided.
+    pub(crate) fn is_isolated(&self) -> bool {
+        self.isolated
+    }
+
+    /// The same for a handler that is cut off then, and runs with this permission.
+    pub(crate) fn until(self, deadline: Option<Instant>, permit: Option<Arc<Permit>>) -> Self {
+        Context { deadline, permit, ..self }
     }
 
     /// What was collected. The guards of hot streams are handed over with it, to be dropped after the commit.
@@ -152,6 +194,9 @@ impl Context {
         F: Future<Output = Result<T, E>>,
         E: Into<Error>,
     {
+        if self.isolated {
+            return Err(Error::rejected("a step of an isolated saga cannot have an effect outside: it could not be taken back"));
+        }
         let key = Uuid::new_v5(&self.id(), name.as_bytes());
         effect(key).await.map_err(Into::into)
     }
@@ -180,6 +225,26 @@ impl Context {
         &self.environment
     }
 
+    /// The step of a saga that this is done for.
+    pub(crate) fn step(&self) -> Option<&SagaStep> {
+        self.step.as_ref()
+    }
+
+    /// How long this handler may wait for somebody else: as long as the service's patience, and not so long that it is cut off before it can say so.
+    pub(crate) fn patience(&self) -> Duration {
+        let left = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        self.environment.patience.min(left.saturating_sub(left / 10))
+    }
+
+    /// Waits without anything that others could use meanwhile: the permission to run, and the turns at hot streams.
+    pub(crate) async fn aside<T>(&self, wait: impl Future<Output = T>) -> T {
+        drop(std::mem::take(&mut *lock(&self.held)));
+        match &self.permit {
+            Some(permit) => permit.without(wait).await,
+            None => wait.await,
+        }
+    }
+
     /// What this handler has collected so far.
     pub(crate) fn unit(&mut self) -> &mut Unit {
         &mut self.unit
@@ -193,10 +258,19 @@ impl Context {
 
     /// The events of a stream: those stored, then those that this unit appends to it.
     pub(crate) async fn events(&self, stream: StreamId) -> Result<Vec<StoredEvent>> {
+        self.read(stream, self.reads == Reads::Recalling).await
+    }
+
+    /// The same as they are now, whatever is remembered of the stream.
+    pub(crate) async fn events_now(&self, stream: StreamId) -> Result<Vec<StoredEvent>> {
+        self.read(stream, false).await
+    }
+
+    async fn read(&self, stream: StreamId, recalls: bool) -> Result<Vec<StoredEvent>> {
         if self.reads != Reads::ToAnswer {
             self.queue_up(&stream).await;
         }
-        let mut events = self.stored(&stream).await?;
+        let mut events = self.stored(&stream, recalls).await?;
         if let Some(append) = self.unit.appends.iter().find(|append| append.stream == stream) {
             // The store may have moved on since: what this unit appends was made for the version before.
             events.truncate(usize::try_from(append.expected).unwrap_or(usize::MAX));
@@ -206,9 +280,9 @@ impl Context {
     }
 
     /// The events of a stream without those of this unit.
-    async fn stored(&self, stream: &StreamId) -> Result<Vec<StoredEvent>> {
+    async fn stored(&self, stream: &StreamId, recalls: bool) -> Result<Vec<StoredEvent>> {
         let recent = &self.environment.recent;
-        if self.reads == Reads::Recalling {
+        if recalls {
             let mut recalled = lock(&self.recalled);
             // Who asks again wants to know what has changed.
             if !recalled.iter().any(|(known, _)| known == stream)
@@ -241,6 +315,11 @@ impl Context {
         Ok(outdated)
     }
 
+    /// Whether a stream has moved on from this version.
+    pub(crate) async fn has_moved(&self, stream: &StreamId, version: u64) -> Result<bool> {
+        Ok(!self.environment.store.stream(stream.clone(), version).await.map_err(store_error)?.is_empty())
+    }
+
     /// Where handlers conflict, they queue up instead of trying again and again.
     async fn queue_up(&self, stream: &StreamId) {
         let held = |held: &Mutex<Vec<HotGuard>>| held.lock().is_ok_and(|held| held.iter().any(|guard| guard.is_for(stream)));
@@ -252,6 +331,11 @@ impl Context {
         }
     }
 
+    /// Whether this handler runs again, because it conflicted.
+    pub(crate) fn has_conflicted(&self) -> bool {
+        self.has_conflicted
+    }
+
     /// Appends events to a stream that is at version `expected`, as this handler sees it.
     pub(crate) fn append(&mut self, stream: StreamId, expected: u64, events: Vec<NewEvent>) -> Result<()> {
         if events.is_empty() {
@@ -260,19 +344,15 @@ impl Context {
         for event in &events {
             self.environment.fits(&event.name, event.data.len())?;
         }
-        match self.unit.appends.iter_mut().find(|append| append.stream == stream) {
-            None => self.unit.appends.push(Append { stream, expected, events }),
-            Some(append) if append.expected + append.events.len() as u64 == expected => append.events.extend(events),
-            Some(_) => {
-                let message = format!("{stream} was saved twice by one handler, through two values of it: `refresh` the second one first");
-                return Err(Error::internal(message));
-            }
+        if self.unit.append(&stream, expected, events) {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::internal(format!("{stream} was saved twice by one handler, through two values of it: `refresh` the second one first")))
     }
 
-    /// Keeps turns that were waited for, until the commit.
+    /// Keeps turns that were waited for because of a conflict, until the commit.
     pub(crate) fn hold(&mut self, guards: Vec<HotGuard>) {
+        self.has_conflicted |= !guards.is_empty();
         whole(self.held.get_mut()).extend(guards);
     }
 }

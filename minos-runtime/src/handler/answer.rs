@@ -1,6 +1,7 @@
 //! What handlers answer.
 
 use crate::{
+    aggregate::{Hold, Prepared},
     codec::{hex, unhex},
     error::{Error, Result},
 };
@@ -76,19 +77,19 @@ impl Response {
         (self.status, self.headers, self.body)
     }
 
-    /// The answer as text, for the inbox: a repetition gets the same one.
-    pub(crate) fn store(&self, fingerprint: Option<Uuid>) -> Result<String> {
+    /// The answer as text, for the inbox, with what is kept beside it: a repetition gets the same one.
+    pub(crate) fn store(&self, kept: Kept) -> Result<String> {
         let headers =
             self.headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
         let (body, hex) = match std::str::from_utf8(&self.body) {
             Ok(text) => (text.to_owned(), false),
             Err(_) => (hex(&self.body), true),
         };
-        Ok(serde_json::to_string(&Stored { status: self.status.as_u16(), headers, body, hex, fingerprint })?)
+        Ok(serde_json::to_string(&Stored { status: self.status.as_u16(), headers, body, hex, kept })?)
     }
 
-    /// An answer that was stored, and the fingerprint of what it answers.
-    pub(crate) fn restore(text: &str) -> Result<(Self, Option<Uuid>)> {
+    /// An answer that was stored, and what with it.
+    pub(crate) fn restore(text: &str) -> Result<(Self, Kept)> {
         let stored: Stored = serde_json::from_str(text)?;
         let mut headers = HeaderMap::new();
         for (name, value) in &stored.headers {
@@ -98,7 +99,7 @@ impl Response {
             true => unhex(&stored.body).ok_or_else(|| Error::internal("a stored answer cannot be read"))?,
             false => stored.body.into_bytes(),
         };
-        Ok((Response { status: StatusCode::from_u16(stored.status)?, headers, body: body.into() }, stored.fingerprint))
+        Ok((Response { status: StatusCode::from_u16(stored.status)?, headers, body: body.into() }, stored.kept))
     }
 }
 
@@ -112,9 +113,23 @@ struct Stored {
     /// Whether the body is hexadecimal, because it is no text.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     hex: bool,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+/// What is kept beside an answer.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Kept {
     /// What was asked, in short.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    fingerprint: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fingerprint: Option<Uuid>,
+    /// What the handler holds for a saga.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) holds: Vec<Hold>,
+    /// What the step of an isolated saga has prepared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) prepared: Option<Prepared>,
 }
 
 /// What a handler can answer: anything that is `Serialize`, or a [`Response`].

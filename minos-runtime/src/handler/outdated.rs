@@ -147,7 +147,7 @@ impl Process {
     async fn call(&self, def: &'static HandlerDef) -> Result<String> {
         let id = Uuid::now_v7();
         let request = Request::new(Parts::new(id, id));
-        let answer = self.0.run(Job { def, request, once: None, reply_to: None, resolves: None, lane: None }).await?;
+        let answer = self.0.run(Job::new(def, request)).await?;
         Ok(String::from_utf8_lossy(answer.body()).into_owned())
     }
 

@@ -1,7 +1,7 @@
 //! A request for a handler, wherever it came from.
 
 use super::User;
-use crate::{aggregate::EventMeta, store::Cause, trace::Trace};
+use crate::{aggregate::EventMeta, context::SagaStep, store::Cause, trace::Trace};
 use bytes::Bytes;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -41,6 +41,10 @@ pub(crate) struct Parts {
     pub(crate) query: Option<String>,
     pub(crate) headers: http::HeaderMap,
     pub(crate) event: Option<EventMeta>,
+    /// The step of a saga that this does.
+    pub(crate) step: Option<SagaStep>,
+    /// Whether nobody else may see what it does before its saga is decided.
+    pub(crate) isolated: bool,
 }
 
 /// Where [`Path`](super::Path) is read from.
@@ -65,6 +69,8 @@ impl Parts {
             query: None,
             headers: http::HeaderMap::new(),
             event: None,
+            step: None,
+            isolated: false,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Runs one handler: again on fresh state when it conflicts, once for one message, and commits what it did.
 
-use super::{HandlerDef, Kind, Request, Response};
+use super::{HandlerDef, Kept, Kind, Request, Response};
 use crate::{
-    context::{Context, Environment, HotGuard, Reads, is_outage, store_error},
+    aggregate::{prepare, taken},
+    context::{Context, Environment, HotGuard, Permit, Reads, is_outage, store_error},
     error::{Error, ErrorKind, Result},
     failpoint,
     message::{Envelope, is_error},
@@ -12,6 +13,7 @@ use crate::{
 use futures_util::FutureExt;
 use http::StatusCode;
 use std::{any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, task::Poll, time::Duration};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// How often a handler runs before a conflict is given back to the caller. Handlers queue up after the first conflict, so only writers of
@@ -46,6 +48,17 @@ pub struct Job<'j> {
     pub resolves: Option<u64>,
     /// The key under which the message would be put among the dead letters, if it has a mark. While there is one, nothing is committed.
     pub lane: Option<String>,
+    /// When somebody else cuts it off.
+    pub deadline: Option<Instant>,
+    /// What lets it run, where only so many do at once.
+    pub permit: Option<Arc<Permit>>,
+}
+
+impl<'j> Job<'j> {
+    /// A run of which nothing else is said.
+    pub fn new(def: &'static HandlerDef, request: Request) -> Self {
+        Job { def, request, once: None, reply_to: None, resolves: None, lane: None, deadline: None, permit: None }
+    }
 }
 
 /// That something is to be handled once, however often it comes.
@@ -171,7 +184,11 @@ impl Runner {
     async fn attempt(&self, job: &Job<'_>, held: Vec<HotGuard>) -> Result<Option<(Response, Unit, Vec<HotGuard>)>> {
         let request = job.request.clone();
         let reads = if job.def.kind == Kind::Query { Reads::ToAnswer } else { Reads::Recalling };
-        let mut cx = Context::new(self.environment.clone(), request.cause(), reads);
+        let limit = self.limit.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = job.deadline.into_iter().chain(limit).min();
+        let mut cx = Context::new(self.environment.clone(), request.cause(), reads)
+            .for_step(request.parts().step.clone(), request.parts().isolated)
+            .until(deadline, job.permit.clone());
         cx.hold(held);
         let result = self.handle(&mut cx, job, request).await.and_then(|answer| match job.once {
             Some(Once::Step { .. }) if is_error(answer.status) => Err(as_error(&answer)),
@@ -216,7 +233,21 @@ impl Runner {
 
     /// Adds to the unit what is not the handler's business: the inbox mark, and the answer to who waits for it.
     fn complete(&self, mut unit: Unit, job: &Job<'_>, subscriber: Option<String>, answer: &Response) -> Result<Unit> {
-        if let Some(reply) = job.reply_to.and_then(|request| request.reply(answer.status.as_u16(), answer.body.clone(), unit.at)) {
+        let parts = job.request.parts();
+        let prepared = match (&parts.step, parts.isolated) {
+            (_, false) => None,
+            (Some(step), true) => Some(prepare(&mut unit, step)?),
+            (None, true) => {
+                return Err(Error::rejected(
+                    "nobody would hear that this is prepared: a step of an isolated saga says where it is answered",
+                ));
+            }
+        };
+        let holds = taken(&unit);
+        if let Some(mut reply) = job.reply_to.and_then(|request| request.reply(answer.status.as_u16(), answer.body.clone(), unit.at)) {
+            if let Some(call) = &mut reply.saga {
+                call.holds = !holds.is_empty();
+            }
             self.environment.fits(&reply.name, reply.content.len())?;
             unit.messages.push(reply.into_row()?);
         }
@@ -224,10 +255,15 @@ impl Runner {
         if let (Some(once), Some(subscriber)) = (&job.once, subscriber) {
             let handled = match once {
                 Once::Version { key, version } => Handled::Version { key: key.clone(), version: *version },
-                Once::Key { key, fingerprint } => Handled::Message { key: key.clone(), answer: answer.store(*fingerprint)? },
-                Once::Step { key, attempt } => {
-                    Handled::Step { key: key.clone(), attempt: *attempt, settled: true, answer: answer.store(None)? }
+                Once::Key { key, fingerprint } => {
+                    Handled::Message { key: key.clone(), answer: answer.store(Kept { fingerprint: *fingerprint, ..Kept::default() })? }
                 }
+                Once::Step { key, attempt } => Handled::Step {
+                    key: key.clone(),
+                    attempt: *attempt,
+                    settled: true,
+                    answer: answer.store(Kept { holds, prepared, ..Kept::default() })?,
+                },
             };
             unit.mark = Some(Mark { subscriber: subscriber.into(), handled, lane: job.lane.clone() });
         }
@@ -245,8 +281,8 @@ impl Runner {
             (Once::Key { fingerprint: None, .. }, None) => Ok(Some(Response::new(StatusCode::NO_CONTENT))),
             (Once::Key { .. }, None) | (Once::Step { .. }, _) => Ok(None),
             (Once::Key { fingerprint, .. }, Some(answer)) => {
-                let (answer, of) = Response::restore(&answer)?;
-                if of != *fingerprint {
+                let (answer, kept) = Response::restore(&answer)?;
+                if kept.fingerprint != *fingerprint {
                     return Err(Error::rejected("this idempotency key was used before, for another request"));
                 }
                 Ok(Some(answer))
@@ -309,7 +345,7 @@ mod tests {
         let run = async || {
             let request = Request::new(Parts::new(id, id));
             let once = Some(Once::Key { key: id.to_string(), fingerprint: None });
-            runner.run(Job { def: &PAY, request, once, reply_to: None, resolves: None, lane: None }).await.unwrap().status
+            runner.run(Job { once, ..Job::new(&PAY, request) }).await.unwrap().status
         };
         assert_eq!((run().await, run().await), (StatusCode::OK, StatusCode::OK));
         store.forget_answers(jiff::Timestamp::MAX).await.unwrap();

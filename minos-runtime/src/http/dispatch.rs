@@ -10,6 +10,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
 use http_body_util::Full;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 // As names and not as texts, which would be parsed for each request.
@@ -65,7 +66,7 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<body::BoxError>,
 {
-    let def = target.def;
+    let (def, deadline) = (target.def, Instant::now().checked_add(app.limits().request_timeout));
     // Until the handler has ended, which keeps the body.
     let mut memory = app.bodies().nothing();
     let content = body::read(content, app.limits().max_body, app.limits().body_timeout, &mut memory).await.map_err(Refused::Http)?;
@@ -88,7 +89,7 @@ where
     };
     request.query = parts.uri.query().map(str::to_owned);
     request.headers = parts.headers;
-    let job = Job { def, request: Request::new(request), once, reply_to: None, resolves: None, lane: None };
+    let job = Job { once, deadline, ..Job::new(def, Request::new(request)) };
     Ok(answer(app.runner().run(job).await?))
 }
 

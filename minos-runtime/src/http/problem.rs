@@ -1,6 +1,7 @@
 //! Errors as problem documents (RFC 9457).
 
 use crate::{
+    aggregate::HoldError,
     error::{Error, ErrorKind},
     store::StoreError,
 };
@@ -12,6 +13,11 @@ use uuid::Uuid;
 
 /// An answer with its body.
 pub(super) type Answer = http::Response<Full<Bytes>>;
+
+/// The type of a problem that says no more than its status.
+const NO_TYPE: &str = "about:blank";
+/// The type of the problem that a saga holds an aggregate: it passes when the saga has ended.
+const HELD: &str = "urn:minos:held";
 
 /// What a client is told about an error.
 #[derive(Serialize)]
@@ -29,7 +35,9 @@ struct Problem<'p> {
 pub(super) fn answer(error: &Error, correlation: Uuid) -> Answer {
     let status = error.status();
     let detail = if status.is_server_error() { hint(error).map(str::to_owned) } else { Some(error.to_string()) };
-    with_status(status, error.kind().title(), detail.as_deref(), correlation)
+    let held = matches!(error.downcast_ref(), Some(HoldError::Held { .. }));
+    let (r#type, title) = if held { (HELD, "held by a saga") } else { (NO_TYPE, error.kind().title()) };
+    write(&Problem { r#type, title, status: status.as_u16(), detail: detail.as_deref(), correlation_id: correlation })
 }
 
 /// What a client may know of an error inside.
@@ -48,10 +56,14 @@ fn hint(error: &Error) -> Option<&'static str> {
 
 /// The answer for an error of HTTP itself.
 pub(super) fn with_status(status: StatusCode, title: &str, detail: Option<&str>, correlation: Uuid) -> Answer {
-    let problem = Problem { r#type: "about:blank", title, status: status.as_u16(), detail, correlation_id: correlation };
+    write(&Problem { r#type: NO_TYPE, title, status: status.as_u16(), detail, correlation_id: correlation })
+}
+
+fn write(problem: &Problem<'_>) -> Answer {
     // Only strings and numbers: there is nothing that JSON cannot say.
-    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let body = serde_json::to_vec(problem).unwrap_or_default();
     let mut answer = http::Response::new(Full::new(body.into()));
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if status == StatusCode::SERVICE_UNAVAILABLE {

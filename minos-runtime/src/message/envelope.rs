@@ -1,7 +1,7 @@
 //! The envelope around the content of a message.
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     store::{Cause, NewMessage, OutboxRow, StoredEvent},
     trace::{self, Trace},
 };
@@ -29,6 +29,9 @@ pub enum MessageKind {
 pub struct StepCall {
     /// The execution.
     pub execution: Uuid,
+    /// Of which saga.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub saga: String,
     /// The step.
     pub step: String,
     /// What is to be done about it.
@@ -38,6 +41,23 @@ pub struct StepCall {
     /// Of the answer to [`Direction::Cancel`]: the step has not happened, and never will.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub not_done: bool,
+    /// Of an answer: what was done holds aggregates until the execution ends.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub holds: bool,
+    /// Of a request: the saga is isolated, so what is done is only prepared.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub isolated: bool,
+    /// The execution has ended: what this direction of the step holds is released, and if it was not done it never will be. This has no answer.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub release: bool,
+}
+
+impl StepCall {
+    /// An attempt.
+    pub fn new(execution: Uuid, saga: impl Into<String>, step: impl Into<String>, direction: Direction, attempt: u32) -> Self {
+        let (saga, step) = (saga.into(), step.into());
+        StepCall { execution, saga, step, direction, attempt, not_done: false, holds: false, isolated: false, release: false }
+    }
 }
 
 /// What is done about a step of a saga.
@@ -50,6 +70,10 @@ pub enum Direction {
     Cancel,
     /// It has happened, and is to be undone.
     Undo,
+    /// It is prepared, for an isolated saga, and is to be applied: that is decided.
+    Commit,
+    /// It is prepared, or may be, and is to be dropped.
+    Abort,
 }
 
 impl fmt::Display for Direction {
@@ -58,6 +82,8 @@ impl fmt::Display for Direction {
             Direction::Execute => "execute",
             Direction::Cancel => "cancel",
             Direction::Undo => "undo",
+            Direction::Commit => "commit",
+            Direction::Abort => "abort",
         })
     }
 }
@@ -118,6 +144,9 @@ pub struct Envelope {
 pub struct Failure {
     /// What has happened, as far as it is the asker's business.
     pub detail: String,
+    /// Whether somebody else was in the way, which may pass. By its status alone, a conflict looks like a rule of the domain.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub conflict: bool,
 }
 
 /// Whether an answer of this status tells an error.
@@ -206,8 +235,13 @@ impl Envelope {
     pub fn outcome(self) -> Result<Bytes> {
         let status = self.status.and_then(|status| http::StatusCode::from_u16(status).ok()).unwrap_or(http::StatusCode::OK);
         if is_error(status) {
-            let detail = serde_json::from_slice::<Failure>(&self.content).map(|failure| failure.detail);
-            return Err(Error::of_status(status, detail.unwrap_or_else(|_| "no reason was given".to_owned())));
+            let told = serde_json::from_slice(&self.content);
+            let Failure { detail, conflict } =
+                told.unwrap_or_else(|_| Failure { detail: "no reason was given".to_owned(), conflict: false });
+            return Err(match conflict {
+                true => Error::new(ErrorKind::Conflict, detail).with_status(status),
+                false => Error::of_status(status, detail),
+            });
         }
         Ok(if self.content.is_empty() { Bytes::from_static(b"null") } else { self.content })
     }

@@ -270,11 +270,11 @@ mod tests {
             reply_to: Some("x.replies".into()),
             status: Some(404),
             saga: Some(StepCall {
-                execution: Uuid::now_v7(),
-                step: "pay".into(),
-                direction: Direction::Cancel,
-                attempt: 3,
                 not_done: true,
+                holds: true,
+                isolated: true,
+                release: true,
+                ..StepCall::new(Uuid::now_v7(), "Order", "pay", Direction::Cancel, 3)
             }),
             traceparent: Trace::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
             ..Envelope::request(Uuid::now_v7(), "Foo", Some("k".into()), "{}", at, cause)

@@ -13,6 +13,11 @@ pub fn saga_topic(service: &str) -> String {
     format!("{service}.sagas")
 }
 
+/// The service that has this topic for the answers to the steps of its sagas.
+pub fn service_of(saga_topic: &str) -> &str {
+    saga_topic.strip_suffix(".sagas").unwrap_or(saga_topic)
+}
+
 /// The topic on which a service tells what it could not handle.
 pub fn dead_letter_topic(service: &str) -> String {
     format!("{service}.dead-letters")

@@ -34,6 +34,8 @@ pub struct SagaDef {
     pub name: &'static str,
     /// The names and types of the fields of its input.
     pub input: &'static [Output],
+    /// Whether nobody else sees what its steps do before all of them are done.
+    pub isolated: bool,
     /// Its steps, in order.
     pub nodes: &'static [Node],
     /// The module that it stands in.

@@ -16,6 +16,9 @@ pub fn hash(def: &SagaDef) -> String {
 /// these may change while executions are under way.
 pub fn canonical(def: &SagaDef) -> String {
     let mut text = format!("saga {}\n", def.name);
+    if def.isolated {
+        line(&mut text, 1, format_args!("isolated"));
+    }
     for field in def.input {
         line(&mut text, 1, format_args!("input {}", value(field)));
     }

@@ -67,6 +67,9 @@ pub enum Wrong {
     /// A compensation of what is never undone.
     #[error("step `{0}` is never undone, so it has no `on_failure`")]
     NeverUndone(String),
+    /// A point of no return where there is none.
+    #[error("step `{0}` of an isolated saga is a pivot or retriable: nothing of it has happened before all is decided")]
+    KindInIsolated(String),
     /// A pivot beside other steps.
     #[error("the pivot `{0}` stands in a branch of `parallel`: what the other branches do could not be undone after it")]
     PivotInParallel(String),
@@ -90,6 +93,11 @@ impl Plan {
     /// The definition.
     pub fn definition(&self) -> &'static SagaDef {
         self.def
+    }
+
+    /// Whether nobody else sees what its steps do before all of them are done.
+    pub fn is_isolated(&self) -> bool {
+        self.def.isolated
     }
 
     /// The saga's name.
@@ -137,6 +145,12 @@ impl Plan {
 
     fn check_step(&mut self, step: &'static Step, forward: &mut bool) -> Result<(), Wrong> {
         let name = || step.name.to_owned();
+        if self.def.isolated && step.kind != StepKind::Compensable {
+            return Err(Wrong::KindInIsolated(name()));
+        }
+        if self.def.isolated && step.undo().is_some() {
+            return Err(Wrong::NeverUndone(name()));
+        }
         if self.step(step.name).is_some() {
             return Err(Wrong::DoubleName(name()));
         }

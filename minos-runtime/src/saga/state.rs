@@ -1,7 +1,11 @@
 //! What is stored of an execution.
 
 use super::{Call, Plan, SagaRepaired, Step, Values};
-use crate::{error::Error, message::Direction};
+use crate::{
+    aggregate::{Hold, Prepared},
+    error::Error,
+    message::Direction,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -25,6 +29,15 @@ pub struct Execution {
     /// What was decided at each `when`, by the name of the first step in its first part.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub decisions: BTreeMap<String, Decision>,
+    /// What its local steps hold until it has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
+    /// What the local steps of an isolated saga have prepared, until it is decided.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prepared: BTreeMap<String, Prepared>,
+    /// Whether an isolated saga will commit, whatever happens.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub decided: bool,
     /// Why it is undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -45,6 +58,8 @@ pub struct Execution {
 pub enum Status {
     /// It goes forward.
     Running,
+    /// It is isolated, and all its steps are done: what they have prepared is being applied, whatever happens.
+    Committing,
     /// It has failed, and what was done is being undone.
     Compensating,
     /// It has ended, and everything was done.
@@ -65,6 +80,7 @@ impl Status {
     pub fn name(self) -> &'static str {
         match self {
             Status::Running => "running",
+            Status::Committing => "committing",
             Status::Compensating => "compensating",
             Status::Committed => "committed",
             Status::RolledBack => "rolled_back",
@@ -101,6 +117,9 @@ pub struct StepState {
     /// The last error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
+    /// Of a remote step: what the other side has done, or may have done, so that it holds something until the execution has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Direction>,
 }
 
 /// How a step stands.
@@ -121,6 +140,8 @@ pub enum StepStatus {
     Failed,
     /// It has happened, and is undone.
     Undone,
+    /// What it has prepared is applied.
+    Applied,
 }
 
 /// How often each was tried.
@@ -136,6 +157,12 @@ pub struct Attempts {
     /// To undo it.
     #[serde(skip_serializing_if = "is_zero")]
     pub undo: u32,
+    /// To apply what it has prepared.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub commit: u32,
+    /// To drop what it has prepared.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub abort: u32,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -150,6 +177,8 @@ impl Attempts {
             Direction::Execute => self.execute,
             Direction::Cancel => self.cancel,
             Direction::Undo => self.undo,
+            Direction::Commit => self.commit,
+            Direction::Abort => self.abort,
         }
     }
 
@@ -159,6 +188,8 @@ impl Attempts {
             Direction::Execute => &mut self.execute,
             Direction::Cancel => &mut self.cancel,
             Direction::Undo => &mut self.undo,
+            Direction::Commit => &mut self.commit,
+            Direction::Abort => &mut self.abort,
         };
         *counter = counter.saturating_add(1);
         *counter
@@ -219,6 +250,9 @@ impl Execution {
             values,
             steps: BTreeMap::new(),
             decisions: BTreeMap::new(),
+            holds: Vec::new(),
+            prepared: BTreeMap::new(),
+            decided: false,
             failure: None,
             repairs: Vec::new(),
             started_at: now,

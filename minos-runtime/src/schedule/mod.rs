@@ -84,7 +84,7 @@ async fn fire(schedule: &Schedule, def: &'static HandlerDef, runner: &Runner, at
     let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
     let once = Some(Once::Version { key, version });
     let request = Request::new(Parts::new(id, id));
-    match runner.run(Job { def, request, once, reply_to: None, resolves: None, lane: None }).await {
+    match runner.run(Job { once, ..Job::new(def, request) }).await {
         Ok(_) => tracing::debug!(handler = def.function, schedule = schedule.text(), "ran"),
         Err(error) => {
             tracing::error!(handler = def.function, schedule = schedule.text(), correlation = %id, error = error.chain(), "failed; it runs again at its next time")

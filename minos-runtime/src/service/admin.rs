@@ -3,6 +3,7 @@
 //! What changes something is asked with `PUT` and `DELETE`, which no page of another site can send from the operator's browser.
 
 use crate::{
+    aggregate::{held_by, release_by_hand},
     broker::DeadLetters,
     codec::hex,
     config::HttpConfig,
@@ -12,7 +13,7 @@ use crate::{
     health::Health,
     http::{App, Layers, Routes, Server},
     saga::{self, Manager, Repair, SagaDef},
-    store::{DeadLetter, SagaFilter, SagaRow},
+    store::{DeadLetter, SagaFilter, SagaRow, StreamId},
 };
 use ::http::{HeaderValue, header::ACCEPT};
 use futures_util::future::{BoxFuture, FutureExt};
@@ -39,9 +40,27 @@ static RETRY_STEP: HandlerDef = def(Kind::Command, "retry_step", &[("PUT", "/sag
 static SKIP_STEP: HandlerDef = def(Kind::Command, "skip_step", &[("PUT", "/sagas/{id}/steps/{step}/skip")], skip_step);
 static ROLLBACK: HandlerDef = def(Kind::Command, "roll_back_saga", &[("PUT", "/sagas/{id}/rollback")], roll_back_saga);
 
+static HOLDER: HandlerDef = def(Kind::Query, "show_holder", &[("GET", "/holds/{aggregate}/{uuid}")], show_holder);
+static RELEASE: HandlerDef = def(Kind::Command, "release_hold", &[("DELETE", "/holds/{aggregate}/{uuid}")], release_hold);
+
 /// All of it.
-static DEFS: [&HandlerDef; 13] =
-    [&LIST, &SHOW, &REPLAY, &DISCARD, &SAGAS, &SAGA, &DIAGRAM, &SVG, &DEFINITION, &DEFINITION_SVG, &RETRY_STEP, &SKIP_STEP, &ROLLBACK];
+static DEFS: [&HandlerDef; 15] = [
+    &LIST,
+    &SHOW,
+    &REPLAY,
+    &DISCARD,
+    &SAGAS,
+    &SAGA,
+    &DIAGRAM,
+    &SVG,
+    &DEFINITION,
+    &DEFINITION_SVG,
+    &RETRY_STEP,
+    &SKIP_STEP,
+    &ROLLBACK,
+    &HOLDER,
+    &RELEASE,
+];
 
 const fn def(kind: Kind, function: &'static str, routes: &'static [(&'static str, &'static str)], handle: Handle) -> HandlerDef {
     HandlerDef { kind, function, names: &[], routes, handle, module: "minos::admin", file: file!(), line: 0 }
@@ -216,6 +235,22 @@ fn roll_back_saga(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Re
 async fn repair(cx: &Context, id: Uuid, repair: Repair) -> Result<Value> {
     let by = cx.user().map(str::to_owned);
     Ok(serde_json::to_value(sagas(cx)?.repair(id, repair, by).await?)?)
+}
+
+fn show_holder(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    respond(async move {
+        let Path((aggregate, uuid)) = Path::<(String, Uuid)>::from_request(&request)?;
+        Ok(serde_json::to_value(held_by(&*cx.environment().store, &StreamId::new(aggregate, uuid)).await?)?)
+    })
+}
+
+fn release_hold(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    respond(async move {
+        let Path((aggregate, uuid)) = Path::<(String, Uuid)>::from_request(&request)?;
+        let by = cx.user().map(str::to_owned);
+        let holder = release_by_hand(cx.environment(), StreamId::new(aggregate, uuid), by).await?;
+        Ok(json!({ "released": holder }))
+    })
 }
 
 fn sagas(cx: &Context) -> Result<&Manager> {

@@ -1,14 +1,16 @@
 //! A running service, and how it stops: it takes nothing new, finishes what it has begun, and gives everything back.
 
 use crate::{
+    aggregate,
     broker::{self, Broker, DeadLetters, Dispatcher},
+    context::SagaStep,
     error::{Error, Result},
     handler::{Job, Response, Runner},
     health::Health,
     message::Envelope,
     saga::Manager,
     stop::{Stop, Stopper},
-    store::{Cause, SharedStore},
+    store::{Cause, SharedStore, StreamId},
     telemetry,
 };
 use serde::Serialize;
@@ -132,7 +134,7 @@ impl Running {
         let id = Uuid::now_v7();
         let cause = Cause { correlation: id, causation: id, user: None, trace: None };
         let message = Envelope::request(id, topic, None, serde_json::to_vec(input)?, environment.clock.now(), cause);
-        self.runner.run(Job { def, request: broker::request(def, &message), once: None, reply_to: None, resolves: None, lane: None }).await
+        self.runner.run(Job::new(def, broker::request(def, &message))).await
     }
 
     /// What it could not handle.
@@ -143,6 +145,22 @@ impl Running {
     /// Its sagas: to look at their executions, and to repair them.
     pub fn sagas(&self) -> &Manager {
         &self.sagas
+    }
+
+    /// The step of a saga that holds an aggregate of this service, if one does.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn held_by(&self, aggregate: &str, uuid: Uuid) -> Result<Option<SagaStep>> {
+        aggregate::held_by(&*self.store, &StreamId::new(aggregate.to_owned(), uuid)).await
+    }
+
+    /// Releases an aggregate of this service by hand, where the saga that holds it will never end, and records who has done that. Which step has held it.
+    ///
+    /// # Errors
+    /// If nobody holds it, or the store does not take it.
+    pub async fn release(&self, aggregate: &str, uuid: Uuid, by: Option<String>) -> Result<SagaStep> {
+        aggregate::release_by_hand(self.runner.environment(), StreamId::new(aggregate.to_owned(), uuid), by).await
     }
 
     /// Stops it: no new requests, what runs is finished, what was not sent is sent at the next start. A handler that is not done within

@@ -137,7 +137,7 @@ mod tests {
         let environment = Environment::new("x", store, clock::system(), Resources::default(), Metrics::new("x"));
         let runner = Runner::new(Arc::new(environment)).limited(Duration::from_secs(60));
         let request = Request::new(Parts::new(Uuid::nil(), Uuid::nil()));
-        runner.run(Job { def: &HANGS, request, once: None, reply_to: None, resolves: None, lane: None }).await.unwrap_err()
+        runner.run(Job::new(&HANGS, request)).await.unwrap_err()
     }
 
     #[tokio::test(start_paused = true)]

@@ -136,7 +136,9 @@ async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: Shared
     health.succeeded(STORE);
     let broker = broker::open(&config, local, &health, &metrics)?;
     let questions = Questions::new(&name, broker.clone());
-    let environment = Arc::new(Environment::new(name.clone(), store, clock, resources, metrics).remembering(config.store.recent));
+    let mut environment = Environment::new(name.clone(), store, clock, resources, metrics).remembering(config.store.recent);
+    environment.patience = config.sagas.patience;
+    let environment = Arc::new(environment);
     environment.set_courier(Arc::new(questions.clone()));
     let sagas = Manager::new(environment.clone(), sagas, config.broker.concurrency, config.sagas.alarm_after, &health).await?;
     let runner = Runner::new(environment);

@@ -22,6 +22,13 @@ pub struct StoredEvent {
     pub cause: Cause,
 }
 
+impl StoredEvent {
+    /// Whether it is the framework's own affair, such as who holds the aggregate. It counts as a version of its stream, and is told to nobody.
+    pub fn is_internal(&self) -> bool {
+        self.name.starts_with('$')
+    }
+}
+
 /// A part of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogPage {

@@ -3,6 +3,7 @@
 use super::{Lease, SagaWrite, StoreError, StoreResult, StreamId};
 use crate::trace::Trace;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::HashSet};
 use uuid::Uuid;
 
@@ -39,8 +40,15 @@ pub struct Append {
     pub events: Vec<NewEvent>,
 }
 
+impl Append {
+    /// The version that the stream has then.
+    pub fn version(&self) -> u64 {
+        self.expected + self.events.len() as u64
+    }
+}
+
 /// A message to send, once the unit is committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewMessage {
     /// Its id, by which receivers know a repetition.
     pub id: Uuid,
@@ -133,7 +141,7 @@ impl Handled {
 }
 
 /// A statement of the user's own, for read models. It runs in the unit's transaction.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Statement {
     /// The SQL, in the dialect of the store.
     pub sql: String,
@@ -209,6 +217,16 @@ impl Unit {
             sent: Vec::new(),
             fence: None,
         }
+    }
+
+    /// Appends events to a stream that is at this version as the unit sees it: behind what it has appended already. Whether it is.
+    pub fn append(&mut self, stream: &StreamId, version: u64, events: Vec<NewEvent>) -> bool {
+        match self.appends.iter_mut().find(|append| append.stream == *stream) {
+            None => self.appends.push(Append { stream: stream.clone(), expected: version, events }),
+            Some(append) if append.version() == version => append.events.extend(events),
+            Some(_) => return false,
+        }
+        true
     }
 
     /// About how many bytes its contents have.

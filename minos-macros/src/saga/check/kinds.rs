@@ -5,6 +5,10 @@ use crate::diag::Errors;
 use syn::Ident;
 
 pub(super) fn check(errors: &Errors, saga: &Saga) {
+    if saga.isolated {
+        each_step(&saga.nodes, &mut |step| isolated(errors, step));
+        return;
+    }
     let root = Around { pivot: None, in_parallel: false, fails_later: None };
     block(errors, &saga.nodes, root);
 }
@@ -17,6 +21,21 @@ struct Around<'s> {
     in_parallel: bool,
     /// The first step that can fail when this one has succeeded: behind it, or in another branch beside it.
     fails_later: Option<&'s Step>,
+}
+
+/// What a step prepares is applied or dropped: there is nothing to undo, and no point of no return but the end.
+fn isolated(errors: &Errors, step: &Step) {
+    for word in [&step.pivot, &step.retriable].into_iter().flatten() {
+        errors.at(
+            word,
+            format!(
+                "an isolated saga has no `{word}` step: nothing of it has happened before all its steps are done\nhelp: remove `{word}`"
+            ),
+        );
+    }
+    if let Some((key, _)) = step.key("on_failure") {
+        errors.at(key, "nothing is undone in an isolated saga: what its steps have prepared is dropped\nhelp: remove `on_failure`");
+    }
 }
 
 /// Gives the pivot that may have been passed at the end.

@@ -21,10 +21,12 @@ pub(super) fn definition(saga: &Saga, views: &Views<'_>) -> TokenStream {
 pub(super) fn of_nodes(saga: &Saga, views: &Views<'_>, nodes: &TokenStream) -> TokenStream {
     let (door, name) = (&saga.door, plain(&saga.name));
     let input = views.input.iter().map(|value| output(saga, value));
+    let isolated = saga.isolated;
     quote! {
         #door::saga::SagaDef {
             name: #name,
             input: &[#(#input),*],
+            isolated: #isolated,
             nodes: &[#nodes],
             module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
         }

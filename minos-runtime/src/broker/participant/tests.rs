@@ -32,6 +32,10 @@ enum Act {
     Answer(StatusCode),
     /// Pays when the gate is opened.
     Wait,
+    /// Pays, and holds the account.
+    Hold,
+    /// Pays, and tells it.
+    Tell,
 }
 
 #[derive(Default)]
@@ -53,19 +57,30 @@ fn pay(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
             script.entered.notify_one();
             (lock(&script.acts).pop_front().unwrap_or(Act::Pay), lock(&script.ids).len())
         };
-        let mut status = StatusCode::OK;
+        let (mut status, mut holds) = (StatusCode::OK, None);
         match act {
             Act::Refuse(error) => return Err(error),
             Act::Panic => panic!("as told"),
             Act::Wait => cx.resource::<Arc<Gate>>()?.0.acquire().await?.forget(),
             Act::Answer(told) => status = told,
+            Act::Tell => cx.send(Told {})?,
+            Act::Hold => holds = cx.step().map(|step| NewEvent { name: "$held".into(), data: serde_json::to_string(step).unwrap() }),
             Act::Pay => {}
         }
         let event = NewEvent { name: "Paid".into(), data: "{}".to_owned() };
-        cx.append(StreamId::new("Account", Uuid::now_v7()), 0, vec![event])?;
+        cx.append(StreamId::new("Account", Uuid::now_v7()), 0, [event].into_iter().chain(holds).collect())?;
         Ok(Response::json(&json!({ "run": run }))?.with_status(status))
     }
     .boxed()
+}
+
+/// What somebody else is told of a payment.
+#[derive(serde::Serialize)]
+struct Told {}
+
+impl crate::message::Message for Told {
+    const NAME: &'static str = "Told";
+    type Reply = ();
 }
 
 const fn def(kind: Kind, function: &'static str, names: &'static [&'static str]) -> HandlerDef {
@@ -128,7 +143,7 @@ impl World {
         let cause = Cause { correlation: self.execution, causation: self.execution, user: None, trace: None };
         let (id, key) = (Uuid::new_v5(&self.execution, id.as_bytes()), Some(self.execution.to_string()));
         let mut message = Envelope::request(id, name, key, "{}", clock::system().now(), cause);
-        message.saga = Some(StepCall { execution: self.execution, step: "pay".to_owned(), direction, attempt, not_done: false });
+        message.saga = Some(StepCall::new(self.execution, "Order", "pay", direction, attempt));
         message.reply_to = Some(saga_topic("shop"));
         message
     }
@@ -147,7 +162,12 @@ impl World {
     }
 
     async fn replies(&self) -> Vec<Envelope> {
-        self.store.outbox(0, 1000).await.unwrap().into_iter().map(|row| Envelope::of_row(row).unwrap()).collect()
+        self.sent(|message| message.kind == MessageKind::Reply).await
+    }
+
+    async fn sent(&self, is_it: impl Fn(&Envelope) -> bool) -> Vec<Envelope> {
+        let rows = self.store.outbox(0, 1000).await.unwrap().into_iter();
+        rows.map(|row| Envelope::of_row(row).unwrap()).filter(is_it).collect()
     }
 
     async fn row(&self) -> Option<InboxRow> {
@@ -160,7 +180,34 @@ impl World {
 
     /// How many payments are in the log.
     async fn payments(&self) -> usize {
-        self.store.log(0, 1000, None).await.unwrap().events.len()
+        self.events().await.iter().filter(|name| *name == "Paid").count()
+    }
+
+    async fn events(&self) -> Vec<String> {
+        self.store.log(0, 1000, None).await.unwrap().events.into_iter().map(|event| event.name).collect()
+    }
+
+    /// Says that the execution has ended, to what did this.
+    async fn release(&self, direction: Direction) {
+        let mut message = Envelope { reply_to: None, id: Uuid::now_v7(), ..self.message(direction, 1) };
+        message.saga.as_mut().unwrap().release = true;
+        assert_eq!(self.deliver(message).await, [], "nobody waits for an answer");
+    }
+
+    /// An attempt for an isolated saga.
+    fn isolated(&self, direction: Direction) -> Envelope {
+        let mut message = Envelope { topic: "Pay".into(), name: "Pay".into(), ..self.message(direction, 1) };
+        message.saga.as_mut().unwrap().isolated = true;
+        message
+    }
+
+    async fn send_isolated(&self, direction: Direction) -> Vec<Answered> {
+        self.deliver(self.isolated(direction)).await
+    }
+
+    /// Whether the last answer says that something is held.
+    async fn told_holds(&self) -> bool {
+        self.replies().await.last().unwrap().saga.as_ref().unwrap().holds
     }
 
     async fn expect(&self, runs: usize, payments: usize) {
@@ -373,6 +420,124 @@ cases! {
         world.send(Direction::Execute, 1).await;
         let size = world.replies().await[0].content.len();
         assert!(size < 20_000, "{size} bytes");
+    }
+
+    async fn f42_what_a_step_holds_is_told_each_time_and_released_once(world: [Act::Hold]) {
+        for direction in [Direction::Execute, Direction::Execute, Direction::Cancel] {
+            assert_eq!(world.send(direction, 1).await, [paid(1)]);
+            assert!(world.told_holds().await, "{direction:?}");
+        }
+        assert_eq!(world.events().await, ["Paid", "$held"]);
+        for _ in 0..2 {
+            world.release(Direction::Execute).await;
+            assert_eq!(world.events().await, ["Paid", "$held", "$released"]);
+        }
+        assert_eq!(world.send(Direction::Execute, 1).await, [paid(1)], "what was done is still known");
+        assert_eq!(world.events().await.len(), 3);
+    }
+
+    async fn f42_what_undoes_a_step_may_hold_something_too(world: [Act::Pay, Act::Hold]) {
+        world.send(Direction::Execute, 1).await;
+        assert!(!world.told_holds().await);
+        world.send(Direction::Undo, 1).await;
+        assert!(world.told_holds().await);
+        world.release(Direction::Execute).await;
+        assert_eq!(world.events().await, ["Paid", "Paid", "$held"], "that is another row");
+        world.release(Direction::Undo).await;
+        assert_eq!(world.events().await, ["Paid", "Paid", "$held", "$released"]);
+    }
+
+    async fn f42_what_comes_when_all_has_ended_holds_nothing(world: [Act::Refuse(Error::unavailable("later")), Act::Hold, Act::Hold]) {
+        world.send(Direction::Execute, 1).await;
+        for direction in [Direction::Execute, Direction::Undo] {
+            world.release(direction).await;
+            let [Answered(409, false, _)] = world.send(direction, 2).await[..] else { panic!("it is refused") };
+        }
+        world.expect(1, 0).await;
+    }
+
+    async fn f42_the_end_of_another_process_drops_what_runs(world: [Act::Wait]) {
+        let (other, script) = (LocalBroker::new(), Arc::new(Script::default()));
+        let second = join(&other, &world.store, &script, &world.gate).await;
+        let first = world.broker.publish(world.message(Direction::Execute, 1));
+        world.script.entered.notified().await;
+        let mut end = Envelope { reply_to: None, ..world.message(Direction::Execute, 1) };
+        end.saga.as_mut().unwrap().release = true;
+        other.publish(end).await.unwrap();
+        world.gate.0.add_permits(1);
+        first.await.unwrap();
+        world.expect(1, 0).await;
+        second.stop().await;
+    }
+
+    /// Nobody would hear of it, and release it.
+    async fn f42_who_does_not_say_where_to_answer_gets_nothing_held(world: [Act::Hold]) {
+        world.deliver(Envelope { reply_to: None, ..world.message(Direction::Execute, 1) }).await;
+        assert_eq!(world.events().await, ["Paid"]);
+    }
+
+    async fn what_is_prepared_is_applied_once(world: [Act::Tell]) {
+        let told = async || world.sent(|message| message.name == "Told").await.len();
+        assert_eq!(world.send_isolated(Direction::Execute).await, [paid(1)]);
+        assert_eq!((world.events().await, world.told_holds().await, told().await), (vec!["$held".to_owned()], true, 0));
+        for _ in 0..2 {
+            assert_eq!(world.send_isolated(Direction::Commit).await, [Answered(200, false, Value::Null)]);
+            assert_eq!((world.events().await, told().await), (["$held", "Paid", "$released"].map(str::to_owned).to_vec(), 1));
+        }
+        assert!(matches!(world.send_isolated(Direction::Abort).await[..], [Answered(409, false, _)]), "it is decided");
+        world.release(Direction::Execute).await;
+        assert_eq!(world.send_isolated(Direction::Execute).await, [paid(1)]);
+        world.expect(1, 1).await;
+    }
+
+    async fn what_is_prepared_is_dropped_for_good(world: []) {
+        world.send_isolated(Direction::Execute).await;
+        for _ in 0..2 {
+            assert_eq!(world.send_isolated(Direction::Abort).await, [Answered(200, false, Value::Null)]);
+            assert_eq!(world.events().await, ["$held", "$released"]);
+        }
+        assert!(matches!(world.send_isolated(Direction::Commit).await[..], [Answered(409, false, _)]), "it is decided");
+        assert_eq!(world.send_isolated(Direction::Execute).await, [paid(1)]);
+        assert_eq!(world.events().await, ["$held", "$released"]);
+        world.expect(1, 0).await;
+    }
+
+    async fn what_is_dropped_before_it_comes_is_never_prepared(world: []) {
+        for _ in 0..2 {
+            assert_eq!(world.send_isolated(Direction::Abort).await, [Answered(200, false, Value::Null)]);
+        }
+        for direction in [Direction::Execute, Direction::Commit] {
+            let answers = world.send_isolated(direction).await;
+            assert!(matches!(answers[..], [Answered(409, false, _)]), "{answers:?}");
+        }
+        assert!(world.events().await.is_empty());
+        world.expect(0, 0).await;
+    }
+
+    /// What an operator has done by hand instead.
+    async fn what_is_prepared_when_all_has_ended_is_dropped(world: []) {
+        world.send_isolated(Direction::Execute).await;
+        world.release(Direction::Execute).await;
+        assert_eq!(world.events().await, ["$held", "$released"]);
+        assert!(matches!(world.send_isolated(Direction::Commit).await[..], [Answered(409, false, _)]), "it is not applied any more");
+        world.expect(1, 0).await;
+    }
+
+    async fn what_is_dropped_by_another_process_is_not_prepared(world: [Act::Wait]) {
+        let (other, script) = (LocalBroker::new(), Arc::new(Script::default()));
+        let second = join(&other, &world.store, &script, &world.gate).await;
+        let first = world.broker.publish(world.isolated(Direction::Execute));
+        world.script.entered.notified().await;
+        other.publish(world.isolated(Direction::Abort)).await.unwrap();
+        world.gate.0.add_permits(1);
+        first.await.unwrap();
+        assert!(world.events().await.is_empty());
+        second.stop().await;
+    }
+
+    async fn what_nobody_would_decide_is_not_prepared(world: []) {
+        world.deliver(Envelope { reply_to: None, ..world.isolated(Direction::Execute) }).await;
+        assert!(world.events().await.is_empty());
     }
 
     async fn what_cannot_be_read_is_answered(world: []) {

@@ -164,6 +164,9 @@ impl<'r> Round<'r> {
     }
 
     fn send_event(&mut self, event: StoredEvent) {
+        if event.is_internal() {
+            return;
+        }
         self.open.insert(event.position, event.at);
         self.send(Origin::Log(event.position), Envelope::of_event(event));
     }

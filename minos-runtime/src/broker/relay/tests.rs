@@ -72,8 +72,12 @@ fn unit() -> Unit {
 }
 
 async fn append(store: &SharedStore, aggregate: &'static str, versions: std::ops::Range<u64>) {
+    append_named(store, aggregate, versions, "Happened").await;
+}
+
+async fn append_named(store: &SharedStore, aggregate: &'static str, versions: std::ops::Range<u64>, name: &'static str) {
     for version in versions {
-        let events = vec![NewEvent { name: "Happened".into(), data: "{}".to_owned() }];
+        let events = vec![NewEvent { name: name.into(), data: "{}".to_owned() }];
         let append = Append { stream: StreamId::new(aggregate, Uuid::nil()), expected: version, events };
         store.commit(Unit { appends: vec![append], ..unit() }).await.unwrap();
     }
@@ -97,6 +101,18 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("not within 10 s: {what}");
+}
+
+#[tokio::test]
+async fn what_is_the_frameworks_own_affair_is_told_to_nobody() {
+    let (store, broker) = (Arc::new(MemoryStore::new()) as SharedStore, Arc::new(Taken::default()));
+    append(&store, "Foo", 0..1).await;
+    append_named(&store, "Foo", 1..3, "$held").await;
+    append(&store, "Foo", 3..4).await;
+    append_named(&store, "Foo", 4..5, "$released").await;
+    let (_, _, _stopper) = relay(&store, &broker);
+    until("all is behind", async || store.checkpoint(NAME).await.unwrap() == 5).await;
+    assert_eq!(broker.of("Foo"), [1, 4]);
 }
 
 #[tokio::test]

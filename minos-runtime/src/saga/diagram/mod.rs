@@ -39,7 +39,7 @@ fn yes_and_no(decision: Option<&Decision>) -> (&'static str, &'static str) {
 
 fn class_of_step(state: &StepState) -> &'static str {
     match state.status {
-        StepStatus::Succeeded | StepStatus::Replaced => "done",
+        StepStatus::Succeeded | StepStatus::Replaced | StepStatus::Applied => "done",
         StepStatus::UnderWay(_) | StepStatus::Pausing(_) => "active",
         StepStatus::Stuck(_) => "stuck",
         StepStatus::Failed => "failed",
@@ -49,7 +49,7 @@ fn class_of_step(state: &StepState) -> &'static str {
 
 fn class_of(status: Status) -> &'static str {
     match status {
-        Status::Running | Status::Compensating => "active",
+        Status::Running | Status::Committing | Status::Compensating => "active",
         Status::Committed => "done",
         Status::RolledBack => "undone",
         Status::NeedsOperator => "stuck",
@@ -57,11 +57,13 @@ fn class_of(status: Status) -> &'static str {
 }
 
 fn words(status: StepStatus, in_doubt: bool, attempts: Attempts) -> String {
-    use super::Direction::{Cancel, Execute, Undo};
+    use super::Direction::{Abort, Cancel, Commit, Execute, Undo};
     let doing = |direction| match direction {
         Execute => "executing",
         Cancel => "cancelling",
         Undo => "undoing",
+        Commit => "applying",
+        Abort => "dropping",
     };
     match status {
         StepStatus::UnderWay(direction) => format!("{}, attempt {}", doing(direction), attempts.of(direction)),
@@ -72,5 +74,6 @@ fn words(status: StepStatus, in_doubt: bool, attempts: Attempts) -> String {
         StepStatus::Failed if in_doubt => "failed, and may have happened".to_owned(),
         StepStatus::Failed => "failed".to_owned(),
         StepStatus::Undone => "undone".to_owned(),
+        StepStatus::Applied => "applied".to_owned(),
     }
 }

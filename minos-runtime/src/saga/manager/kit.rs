@@ -30,7 +30,7 @@ const NODES: &[Node] = &[Node::Step(Step {
     },
 })];
 
-static DEF: SagaDef = SagaDef { name: "Ask", input: &[], nodes: NODES, module: "", file: "", line: 0 };
+static DEF: SagaDef = SagaDef { name: "Ask", input: &[], isolated: false, nodes: NODES, module: "", file: "", line: 0 };
 
 fn plan() -> Plan {
     let patient = Retry { attempts: 1, first_pause: Duration::from_secs(1), longest_pause: Duration::from_secs(1) };

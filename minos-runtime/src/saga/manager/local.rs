@@ -5,11 +5,12 @@ use super::{
     turn::{Loaded, Turned},
 };
 use crate::{
-    context::{Context, Coordinator, HotGuard, Reads, is_outage},
+    aggregate::{Prepared, prepare},
+    context::{Context, Coordinator, HotGuard, Permit, Reads, SagaStep, is_outage},
     error::{Error, ErrorKind, Result},
     failpoint,
     saga::{Call, Direction, Input, LocalWork, Outcome, Work},
-    store::{Cause, StoreError, Unit},
+    store::{Cause, SagaRow, StoreError, Unit},
     sync::lock,
 };
 use futures_util::FutureExt;
@@ -21,7 +22,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use uuid::Uuid;
 
 /// How often the work is done again because others had written what it had read.
@@ -102,16 +103,16 @@ impl State {
         let Some(this) = self.this.upgrade().filter(|_| !self.stopping.was_said()) else { return };
         let Some(place) = self.runs.enter(id, &call) else { return };
         tokio::spawn(async move {
-            let _permit = this.permits.acquire().await;
-            this.run_local(id, &call).await;
+            let permit = Permit::take(&this.permits).await;
+            this.run_local(id, &call, &permit).await;
             drop(place);
         });
     }
 
     /// Runs it to its committed end.
-    async fn run_local(&self, id: Uuid, call: &Call) {
+    async fn run_local(&self, id: Uuid, call: &Call, permit: &Arc<Permit>) {
         loop {
-            let Err(error) = self.try_local(id, call).await else { return };
+            let Err(error) = self.try_local(id, call, permit).await else { return };
             tracing::warn!(execution = %id, step = call.step, error = error.chain(), "a step of a saga will be tried again");
             if self.stopping.was_said() {
                 return;
@@ -124,7 +125,7 @@ impl State {
     }
 
     /// Does the work once, or again where it conflicts. An error here is the store's, and says nothing about the step.
-    async fn try_local(&self, id: Uuid, call: &Call) -> Result<()> {
+    async fn try_local(&self, id: Uuid, call: &Call, permit: &Arc<Permit>) -> Result<()> {
         let mut held = Vec::new();
         let mut attempt = 0;
         loop {
@@ -133,12 +134,17 @@ impl State {
             let claim = Claim { version: loaded.row.version, due: loaded.execution.due() };
             self.runs.claim(id, call, claim);
             failpoint::pass(failpoint::SAGA_LOCAL_BEFORE, format_args!("{}/{}", call.step, call.direction));
-            let (value, unit, guards) = match self.work(&loaded, call, std::mem::take(&mut held)).await {
+            let worked = self.work(&loaded, call, std::mem::take(&mut held), permit).await;
+            let (value, mut unit, guards) = match worked {
                 Ok(done) => done,
                 Err(error) => return self.step_failed(id, call, error).await,
             };
+            let prepared = match loaded.plan.is_isolated().then(|| prepare(&mut unit, &self.step(&loaded.row, call))).transpose() {
+                Ok(prepared) => prepared,
+                Err(error) => return self.step_failed(id, call, error).await,
+            };
             failpoint::pass(failpoint::SAGA_LOCAL_DONE, format_args!("{}/{}", call.step, call.direction));
-            match self.commit_local(id, call, &value, &unit).await {
+            match self.commit_local(id, call, &value, &unit, prepared).await {
                 Ok(()) => return Ok(()),
                 Err(error) => match error.downcast_ref() {
                     Some(StoreError::Conflict { stream, .. }) if attempt < ATTEMPTS => {
@@ -153,13 +159,21 @@ impl State {
     }
 
     /// The user's work.
-    async fn work(&self, loaded: &Loaded<'_>, call: &Call, held: Vec<HotGuard>) -> Result<(Option<Value>, Unit, Vec<HotGuard>)> {
+    async fn work(
+        &self,
+        loaded: &Loaded<'_>,
+        call: &Call,
+        held: Vec<HotGuard>,
+        permit: &Arc<Permit>,
+    ) -> Result<(Option<Value>, Unit, Vec<HotGuard>)> {
         let row = &loaded.row;
+        let step = loaded.plan.step(&call.step).ok_or_else(|| Error::internal("there is no such step"))?;
         // Effects outside, and sagas that the work runs, are known by this id: each attempt is the same work again.
         let id = Call::first(&call.step, call.direction).message_id(row.id);
-        let mut cx = Context::new(self.environment.clone(), Cause { causation: id, ..row.cause.clone() }, Reads::ToWrite);
+        let mut cx = Context::new(self.environment.clone(), Cause { causation: id, ..row.cause.clone() }, Reads::ToWrite)
+            .for_step(Some(self.step(row, call)), loaded.plan.is_isolated())
+            .until(step.timeout.and_then(|limit| Instant::now().checked_add(limit)), Some(permit.clone()));
         cx.hold(held);
-        let step = loaded.plan.step(&call.step).ok_or_else(|| Error::internal("there is no such step"))?;
         let work: Option<LocalWork> = match (&step.work, call.direction) {
             (Work::Local { execute, .. }, Direction::Execute) => Some(*execute),
             (Work::Local { undo, .. }, Direction::Undo) => *undo,
@@ -188,13 +202,18 @@ impl State {
         Ok((value, unit, guards))
     }
 
+    fn step(&self, row: &SagaRow, call: &Call) -> SagaStep {
+        SagaStep { saga: row.saga.clone(), execution: row.id, service: self.environment.service.clone(), step: call.step.clone() }
+    }
+
     /// Commits what the work has done with the turn that its end makes. If that does not count any more, all of it is dropped.
-    async fn commit_local(&self, id: Uuid, call: &Call, value: &Option<Value>, unit: &Unit) -> Result<()> {
+    async fn commit_local(&self, id: Uuid, call: &Call, value: &Option<Value>, unit: &Unit, prepared: Option<Prepared>) -> Result<()> {
         let _turn = self.environment.hot.queue(&Self::place(id)).await;
         loop {
-            let Some(loaded) = self.load(id).await? else { return Ok(()) };
+            let Some(mut loaded) = self.load(id).await? else { return Ok(()) };
+            loaded.execution.prepared.extend(prepared.clone().map(|prepared| (call.step.clone(), prepared)));
             let outcome = value.clone().map_or(Outcome::NotDone, Outcome::Value);
-            let input = Input::Ended { call: call.clone(), result: Ok(outcome) };
+            let input = Input::Ended { call: call.clone(), result: Ok(outcome), holds: false };
             match self.advance(loaded, input, unit.clone()).await {
                 Ok(Turned::Committed) => {
                     let began: Vec<_> = unit.sagas.iter().map(|write| write.row.id).collect();
@@ -219,7 +238,7 @@ impl State {
         if is_outage(&error) {
             return Err(error);
         }
-        self.turn(id, |_, _| Ok(Input::Ended { call: call.clone(), result: Err(error.copied()) })).await.map(|_| ())
+        self.turn(id, |_, _| Ok(Input::Ended { call: call.clone(), result: Err(error.copied()), holds: false })).await.map(|_| ())
     }
 }
 

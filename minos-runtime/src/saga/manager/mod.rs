@@ -52,7 +52,7 @@ struct State {
     waiters: Waiters,
     runs: Runs,
     /// How many local steps run at once.
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     alarm: Alarm,
     /// How long an execution may take before that is told.
     alarm_after: Duration,
@@ -102,7 +102,7 @@ impl Manager {
             plans,
             waiters: Waiters::default(),
             runs: Runs::default(),
-            permits: Semaphore::new(concurrency),
+            permits: Arc::new(Semaphore::new(concurrency)),
             alarm: Alarm::default(),
             alarm_after,
             stopping: Stopper::new(),
@@ -139,14 +139,14 @@ impl Manager {
     /// If the store does not take what follows from it.
     pub async fn answered(&self, reply: Envelope) -> Result<()> {
         let Some(step) = &reply.saga else { return Ok(()) };
-        let (id, not_done) = (step.execution, step.not_done);
+        let (id, not_done, holds) = (step.execution, step.not_done, step.holds);
         let call = Call { step: step.step.clone(), direction: step.direction, attempt: step.attempt };
         let input = |_: &mut Loaded<'_>, _: &mut Unit| {
             let result = match not_done {
                 true => Ok(Outcome::NotDone),
                 false => reply.clone().outcome().map(|content| Outcome::Answer(content.into())),
             };
-            Ok(Input::Ended { call: call.clone(), result })
+            Ok(Input::Ended { call: call.clone(), result, holds })
         };
         failpoint::pass(failpoint::SAGA_ANSWER, format_args!("{}/{}", call.step, call.direction));
         if self.0.turn(id, input).await?.is_none() {

@@ -2,6 +2,7 @@
 
 use super::wait::{find, same_input};
 use crate::{
+    aggregate::not_isolated,
     context::{Context, NewExecution},
     error::{Error, Result},
     saga::{Saga, Values},
@@ -79,6 +80,9 @@ impl<'c, S: Saga> IntoFuture for Run<'c, S> {
     fn into_future(self) -> Self::IntoFuture {
         let Run { cx, plan, patience, .. } = self;
         Box::pin(async move {
+            if cx.is_isolated() {
+                return Err(not_isolated("run a saga"));
+            }
             let (coordinator, cause) = (cx.environment().coordinator()?, cx.unit().cause.clone());
             let values = coordinator.run(cause, plan?, patience).await?;
             serde_json::from_value::<Values>(values)?.view()

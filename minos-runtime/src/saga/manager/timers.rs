@@ -3,7 +3,7 @@
 use super::{
     Manager, State,
     age::Ages,
-    turn::{CLAIM, Turned, after, is_moved},
+    turn::{CLAIM, Turned, after, is_overtaken},
 };
 use crate::{
     context::{is_outage, store_error},
@@ -127,7 +127,7 @@ impl State {
         failpoint::pass(failpoint::SAGA_TIMER_AFTER, format_args!("{id}"));
         match looked {
             Err(error) if is_outage(&error) => Err(error),
-            Err(error) if !is_moved(&error) => {
+            Err(error) if !is_overtaken(&error) => {
                 let store = &self.environment.store;
                 let Some(row) = store.saga(id).await.map_err(store_error)? else { return Ok(()) };
                 let pause = later(&row, self.environment.clock.now());

@@ -2,6 +2,7 @@
 
 use super::State;
 use crate::{
+    aggregate::{Prepared, apply, release, taken},
     context::{NewExecution, store_error},
     error::{Error, ErrorKind, Result},
     failpoint,
@@ -77,7 +78,7 @@ impl State {
             let input = what(&mut loaded, &mut unit)?;
             match self.advance(loaded, input, unit).await {
                 Ok(turned) => return Ok(Some(turned)),
-                Err(error) if attempt < ATTEMPTS && is_moved(&error) => {}
+                Err(error) if attempt < ATTEMPTS && is_overtaken(&error) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -86,14 +87,22 @@ impl State {
     /// Makes a turn, in one unit with what is collected there already.
     pub(super) async fn advance(&self, loaded: Loaded<'_>, input: Input, mut unit: Unit) -> Result<Turned> {
         let Loaded { plan, row, mut execution } = loaded;
-        let (before, correlation) = (execution.version, row.cause.correlation);
+        let (before, was_decided, correlation) = (execution.version, execution.decided, row.cause.correlation);
         let what = failpoint::detail(format_args!("{input}"));
         failpoint::pass(failpoint::SAGA_LOADED, format_args!("{what}"));
+        execution.holds.extend(taken(&unit));
         let effects = transition(plan, &mut execution, input, self.moment(unit.at)).map_err(refused)?;
         if execution.version == before {
             return Ok(Turned::Same(effects));
         }
-        let todo = self.put(&mut unit, plan, row, before, &mut execution, effects)?;
+        let todo = self.carry_out(&mut unit, plan, &row, &mut execution, effects)?;
+        if execution.decided && !was_decided {
+            self.apply(&mut unit, plan, &mut execution).await?;
+        } else if todo.finished {
+            release(&*self.environment.store, &mut unit, execution.id, &execution.holds).await?;
+            execution.prepared.clear();
+        }
+        write(&mut unit, plan, row, before, &execution)?;
         failpoint::pass(failpoint::SAGA_COMMIT_BEFORE, format_args!("{what}"));
         self.environment.commit(unit).await.map_err(store_error)?;
         failpoint::pass(failpoint::SAGA_COMMIT_AFTER, format_args!("{what}"));
@@ -122,58 +131,63 @@ impl State {
             started_at: unit.at,
             changed_at: unit.at,
         };
-        let todo = self.put(unit, plan, row, 0, &mut execution, effects)?;
+        let todo = self.carry_out(unit, plan, &row, &mut execution, effects)?;
+        write(unit, plan, row, 0, &execution)?;
         Ok((execution, todo))
     }
 
-    /// Adds a changed execution and its messages to a unit.
-    fn put(
-        &self,
-        unit: &mut Unit,
-        plan: &Plan,
-        row: SagaRow,
-        expected: u64,
-        execution: &mut Execution,
-        effects: Vec<Effect>,
-    ) -> Result<Todo> {
+    /// Applies what the local steps of an isolated saga have prepared, in the unit that decides it.
+    async fn apply(&self, unit: &mut Unit, plan: &Plan, execution: &mut Execution) -> Result<()> {
+        let holds = std::mem::take(&mut execution.holds);
+        apply(&*self.environment.store, unit, execution.id, &holds).await?;
+        let mut prepared = std::mem::take(&mut execution.prepared);
+        for Prepared { messages, statements } in plan.steps().iter().filter_map(|step| prepared.remove(step.name)) {
+            unit.messages.extend(messages);
+            unit.statements.extend(statements);
+        }
+        Ok(())
+    }
+
+    /// Adds to a unit what follows from a turn, and says what is to be done then.
+    fn carry_out(&self, unit: &mut Unit, plan: &Plan, row: &SagaRow, execution: &mut Execution, effects: Vec<Effect>) -> Result<Todo> {
         let (mut todo, mut effects) = (Todo::default(), VecDeque::from(effects));
         while let Some(effect) = effects.pop_front() {
             match effect {
-                Effect::Send { call, message } => match self.message(&row, execution.id, &call, message, unit.at) {
+                Effect::Send { call, message } => match self.message(plan, row, &call, message, unit.at) {
                     Ok(message) => unit.messages.push(message),
                     // What can never be sent has failed.
                     Err(error) => {
-                        let input = Input::Ended { call, result: Err(error) };
+                        let input = Input::Ended { call, result: Err(error), holds: false };
                         let more = transition(plan, execution, input, self.moment(unit.at));
                         effects.extend(more.map_err(refused)?);
                     }
                 },
+                Effect::Release { call, message } => unit.messages.push(self.release_message(row, &call, message, unit.at)?),
                 Effect::Run { call } => todo.runs.push(call),
                 Effect::Alarm { step } => todo.alarms.push(step),
                 Effect::Finished => todo.finished = true,
             }
         }
-        let row = SagaRow {
-            status: execution.status.name().to_owned(),
-            ended: execution.status.is_final(),
-            wake: wake(plan, execution, unit.at),
-            version: execution.version,
-            state: serde_json::to_string(execution)?,
-            changed_at: execution.changed_at,
-            ..row
-        };
-        unit.sagas.push(SagaWrite { expected, row });
         Ok(todo)
     }
 
-    fn message(&self, row: &SagaRow, id: Uuid, call: &Call, message: Outgoing, at: Timestamp) -> Result<NewMessage> {
-        let Outgoing { name, key, content } = message;
+    fn message(&self, plan: &Plan, row: &SagaRow, call: &Call, message: Outgoing, at: Timestamp) -> Result<NewMessage> {
+        let (id, Outgoing { name, key, content }) = (row.id, message);
         self.environment.fits(name, content.len())?;
         let key = key.unwrap_or_else(|| id.to_string());
         let mut envelope = Envelope::request(call.message_id(id), name, Some(key), content, at, cause(row));
-        let Call { step, direction, attempt } = call.clone();
-        envelope.saga = Some(StepCall { execution: id, step, direction, attempt, not_done: false });
+        let step = StepCall::new(id, row.saga.as_str(), call.step.as_str(), call.direction, call.attempt);
+        envelope.saga = Some(StepCall { isolated: plan.is_isolated(), ..step });
         envelope.reply_to = Some(self.topic.clone());
+        envelope.into_row()
+    }
+
+    /// Says to whom did a step that the execution has ended. Nobody has to answer.
+    fn release_message(&self, row: &SagaRow, call: &Call, Outgoing { name, key, .. }: Outgoing, at: Timestamp) -> Result<NewMessage> {
+        let (id, key) = (Uuid::new_v5(&call.message_id(row.id), b"release"), key.unwrap_or_else(|| row.id.to_string()));
+        let mut envelope = Envelope::request(id, name, Some(key), "null", at, cause(row));
+        envelope.saga =
+            Some(StepCall { release: true, ..StepCall::new(row.id, row.saga.as_str(), call.step.as_str(), call.direction, call.attempt) });
         envelope.into_row()
     }
 
@@ -237,6 +251,21 @@ impl State {
     }
 }
 
+/// Adds a changed execution to a unit.
+fn write(unit: &mut Unit, plan: &Plan, row: SagaRow, expected: u64, execution: &Execution) -> Result<()> {
+    let row = SagaRow {
+        status: execution.status.name().to_owned(),
+        ended: execution.status.is_final(),
+        wake: wake(plan, execution, unit.at),
+        version: execution.version,
+        state: serde_json::to_string(execution)?,
+        changed_at: execution.changed_at,
+        ..row
+    };
+    unit.sagas.push(SagaWrite { expected, row });
+    Ok(())
+}
+
 /// The attempts that are under way in this service.
 fn local_calls(plan: &Plan, execution: &Execution) -> impl Iterator<Item = Call> {
     execution.under_way(plan).filter(|(step, _)| matches!(step.work, Work::Local { .. })).map(|(_, call)| call)
@@ -269,7 +298,7 @@ fn refused(error: TransitionError) -> Error {
     }
 }
 
-/// Whether another turn of the same execution was faster.
-pub(super) fn is_moved(error: &Error) -> bool {
-    matches!(error.downcast_ref(), Some(StoreError::SagaMoved { .. }))
+/// Whether another turn of the same execution was faster, or somebody who wrote to what it holds.
+pub(super) fn is_overtaken(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::SagaMoved { .. } | StoreError::Conflict { .. }))
 }

@@ -115,8 +115,17 @@ impl From<Step> for Node {
 }
 
 pub(crate) fn definition(nodes: Vec<Node>) -> &'static SagaDef {
+    Box::leak(Box::new(of_nodes(nodes)))
+}
+
+fn of_nodes(nodes: Vec<Node>) -> SagaDef {
     let input = &[Output { name: "yes", ty: "bool" }];
-    Box::leak(Box::new(SagaDef { name: "Trip", input, nodes: leak(nodes), module: "", file: "", line: 0 }))
+    SagaDef { name: "Trip", input, isolated: false, nodes: leak(nodes), module: "", file: "", line: 0 }
+}
+
+/// The same, isolated: nothing is undone.
+pub(crate) fn isolated(nodes: Vec<Node>) -> &'static SagaDef {
+    Box::leak(Box::new(SagaDef { isolated: true, ..of_nodes(nodes) }))
 }
 
 fn policy() -> Policy {
@@ -125,10 +134,12 @@ fn policy() -> Policy {
 }
 
 fn plan(nodes: Vec<Node>) -> Plan {
-    match Plan::of(definition(nodes), policy()) {
-        Ok(plan) => plan,
-        Err(error) => panic!("{error}"),
-    }
+    plan_of(definition(nodes))
+}
+
+fn plan_of(def: &'static SagaDef) -> Plan {
+    let Ok(plan) = Plan::of(def, policy()) else { panic!("it is no plan") };
+    plan
 }
 
 fn begin(plan: &Plan, yes: impl Into<Value>) -> Execution {

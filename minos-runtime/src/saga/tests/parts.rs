@@ -149,9 +149,10 @@ fn an_execution_is_drawn_and_nothing_in_it_is_markup() {
     let moment = Moment { now: at(0), jitter: 0.0 };
     transition(&plan, &mut execution, Input::Started, moment).unwrap();
     let good = || Ok(Outcome::Answer(b"7".to_vec()));
-    transition(&plan, &mut execution, Input::Ended { call: call("a", Direction::Execute, 1), result: good() }, moment).unwrap();
+    transition(&plan, &mut execution, Input::Ended { call: call("a", Direction::Execute, 1), result: good(), holds: false }, moment)
+        .unwrap();
     let bad = Err(Error::rejected("\"]<script>#"));
-    transition(&plan, &mut execution, Input::Ended { call: call("b", Direction::Execute, 1), result: bad }, moment).unwrap();
+    transition(&plan, &mut execution, Input::Ended { call: call("b", Direction::Execute, 1), result: bad, holds: false }, moment).unwrap();
     let chart = diagram(plan.def, Some(&execution));
     for part in
         ["undoing, attempt 1", "class n2 active", "|yes, taken|", "class n4 failed", "#34;]#60;script#62;#35;", "([\"compensating\"])"]

@@ -16,7 +16,14 @@ impl Told {
     }
 
     fn with(nodes: Vec<Node>, yes: impl Into<Value>) -> Self {
-        let plan = plan(nodes);
+        Told::begun(plan(nodes), yes)
+    }
+
+    fn of(plan: Plan) -> Self {
+        Told::begun(plan, true)
+    }
+
+    fn begun(plan: Plan, yes: impl Into<Value>) -> Self {
         let execution = begin(&plan, yes);
         let mut told = Told { plan, execution, effects: vec![], second: 0 };
         told.input(Input::Started);
@@ -34,7 +41,21 @@ impl Told {
     }
 
     fn ended(&mut self, step: &str, direction: Direction, attempt: u32, result: Result<Outcome>) {
-        self.input(Input::Ended { call: call(step, direction, attempt), result });
+        self.input(Input::Ended { call: call(step, direction, attempt), result, holds: false });
+    }
+
+    /// It is done, and the other side holds something since.
+    fn held(&mut self, step: &str, direction: Direction, attempt: u32) {
+        self.input(Input::Ended { call: call(step, direction, attempt), result: Ok(Outcome::Answer(b"7".to_vec())), holds: true });
+    }
+
+    /// What the other sides are told to release by the last effects.
+    fn released(&self) -> Vec<(&str, Direction)> {
+        let calls = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Release { call, .. } => Some((call.step.as_str(), call.direction)),
+            _ => None,
+        });
+        calls.collect()
     }
 
     fn good(&mut self, step: &str, direction: Direction, attempt: u32) {
@@ -54,7 +75,7 @@ impl Told {
     fn calls(&self) -> Vec<(&str, Direction, u32)> {
         let calls = self.effects.iter().filter_map(|effect| match effect {
             Effect::Send { call, .. } | Effect::Run { call } => Some(call),
-            Effect::Alarm { .. } | Effect::Finished => None,
+            Effect::Release { .. } | Effect::Alarm { .. } | Effect::Finished => None,
         });
         calls.map(|call| (call.step.as_str(), call.direction, call.attempt)).collect()
     }
@@ -276,6 +297,91 @@ fn past_the_pivot_it_only_goes_forward() {
     told.input(Input::Repair(skip("c", Some(json!(7)))));
     assert_eq!((told.execution.status, told.execution.values.get("c")), (Status::Committed, Some(&json!(7))));
     assert!(told.refused(retry("c")).contains("has ended as committed"));
+}
+
+#[test]
+fn what_is_held_is_released_when_it_has_ended() {
+    let nodes = || vec![remote("a").into(), remote("b").into(), remote("c").tried(2).into()];
+    let mut told = Told::new(nodes());
+    told.held("a", Execute, 1);
+    told.good("b", Execute, 1);
+    assert_eq!(told.released(), []);
+    told.held("c", Execute, 1);
+    assert_eq!((told.execution.status, told.released()), (Status::Committed, vec![("a", Execute), ("c", Execute)]));
+
+    let mut told = Told::new(nodes());
+    told.good("a", Execute, 1);
+    told.held("b", Execute, 1);
+    // Nobody answers; then it is asked whether it was done, and it was.
+    told.later(10);
+    told.later(20);
+    told.later(30);
+    assert_eq!(told.calls(), [("c", Cancel, 1)]);
+    told.held("c", Cancel, 1);
+    told.good("c", Undo, 1);
+    told.held("b", Undo, 1);
+    assert_eq!(told.released(), []);
+    told.good("a", Undo, 1);
+    assert_eq!(told.execution.status, Status::RolledBack);
+    assert_eq!(told.released(), [("b", Execute), ("b", Undo), ("c", Execute)]);
+}
+
+#[test]
+fn what_was_done_by_hand_is_released_in_case_it_was_done() {
+    let mut told = Told::new(vec![remote("a").tried(1).into(), remote("b").into()]);
+    told.good("a", Execute, 1);
+    told.ended("b", Execute, 1, never());
+    for attempt in 1..=2 {
+        told.ended("a", Undo, attempt, not_now());
+        told.later(i64::from(attempt) * 100);
+    }
+    told.input(Input::Repair(skip("a", None)));
+    assert_eq!((told.execution.status, told.released()), (Status::RolledBack, vec![("a", Undo)]));
+}
+
+#[test]
+fn what_is_decided_is_applied_in_order_until_it_is_answered() {
+    let nodes = || vec![remote("a").not_undone().into(), local("b").not_undone().into(), remote("c").not_undone().into()];
+    let mut told = Told::of(plan_of(isolated(nodes())));
+    told.held("a", Execute, 1);
+    told.good("b", Execute, 1);
+    assert!(!told.execution.decided);
+    told.held("c", Execute, 1);
+    assert!(told.execution.decided && told.execution.status == Status::Committing);
+    assert_eq!((told.calls(), told.status("b")), (vec![("a", Commit, 1)], Succeeded));
+    told.later(10);
+    assert_eq!(told.status("a"), Pausing(Commit));
+    told.later(20);
+    assert_eq!(told.calls(), [("a", Commit, 2)]);
+    told.later(40);
+    assert_eq!((told.status("a"), told.execution.status), (Stuck(Commit), Status::NeedsOperator));
+    assert!(told.refused(Repair::Rollback).contains("only go forward"));
+    // The first attempt is answered at last.
+    told.good("a", Commit, 1);
+    assert_eq!((told.status("a"), told.status("b"), told.calls()), (Applied, Applied, vec![("c", Commit, 1)]));
+    told.good("c", Commit, 1);
+    assert_eq!((told.execution.status, told.released()), (Status::Committed, vec![]));
+
+    let mut told = Told::of(plan_of(isolated(nodes())));
+    told.held("a", Execute, 1);
+    told.good("b", Execute, 1);
+    // Nobody knows whether it is prepared.
+    told.later(10);
+    assert_eq!(told.calls(), [("c", Abort, 1)]);
+    told.good("c", Abort, 1);
+    assert_eq!(told.calls(), [("a", Abort, 1)]);
+    told.good("a", Abort, 1);
+    assert_eq!((told.execution.status, told.released()), (Status::RolledBack, vec![]));
+}
+
+/// What is stored of an execution that holds nothing is what it was before there were holds.
+#[test]
+fn an_execution_that_holds_nothing_says_nothing_of_it() {
+    let mut told = Told::new(vec![remote("a").into()]);
+    told.good("a", Execute, 1);
+    let text = serde_json::to_string(&told.execution).unwrap();
+    assert!(!text.contains("holds"), "{text}");
+    assert_eq!(serde_json::from_str::<Execution>(&text).unwrap(), told.execution);
 }
 
 #[test]

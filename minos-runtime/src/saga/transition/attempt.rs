@@ -29,6 +29,7 @@ impl Turn<'_> {
             due: None,
             in_doubt: false,
             error: None,
+            holds: Vec::new(),
         });
         if doing(state.status) != Some(direction) {
             state.limit = state.attempts.of(direction).saturating_add(attempts);
@@ -54,7 +55,7 @@ impl Turn<'_> {
         let (values, what) = (&self.execution.values, call.direction);
         let make: fn(&Values) -> Result<Outgoing> = match (&step.work, what) {
             (Work::Local { .. }, _) => return Ok(Effect::Run { call }),
-            (Work::Remote { execute, .. }, Direction::Execute | Direction::Cancel) => *execute,
+            (Work::Remote { execute, .. }, Direction::Execute | Direction::Cancel | Direction::Commit | Direction::Abort) => *execute,
             (Work::Remote { undo: Some(undo), .. }, Direction::Undo) => *undo,
             (Work::Remote { undo: None, .. }, Direction::Undo) => return Err(Error::internal("there is nothing that undoes it")),
         };
@@ -64,20 +65,34 @@ impl Turn<'_> {
     }
 
     /// An attempt has ended.
-    pub(super) fn ended(&mut self, call: &Call, result: Result<Outcome>) {
+    pub(super) fn ended(&mut self, call: &Call, result: Result<Outcome>, holds: bool) {
         let (Some(step), Some(state)) = (self.plan.step(&call.step), self.state(&call.step)) else { return };
         let asked = call.direction == Direction::Execute && (1..=state.attempts.execute).contains(&call.attempt);
+        let decides = matches!(call.direction, Direction::Commit | Direction::Abort)
+            && doing(state.status) == Some(call.direction)
+            && (1..=state.attempts.of(call.direction)).contains(&call.attempt);
         let unknown = state.in_doubt && (doing(state.status) == Some(Direction::Cancel) || state.status == StepStatus::Failed);
         if self.execution.is_under_way(call) {
             self.changed = true;
+            if holds {
+                self.holds(step.name, call.direction);
+            }
             match (call.direction, result) {
                 (Direction::Execute, Ok(outcome)) => self.succeed(step, outcome),
                 (Direction::Execute, Err(error)) => self.answered_error(step, error),
                 (Direction::Cancel, Ok(Outcome::NotDone)) => self.not_done(step),
                 (Direction::Cancel, Ok(outcome)) => self.succeed(step, outcome),
                 (Direction::Undo, Ok(_)) => self.put(step.name, StepStatus::Undone, None),
-                (Direction::Cancel | Direction::Undo, Err(error)) => self.failed(step, call.direction, &error),
+                (Direction::Commit, Ok(_)) => self.decided(step, StepStatus::Applied),
+                (Direction::Abort, Ok(_)) => self.decided(step, StepStatus::Undone),
+                (Direction::Cancel | Direction::Undo | Direction::Commit | Direction::Abort, Err(error)) => {
+                    self.failed(step, call.direction, &error)
+                }
             }
+        } else if decides && result.is_ok() {
+            // However late it comes, also when nobody asks any more: it is done for good.
+            self.changed = true;
+            self.decided(step, if call.direction == Direction::Commit { StepStatus::Applied } else { StepStatus::Undone });
         } else if let Ok(outcome) = result
             && asked
             && unknown
@@ -86,6 +101,9 @@ impl Turn<'_> {
         {
             // Late, but now it is known what there is to undo.
             self.changed = true;
+            if holds {
+                self.holds(step.name, call.direction);
+            }
             self.succeed(step, outcome);
         }
     }
@@ -148,6 +166,15 @@ impl Turn<'_> {
             self.put(step.name, StepStatus::Pausing(direction), Some(later(self.moment.now, pause)));
         } else {
             self.give_up(step, direction, error);
+        }
+    }
+
+    /// What it has prepared is applied or dropped, and nothing is held for it.
+    fn decided(&mut self, step: &'static Step, status: StepStatus) {
+        self.doubt(step.name, false);
+        self.put(step.name, status, None);
+        if let Some(state) = self.execution.steps.get_mut(step.name) {
+            state.holds.clear();
         }
     }
 
@@ -234,12 +261,41 @@ impl Turn<'_> {
         self.effects.push(Effect::Alarm { step: step.name.to_owned() });
     }
 
+    /// The other side holds something for this, or may. Asked whether it has happened, it speaks of that.
+    pub(super) fn holds(&mut self, step: &str, direction: Direction) {
+        let of = if direction == Direction::Undo { Direction::Undo } else { Direction::Execute };
+        if let Some(state) = self.execution.steps.get_mut(step)
+            && !state.holds.contains(&of)
+        {
+            state.holds.push(of);
+        }
+    }
+
+    /// The execution has ended: nobody holds anything for it any more.
+    pub(super) fn release(&mut self) {
+        for step in self.plan.steps() {
+            let Some(state) = self.state(step.name).filter(|state| !state.holds.is_empty()) else { continue };
+            let attempts = state.attempts;
+            for direction in state.holds.clone() {
+                match self.effect(step, Call { step: step.name.to_owned(), direction, attempt: attempts.of(direction) }) {
+                    Ok(Effect::Send { call, message }) => self.effects.push(Effect::Release { call, message }),
+                    Ok(_) => {}
+                    // The same message could be made before. Now what is held has to be released by hand.
+                    Err(error) => {
+                        self.note(step.name, &error.context("what it holds cannot be released"));
+                        self.effects.push(Effect::Alarm { step: step.name.to_owned() });
+                    }
+                }
+            }
+        }
+    }
+
     /// When this is tried again.
     pub(super) fn retry(&self, step: &Step, direction: Direction) -> Retry {
         match (direction, step.kind) {
             (Direction::Execute, StepKind::Retriable) => step.retry.unwrap_or(self.plan.policy.patient),
             (Direction::Execute, _) => step.retry.unwrap_or(ONCE),
-            (Direction::Cancel | Direction::Undo, _) => self.plan.policy.patient,
+            (Direction::Cancel | Direction::Undo | Direction::Commit | Direction::Abort, _) => self.plan.policy.patient,
         }
     }
 
@@ -275,7 +331,7 @@ impl Turn<'_> {
 pub(super) fn doing(status: StepStatus) -> Option<Direction> {
     match status {
         StepStatus::UnderWay(direction) | StepStatus::Pausing(direction) | StepStatus::Stuck(direction) => Some(direction),
-        StepStatus::Succeeded | StepStatus::Replaced | StepStatus::Failed | StepStatus::Undone => None,
+        StepStatus::Succeeded | StepStatus::Replaced | StepStatus::Failed | StepStatus::Undone | StepStatus::Applied => None,
     }
 }
 

@@ -7,6 +7,8 @@
 //! - An answer is final. Once it has answered success it answers the same to every attempt; once it has answered an error to an attempt, or
 //!   "not done" to a [`Direction::Cancel`], none of the attempts before does anything when it comes late.
 //! - A [`Direction::Undo`] is done once, however many attempts come.
+//! - [`Direction::Commit`] and [`Direction::Abort`] are done once, too, and never both. After the second one none of the attempts does anything.
+//! - What is done holds something if each of its answers says so, until [`Effect::Release`].
 
 mod attempt;
 mod repair;
@@ -58,6 +60,8 @@ pub enum Input {
         call: Call,
         /// How.
         result: Result<Outcome, Error>,
+        /// Whether the other side holds something since, until it is told that the execution has ended.
+        holds: bool,
     },
     /// The time has come that [`Execution::due`] says.
     Due,
@@ -126,6 +130,13 @@ pub enum Effect {
     Run {
         /// Which attempt.
         call: Call,
+    },
+    /// The other side is to be told that the execution has ended: it releases what this direction of the step holds there, and never does what it has not done.
+    Release {
+        /// The last attempt at it.
+        call: Call,
+        /// The message that asked for it.
+        message: Outgoing,
     },
     /// Something waits for an operator now.
     Alarm {
@@ -218,7 +229,7 @@ pub fn transition(plan: &Plan, execution: &mut Execution, input: Input, moment: 
     }
     match input {
         Input::Started => turn.changed = turn.execution.version == 0,
-        Input::Ended { call, result } => turn.ended(&call, result),
+        Input::Ended { call, result, holds } => turn.ended(&call, result, holds),
         Input::Due => turn.due(),
         Input::Resumed => turn.resume(),
         Input::Repair(repair) => turn.repair(repair)?,

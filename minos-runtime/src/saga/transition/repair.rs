@@ -3,7 +3,7 @@
 use super::{Outcome, Repair, TransitionError, Turn, attempt::read};
 use crate::{
     error::Error,
-    saga::{Decision, Direction, Step, StepKind, StepStatus},
+    saga::{Decision, Direction, Step, StepKind, StepStatus, Work},
 };
 use serde_json::Value;
 
@@ -50,7 +50,8 @@ impl Turn<'_> {
             return Err(self.refused(format_args!("step `{name}` is not stuck, so it cannot be skipped")));
         };
         match (direction, value) {
-            (Direction::Undo, _) => self.put(name, StepStatus::Undone, None),
+            (Direction::Undo | Direction::Abort, _) => self.put(name, StepStatus::Undone, None),
+            (Direction::Commit, _) => self.put(name, StepStatus::Applied, None),
             (_, Some(value)) => {
                 let value = read(step, &Outcome::Value(value)).map_err(|error| self.refused(error))?;
                 self.done(step, StepStatus::Succeeded, value);
@@ -59,6 +60,10 @@ impl Turn<'_> {
                 return Err(self.refused(format_args!("step `{name}` has to happen: give the value that it yields, or `null`")));
             }
             (Direction::Execute | Direction::Cancel, None) => self.not_done(step),
+        }
+        // The other side may have done it all the same, or may still be asked to.
+        if matches!(step.work, Work::Remote { .. }) {
+            self.holds(name, direction);
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::{Effect, Turn, attempt::doing};
 use crate::{
     error::{Error, Result},
-    saga::{Decision, Direction, Node, Status, StepKind, StepStatus, Values, plan::decision_key},
+    saga::{Decision, Direction, Node, Status, StepKind, StepStatus, Values, Work, plan::decision_key},
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,7 +12,7 @@ impl Turn<'_> {
     pub(super) fn proceed(&mut self) {
         let nodes = self.plan.def.nodes;
         let mut ended = None;
-        if !self.failing() && self.forward(nodes) {
+        if (self.execution.decided || (!self.failing() && self.forward(nodes))) && self.applied(nodes) {
             ended = Some(Status::Committed);
         }
         // Going forward may have failed at once.
@@ -21,13 +21,52 @@ impl Turn<'_> {
         }
         self.execution.status = match ended {
             Some(status) => {
+                self.release();
                 self.effects.push(Effect::Finished);
                 status
             }
             None if self.execution.stuck().next().is_some() => Status::NeedsOperator,
+            None if self.execution.decided => Status::Committing,
             None if self.failing() => Status::Compensating,
             None => Status::Running,
         };
+    }
+
+    /// All is done. What was prepared is applied, in the order in which it was: that is decided from now on. Whether it is.
+    fn applied(&mut self, nodes: &'static [Node]) -> bool {
+        if self.plan.is_isolated() {
+            self.execution.decided = true;
+            return self.apply(nodes);
+        }
+        true
+    }
+
+    fn apply(&mut self, nodes: &'static [Node]) -> bool {
+        nodes.iter().all(|node| match node {
+            Node::Step(step) => match (self.state(step.name).map(|state| state.status), &step.work) {
+                (Some(StepStatus::Succeeded), Work::Remote { .. }) => {
+                    self.start(step, Direction::Commit);
+                    false
+                }
+                // It is applied together with the decision.
+                (Some(StepStatus::Succeeded), Work::Local { .. }) => {
+                    self.put(step.name, StepStatus::Applied, None);
+                    true
+                }
+                (Some(status), _) => doing(status).is_none(),
+                (None, _) => true,
+            },
+            Node::When { then, otherwise, .. } => match self.decision(then) {
+                Some(Decision::Then) => self.apply(then),
+                Some(Decision::Otherwise) => self.apply(otherwise),
+                Some(Decision::Stuck(_)) | None => true,
+            },
+            Node::Parallel(branches) => branches.iter().filter(|branch| !self.apply(branch)).count() == 0,
+        })
+    }
+
+    fn decision(&self, then: &[Node]) -> Option<&Decision> {
+        decision_key(then).and_then(|key| self.execution.decisions.get(&key))
     }
 
     /// Goes through what is done and begins what comes next. Whether everything is done.
@@ -88,11 +127,12 @@ impl Turn<'_> {
 
     /// Whether the point of no return is behind: the pivot has happened, or a step was begun that cannot be undone.
     pub(super) fn only_forward(&self) -> bool {
-        self.plan.steps().iter().any(|step| match (step.kind, self.state(step.name)) {
+        let passed = self.plan.steps().iter().any(|step| match (step.kind, self.state(step.name)) {
             (_, None) | (StepKind::Compensable, _) => false,
             (StepKind::Pivot, Some(state)) => matches!(state.status, StepStatus::Succeeded | StepStatus::Replaced),
             (StepKind::Retriable, Some(_)) => true,
-        })
+        });
+        passed || self.execution.decided
     }
 
     /// Gives up what would be tried again. Whether nothing goes forward any more: only then is it known what there is to undo.
@@ -108,12 +148,15 @@ impl Turn<'_> {
         halted
     }
 
-    /// Undoes what was done, in the reverse order; branches at once, since they do not know of each other. Whether everything is undone.
+    /// Undoes what was done, or drops what was prepared, in the reverse order; branches at once, since they do not know of each other. Whether everything is undone.
     fn backward(&mut self, nodes: &'static [Node]) -> bool {
         nodes.iter().rev().all(|node| match node {
             Node::Step(step) => {
                 let Some(state) = self.state(step.name) else { return true };
                 let next = match state.status {
+                    // What is prepared, or may be.
+                    StepStatus::Failed if self.plan.is_isolated() && state.in_doubt => Some(Direction::Abort),
+                    StepStatus::Succeeded if self.plan.is_isolated() && matches!(step.work, Work::Remote { .. }) => Some(Direction::Abort),
                     StepStatus::Failed if state.in_doubt => Some(Direction::Cancel),
                     StepStatus::Succeeded if step.undo().is_some() => Some(Direction::Undo),
                     status => return doing(status).is_none(),
@@ -123,14 +166,11 @@ impl Turn<'_> {
                 }
                 false
             }
-            Node::When { then, otherwise, .. } => {
-                let decision = decision_key(then).and_then(|key| self.execution.decisions.get(&key));
-                match decision {
-                    Some(Decision::Then) => self.backward(then),
-                    Some(Decision::Otherwise) => self.backward(otherwise),
-                    Some(Decision::Stuck(_)) | None => true,
-                }
-            }
+            Node::When { then, otherwise, .. } => match self.decision(then) {
+                Some(Decision::Then) => self.backward(then),
+                Some(Decision::Otherwise) => self.backward(otherwise),
+                Some(Decision::Stuck(_)) | None => true,
+            },
             Node::Parallel(branches) => branches.iter().filter(|branch| !self.backward(branch)).count() == 0,
         })
     }

@@ -284,7 +284,7 @@ impl<S: Saga> SagaTest<S> {
     #[track_caller]
     pub(super) fn ended(&mut self, call: Call, result: Result<Outcome>) -> bool {
         self.last = Some((call.clone(), copied(&result)));
-        self.input(Input::Ended { call, result })
+        self.input(Input::Ended { call, result, holds: false })
     }
 
     #[track_caller]
@@ -300,7 +300,7 @@ impl<S: Saga> SagaTest<S> {
             let (call, message) = match effect {
                 Effect::Send { call, message } => (call, Some(message)),
                 Effect::Run { call } => (call, None),
-                Effect::Alarm { .. } | Effect::Finished => continue,
+                Effect::Alarm { .. } | Effect::Release { .. } | Effect::Finished => continue,
             };
             if call.direction == Direction::Undo && !self.undone.contains(&call.step) {
                 self.undone.push(call.step.clone());
@@ -326,6 +326,8 @@ impl<S: Saga> SagaTest<S> {
             let what = match (&step.work, call.direction, self.message(&call)) {
                 (Work::Remote { .. }, Direction::Execute, Some(sent)) => format!("`{}` to be answered", sent.name),
                 (Work::Remote { .. }, Direction::Cancel, _) => "an answer to whether it was done, or `not_done`".to_owned(),
+                (Work::Remote { .. }, Direction::Commit, _) => "an answer to that what it has prepared is applied".to_owned(),
+                (Work::Remote { .. }, Direction::Abort, _) => "an answer to that what it has prepared is dropped".to_owned(),
                 (Work::Remote { .. }, _, Some(sent)) => format!("`{}`, which undoes it, to be answered", sent.name),
                 (Work::Remote { .. }, ..) => "an answer".to_owned(),
                 (Work::Local { .. }, Direction::Undo, _) => "its compensation to `run`".to_owned(),

@@ -178,7 +178,11 @@ impl World {
             || self
                 .step(&call.step)
                 .is_some_and(|step| step.kind == StepKind::Retriable || step.retry.is_some_and(|retry| retry.attempts > 1));
-        let done = if call.direction == Direction::Undo { row.undone > 0 } else { row.happened > 0 || row.cancelled };
+        let done = match call.direction {
+            Direction::Execute | Direction::Cancel => row.happened > 0 || row.cancelled,
+            Direction::Undo => row.undone > 0,
+            Direction::Commit | Direction::Abort => row.applied > 0 || row.dropped || row.cancelled,
+        };
         patient && !done && !row.broken && self.execution.is_under_way(call)
     }
 
@@ -195,7 +199,8 @@ impl World {
         let has_garbage = self.budget.garbage > 0 && self.script.answer(&call.step).is_some_and(|told| told.garbage);
         let known = |answer| vec![(answer, false)];
         match call.direction {
-            _ if row.happened > 0 && call.direction != Direction::Undo => known(if row.garbage { Answer::Garbage } else { Answer::Good }),
+            Direction::Execute | Direction::Cancel if row.happened > 0 => known(if row.garbage { Answer::Garbage } else { Answer::Good }),
+            Direction::Commit | Direction::Abort if row.applied > 0 || row.dropped || row.cancelled => known(Answer::Good),
             Direction::Execute if row.cancelled => known(Answer::NotDone),
             Direction::Execute if call.attempt <= row.refused_to => known(Answer::Transient),
             Direction::Cancel if row.cancelled => known(Answer::NotDone),
@@ -207,6 +212,7 @@ impl World {
                 all
             }
             Direction::Cancel => vec![(Answer::NotDone, false), (Answer::Transient, true)],
+            Direction::Commit | Direction::Abort => vec![(Answer::Good, false), (Answer::Transient, true)],
             Direction::Undo => vec![(Answer::Good, false), (Answer::Permanent, true)],
         }
     }

@@ -34,6 +34,27 @@ impl World {
                     return Err(format!("`{}` is begun before `{early}` is done", step.name));
                 }
             }
+            Direction::Commit => {
+                if !self.execution.decided || self.execution.failure.is_some() {
+                    return Err(format!("`{}` is applied though that is not decided", step.name));
+                }
+                let is_open = |name: &&str| {
+                    self.step(name).is_some_and(|step| matches!(step.work, Work::Remote { .. }))
+                        && self.execution.steps.get(*name).is_none_or(|state| is_to_be_applied(state.status))
+                };
+                let mut earlier = self.script.earlier(step.name).filter(|name| self.is_on_the_way(name));
+                if let Some(early) = earlier.find(is_open) {
+                    return Err(format!("`{}` is applied before `{early}` is", step.name));
+                }
+            }
+            Direction::Abort => {
+                if self.execution.decided || self.execution.failure.is_none() || forward {
+                    return Err(format!("`{}` is dropped though that is not decided", step.name));
+                }
+            }
+            Direction::Cancel | Direction::Undo if self.script.plan.is_isolated() => {
+                return Err(format!("`{}` goes back where nothing has happened", step.name));
+            }
             Direction::Cancel | Direction::Undo if forward && self.execution.failure.is_some() => {
                 return Err(format!("`{}` goes back while another step goes forward", step.name));
             }
@@ -103,6 +124,9 @@ impl World {
         if let Some((name, row)) = self.rows.iter().find(|(_, row)| row.happened > 1 || row.undone > row.happened) {
             return Err(format!("`{name}` has happened {} and was undone {}", times(row.happened), times(row.undone)));
         }
+        if self.script.plan.is_isolated() {
+            self.check_isolated()?;
+        }
         let stuck = self.execution.stuck().next().is_some();
         if stuck != (self.execution.status == Status::NeedsOperator) {
             return Err(format!("it is {} though it is stuck: {stuck}", self.execution.status));
@@ -110,8 +134,42 @@ impl World {
         match self.execution.status {
             Status::Committed => self.check_ended().and_then(|()| self.check_committed()),
             Status::RolledBack => self.check_ended().and_then(|()| self.check_rolled_back()),
-            Status::Running | Status::Compensating | Status::NeedsOperator => self.check_alive(),
+            Status::Running | Status::Committing | Status::Compensating | Status::NeedsOperator => self.check_alive(),
         }
+    }
+
+    /// What was done elsewhere is released when the execution has ended, and nothing else.
+    pub(super) fn check_released(&self) -> Checked<()> {
+        for step in self.script.plan.steps().iter().filter(|step| matches!(step.work, Work::Remote { .. })) {
+            let row = self.row(step.name);
+            // What was done by hand may have been done by the other side, too.
+            let undecided = row.applied == 0 && !row.dropped;
+            for (direction, holds) in [(Direction::Execute, row.happened > 0 && undecided), (Direction::Undo, row.undone > 0)] {
+                let released = self.released.contains(&(step.name, direction));
+                if holds != released && !(released && row.by_hand) {
+                    let told = if released { "is told to release what it does not hold" } else { "holds what is never released" };
+                    return Err(format!("the saga has ended, and `{}` ({direction}) {told}", step.name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing of it is seen before it is decided; then all of it, or nothing.
+    fn check_isolated(&self) -> Checked<()> {
+        for step in self.script.plan.steps().iter().filter(|step| matches!(step.work, Work::Remote { .. })) {
+            let row = self.row(step.name);
+            let wrong = match self.execution.status {
+                _ if !self.execution.decided && row.applied > 0 => "is seen before it is decided",
+                _ if row.applied > 0 && row.dropped => "was applied, and dropped",
+                Status::Committed if row.happened > 0 && row.applied == 0 => "is not applied at the end",
+                Status::RolledBack if row.applied > 0 => "is applied though the saga has failed",
+                Status::RolledBack if row.happened > 0 && !row.dropped => "is neither applied nor dropped at the end",
+                _ => continue,
+            };
+            return Err(format!("`{}` {wrong}", step.name));
+        }
+        Ok(())
     }
 
     /// Nothing happens any more, whatever comes or is wanted.
@@ -176,13 +234,19 @@ impl World {
     }
 
     pub(super) fn counts_as_done(&self, step: &str) -> bool {
-        self.execution.steps.get(step).is_some_and(|state| matches!(state.status, StepStatus::Succeeded | StepStatus::Replaced))
+        let done = |status| matches!(status, StepStatus::Succeeded | StepStatus::Replaced | StepStatus::Applied);
+        self.execution.steps.get(step).is_some_and(|state| done(state.status))
     }
 
     fn may_still_happen(&self, call: &Call) -> bool {
         let row = self.row(&call.step);
         call.direction == Direction::Execute && row.happened == 0 && !row.cancelled && call.attempt > row.refused_to
     }
+}
+
+/// Whether what a step has prepared is not applied yet.
+fn is_to_be_applied(status: StepStatus) -> bool {
+    matches!(status, StepStatus::Succeeded | StepStatus::UnderWay(_) | StepStatus::Pausing(_) | StepStatus::Stuck(_))
 }
 
 fn times(n: u32) -> String {

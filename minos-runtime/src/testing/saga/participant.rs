@@ -10,6 +10,11 @@ pub(super) struct Row {
     pub(super) undone: u32,
     pub(super) garbage: bool,
     pub(super) cancelled: bool,
+    /// What was prepared for an isolated saga is applied, or dropped.
+    pub(super) applied: u32,
+    pub(super) dropped: bool,
+    /// Whether an operator has said what became of it.
+    pub(super) by_hand: bool,
     pub(super) refused_to: u32,
     /// Fails until the operator helps.
     pub(super) broken: bool,
@@ -26,6 +31,15 @@ pub(super) fn participate(row: &mut Row, call: &Call, answer: Answer) -> Checked
         (Direction::Execute, Answer::Garbage) if !decided => (row.happened, row.garbage) = (1, true),
         (Direction::Execute, _) if !decided => row.refused_to = call.attempt,
         (Direction::Cancel, Answer::NotDone) => row.cancelled = true,
+        (Direction::Commit, Answer::Good) if row.happened == 0 || row.dropped => {
+            return Err(format!("`{}` is to be applied, and is not prepared", call.step));
+        }
+        (Direction::Commit, Answer::Good) => row.applied = 1,
+        (Direction::Abort, Answer::Good) if row.applied > 0 => {
+            return Err(format!("`{}` is to be dropped, and is applied", call.step));
+        }
+        (Direction::Abort, Answer::Good) if row.happened > 0 => row.dropped = true,
+        (Direction::Abort, Answer::Good) => row.cancelled = true,
         (Direction::Undo, Answer::Good) if row.undone == 0 => {
             if row.happened == 0 {
                 return Err(format!("`{}` was undone though it has not happened", call.step));

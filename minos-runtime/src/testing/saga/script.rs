@@ -161,8 +161,8 @@ fn ways(nodes: &'static [Node]) -> Vec<BTreeMap<String, Decision>> {
 
 /// The same saga, which gives up sooner. A test makes a few of them, and they stay.
 fn impatient(def: &'static SagaDef) -> &'static SagaDef {
-    let SagaDef { name, input, nodes, module, file, line } = *def;
-    Box::leak(Box::new(SagaDef { name, input, nodes: impatient_nodes(nodes), module, file, line }))
+    let SagaDef { name, input, isolated, nodes, module, file, line } = *def;
+    Box::leak(Box::new(SagaDef { name, input, isolated, nodes: impatient_nodes(nodes), module, file, line }))
 }
 
 fn impatient_nodes(nodes: &'static [Node]) -> &'static [Node] {

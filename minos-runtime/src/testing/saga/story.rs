@@ -64,6 +64,8 @@ fn wish(call: &Call) -> String {
         Direction::Execute => format!("to do `{step}`"),
         Direction::Cancel => format!("whether `{step}` was done, and never to do it if not"),
         Direction::Undo => format!("to undo `{step}`"),
+        Direction::Commit => format!("to apply what `{step}` has prepared"),
+        Direction::Abort => format!("to drop what `{step}` has prepared"),
     };
     format!("{what} (attempt {attempt})")
 }
@@ -71,6 +73,8 @@ fn wish(call: &Call) -> String {
 fn words(call: &Call, answer: Answer) -> &'static str {
     match (answer, call.direction) {
         (Answer::Good, Direction::Undo) => "that it is undone",
+        (Answer::Good, Direction::Commit) => "that it is applied",
+        (Answer::Good, Direction::Abort) => "that it is dropped",
         (Answer::Good, _) => "that it is done",
         (Answer::Garbage, _) => "what cannot be read",
         (Answer::NotDone, _) => "that it is not done, and never will be",

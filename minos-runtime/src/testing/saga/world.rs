@@ -42,6 +42,8 @@ pub(super) struct World {
     /// The message of each step, and that which undoes it.
     messages: BTreeMap<(&'static str, bool), Rc<Outgoing>>,
     pub(super) participant: Participant,
+    /// What the other sides were told to release: all that they do holds something.
+    pub(super) released: BTreeSet<(&'static str, Direction)>,
 }
 
 /// Either a world, or what is wrong with it.
@@ -63,6 +65,7 @@ impl World {
             spent: 0,
             messages: BTreeMap::new(),
             participant: participate,
+            released: BTreeSet::new(),
         };
         world.input(Input::Started, true)?;
         Ok(world)
@@ -74,7 +77,7 @@ impl World {
         execution.status.hash(hasher);
         execution.version.hash(hasher);
         for (name, StepState { status, attempts, limit, due, in_doubt, error, .. }) in &execution.steps {
-            let attempts = (attempts.execute, attempts.cancel, attempts.undo);
+            let attempts = (attempts.execute, attempts.cancel, attempts.undo, attempts.commit, attempts.abort);
             (name, status, attempts, limit, due.is_some(), in_doubt, error.as_ref().map(|error| &error.message)).hash(hasher);
         }
         for (name, decision) in &execution.decisions {
@@ -84,7 +87,7 @@ impl World {
         for (name, value) in execution.values.fields() {
             (name, value).hash(hasher);
         }
-        (&self.requests, &self.replies, &self.running, &self.rows).hash(hasher);
+        (&self.requests, &self.replies, &self.running, &self.rows, &self.released, execution.decided).hash(hasher);
         Budget { faults: 0, ..self.budget }.hash(hasher);
     }
 
@@ -125,7 +128,7 @@ impl World {
                 } else {
                     world.replies.remove(&(call.clone(), *answer));
                 }
-                world.input(Input::Ended { call: call.clone(), result: world.outcome(call, *answer) }, false)?;
+                world.input(world.ended(call, *answer), false)?;
                 world.same_again(call, *answer)?;
             }
             Event::Lose { call, answer } => {
@@ -146,7 +149,7 @@ impl World {
                         row.happened += 1;
                     }
                 }
-                if !world.input(Input::Ended { call: call.clone(), result: world.outcome(call, *answer) }, false)? {
+                if !world.input(world.ended(call, *answer), false)? {
                     world.rows.clone_from(&self.rows);
                 }
                 world.same_again(call, *answer)?;
@@ -195,9 +198,15 @@ impl World {
     /// What the operator does.
     fn repaired(mut self, repair: &Repair, before: &World) -> Checked<Self> {
         if let Repair::Skip { step, value } = repair {
-            let undoing = self.execution.steps.get(step).is_some_and(|state| state.status == StepStatus::Stuck(Direction::Undo));
+            let stuck = self.execution.steps.get(step).and_then(|state| match state.status {
+                StepStatus::Stuck(direction) => Some(direction),
+                _ => None,
+            });
             if let Some(row) = self.row_mut(step) {
-                match (undoing, value) {
+                row.by_hand = true;
+                match (stuck == Some(Direction::Undo), value) {
+                    _ if stuck == Some(Direction::Commit) => row.applied = 1,
+                    _ if stuck == Some(Direction::Abort) => (row.dropped, row.cancelled) = (true, true),
                     (true, _) => row.undone = 1,
                     (false, Some(_)) => row.happened = 1,
                     (false, None) => row.cancelled = true,
@@ -217,6 +226,14 @@ impl World {
             }
             other => other.map(|_| self),
         }
+    }
+
+    /// An attempt has ended for the coordinator.
+    fn ended(&self, call: &Call, answer: Answer) -> Input {
+        let local = self.step(&call.step).is_some_and(|step| matches!(step.work, Work::Local { .. }));
+        let decides = matches!(call.direction, Direction::Commit | Direction::Abort);
+        let holds = matches!(answer, Answer::Good | Answer::Garbage) && !decides && !local;
+        Input::Ended { call: call.clone(), result: self.outcome(call, answer), holds }
     }
 
     /// What the coordinator hears of an answer.
@@ -265,7 +282,13 @@ impl World {
             Effect::Send { call, message } => (call, Some(message)),
             Effect::Run { call } => (call, None),
             Effect::Alarm { step } if self.execution.stuck().any(|(name, _)| name == step) => return Ok(()),
-            Effect::Finished if self.execution.status.is_final() => return Ok(()),
+            Effect::Finished if self.execution.status.is_final() => return self.check_released(),
+            Effect::Release { call, .. } if self.execution.status.is_final() => {
+                let step = self.step(&call.step).filter(|step| matches!(step.work, Work::Remote { .. }));
+                let name = step.ok_or("nobody else does this step")?.name;
+                let new = self.released.insert((name, call.direction));
+                return if new { Ok(()) } else { Err(format!("{call:?} is released twice")) };
+            }
             other => return Err(format!("{other:?} without a reason")),
         };
         let step = self.step(&call.step).ok_or("an effect for an unknown step")?;
@@ -310,8 +333,11 @@ impl World {
         let states = &self.execution.steps;
         let awaited = |call: &Call| self.execution.is_under_way(call);
         let news = |call: &Call| {
-            let settled = |state: &StepState| matches!(state.status, StepStatus::Succeeded | StepStatus::Replaced | StepStatus::Undone);
-            call.direction == Direction::Execute && states.get(&call.step).is_some_and(|state| !settled(state))
+            let settled = |state: &StepState| {
+                matches!(state.status, StepStatus::Succeeded | StepStatus::Replaced | StepStatus::Undone | StepStatus::Applied)
+            };
+            let decides = matches!(call.direction, Direction::Commit | Direction::Abort);
+            (decides || call.direction == Direction::Execute) && states.get(&call.step).is_some_and(|state| !settled(state))
         };
         let counts = |call: &Call, answer: Answer| awaited(call) || (answer == Answer::Good && news(call));
         for (call, answer) in self.replies.iter().filter(|(call, answer)| !counts(call, *answer)) {
@@ -326,6 +352,8 @@ impl World {
                 Direction::Execute => row.cancelled || call.attempt <= row.refused_to || (row.happened > 0 && !news(call)),
                 Direction::Cancel => row.happened > 0 || row.cancelled,
                 Direction::Undo => row.undone > 0,
+                Direction::Commit => row.applied > 0 && !news(call),
+                Direction::Abort => (row.dropped || row.cancelled) && !news(call),
             }
         };
         let replies = self.replies.iter().filter(|(call, answer)| counts(call, *answer)).cloned().collect();
@@ -343,7 +371,7 @@ impl World {
     /// Sees that an answer that does not count changes nothing.
     pub(super) fn changes_nothing(&self, call: &Call, answer: Answer) -> Checked<()> {
         let mut execution = self.execution.clone();
-        let input = Input::Ended { call: call.clone(), result: self.outcome(call, answer) };
+        let input = self.ended(call, answer);
         let effects = transition(&self.script.plan, &mut execution, input, MOMENT).map_err(|error| error.to_string())?;
         if effects.is_empty() && execution == self.execution {
             return Ok(());

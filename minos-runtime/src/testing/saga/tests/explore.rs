@@ -8,7 +8,11 @@ use crate::error::Result;
 
 /// Goes through all worlds. In which statuses executions end, or wait for an operator.
 fn explore(nodes: Vec<Node>, yes: bool, budget: Budget) -> Vec<&'static str> {
-    let first = world(nodes, yes, budget).unwrap();
+    explore_definition(definition(nodes), yes, budget)
+}
+
+fn explore_definition(def: &'static SagaDef, yes: bool, budget: Budget) -> Vec<&'static str> {
+    let first = first(def, yes, budget).unwrap();
     let explored = search::explore(first, 10_000_000, &mut |world, events| {
         world.check_thoroughly()?;
         if world.waits_for_nobody(events) { world.clone().rescue().map(|_| ()) } else { Ok(()) }
@@ -67,6 +71,36 @@ fn either_way_of_a_decision() {
     assert_eq!(explore(nodes(), false, CALM), EVERY);
 }
 
+#[test]
+fn isolated_steps() {
+    let (a, b, c) = (|| remote("a").not_undone(), || remote("b").not_undone(), || local("c").not_undone());
+    for budget in [CRASH, REPAIR, TWICE, GARBAGE] {
+        assert_eq!(explore_definition(isolated(vec![a().into()]), true, budget), EVERY);
+    }
+    assert_eq!(explore_definition(isolated(vec![a().tried(2).into()]), true, CALM), EVERY);
+    for budget in [CRASH, TWICE, REPAIR, GARBAGE] {
+        assert_eq!(explore_definition(isolated(vec![a().into(), c().into()]), true, budget), EVERY);
+        assert_eq!(explore_definition(isolated(vec![c().into(), b().into()]), true, budget), EVERY);
+    }
+    assert_eq!(explore_definition(isolated(vec![a().into(), b().into()]), true, CALM), EVERY);
+    let either = || isolated(vec![c().into(), when(vec![a().into()], vec![b().into()])]);
+    assert_eq!(explore_definition(either(), true, CALM), EVERY);
+    assert_eq!(explore_definition(either(), false, CALM), EVERY);
+    assert_eq!(explore_definition(isolated(vec![parallel(vec![vec![a().into()], vec![c().into()]])]), true, CALM), EVERY);
+}
+
+#[test]
+fn isolated_steps_whose_answers_are_refused_or_replaced() {
+    let refuse: fn(&Values) -> Result<()> = |_| Err(Error::rejected("too dear"));
+    let refused = || remote("b").not_undone().on_success(refuse);
+    assert_eq!(
+        explore_definition(isolated(vec![local("a").not_undone().into(), refused().into()]), true, REPAIR),
+        ["needs_operator", "rolled_back"]
+    );
+    let replaced = remote("a").not_undone().on_error(|_, _| Ok(json!(0)));
+    assert_eq!(explore_definition(isolated(vec![replaced.into(), local("c").not_undone().into()]), true, CALM), EVERY);
+}
+
 fn branches() -> Vec<Node> {
     vec![local("a").into(), parallel(vec![vec![remote("b").into()], vec![local("c").tried(2).into()]])]
 }
@@ -107,6 +141,11 @@ fn larger_worlds() {
     assert_eq!(explore(vec![remote("a").into()], true, Budget { duplicates: 1, crashes: 1, repairs: 1, garbage: 1, ..CALM }), EVERY);
     let nodes = vec![parallel(vec![vec![remote("a").into(), remote("b").into()], vec![remote("c").into(), remote("d").into()]])];
     assert_eq!(explore(nodes, true, CALM), EVERY);
+    for budget in [Budget { duplicates: 1, crashes: 1, ..REPAIR }, Budget { crashes: 1, ..GARBAGE }] {
+        assert_eq!(explore_definition(isolated(vec![remote("a").not_undone().tried(2).into()]), true, budget), EVERY);
+    }
+    let branches = vec![parallel(vec![vec![remote("a").not_undone().into()], vec![remote("b").not_undone().into()]])];
+    assert_eq!(explore_definition(isolated(branches), true, CALM), EVERY);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     saga::{
         Call, Direction, Execution, Node, Plan, Policy, Repair, SagaDef, Status, StepKind, StepStatus, Values,
-        tests::{Change, definition, local, parallel, remote, when},
+        tests::{Change, definition, isolated, local, parallel, remote, when},
     },
 };
 use serde_json::json;
@@ -41,14 +41,20 @@ impl World {
             return Err(format!("what is stored is read as something else: {text}"));
         }
         for name in self.script.plan.steps().iter().map(|step| step.name).chain(["nobody"]) {
-            for direction in [Direction::Execute, Direction::Cancel, Direction::Undo] {
+            for direction in [Direction::Execute, Direction::Cancel, Direction::Undo, Direction::Commit, Direction::Abort] {
                 let state = self.execution.steps.get(name);
                 let tried = state.map(|state| state.attempts.of(direction)).unwrap_or_default();
                 let under_way = state.is_some_and(|state| state.status == StepStatus::UnderWay(direction));
                 for attempt in [tried.saturating_sub(1), tried, tried + 1] {
                     // A success that comes late is news.
-                    let news =
-                        direction == Direction::Execute && (1..=tried).contains(&attempt) && state.is_some_and(|state| state.in_doubt);
+                    let news = (1..=tried).contains(&attempt)
+                        && state.is_some_and(|state| match direction {
+                            Direction::Execute => state.in_doubt,
+                            Direction::Commit | Direction::Abort => [StepStatus::UnderWay, StepStatus::Pausing, StepStatus::Stuck]
+                                .map(|doing| doing(direction))
+                                .contains(&state.status),
+                            Direction::Cancel | Direction::Undo => false,
+                        });
                     if news || (under_way && attempt == tried) {
                         continue;
                     }

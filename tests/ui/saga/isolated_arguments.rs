@@ -1,0 +1,11 @@
+use minos::prelude::*;
+
+saga! {
+    #[isolated(yes)]
+    #[isolated]
+    pub Transfer { amount: u32 }
+
+    local take { on_execute: async |_cx, _saga| Ok(()) }
+}
+
+fn main() {}
