@@ -132,14 +132,14 @@ impl World {
             return Err(format!("it is {} though it is stuck: {stuck}", self.execution.status));
         }
         match self.execution.status {
-            Status::Committed => self.check_ended().and_then(|()| self.check_committed()),
-            Status::RolledBack => self.check_ended().and_then(|()| self.check_rolled_back()),
+            Status::Committed => self.check_ended().and_then(|()| self.check_committed()).and_then(|()| self.check_released()),
+            Status::RolledBack => self.check_ended().and_then(|()| self.check_rolled_back()).and_then(|()| self.check_released()),
             Status::Running | Status::Committing | Status::Compensating | Status::NeedsOperator => self.check_alive(),
         }
     }
 
     /// What was done elsewhere is released when the execution has ended, and nothing else.
-    pub(super) fn check_released(&self) -> Checked<()> {
+    fn check_released(&self) -> Checked<()> {
         for step in self.script.plan.steps().iter().filter(|step| matches!(step.work, Work::Remote { .. })) {
             let row = self.row(step.name);
             // What was done by hand may have been done by the other side, too.
