@@ -5,6 +5,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[cfg(all(feature = "kafka", feature = "postgres"))]
+mod away;
 mod bank;
 mod branches;
 mod changed;

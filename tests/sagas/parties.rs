@@ -39,6 +39,16 @@ impl Party {
         Party { addr, name, config, postgres: servers.postgres.clone(), directory, process: None }
     }
 
+    /// Kills it.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// The id of its process, which runs.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
     /// Kills it if it runs, and starts it.
     pub async fn start(&mut self) {
         self.spawn("").await;
