@@ -3,8 +3,8 @@
 //! `cargo run --example foobar` runs both in one process, and then:
 //!
 //! ```sh
-//! curl -X POST :8080/foos -d '{"bar":"x"}'
-//! curl -X POST :8080/foo/add-foobar -d '{"uuid":"…","something":"a text"}'
+//! curl -X POST 127.0.0.1:8080/foos -d '{"bar":"x"}'
+//! curl -X POST 127.0.0.1:8080/foo/add-foobar -d '{"uuid":"…","something":"a text"}'
 //! ```
 //!
 //! `cargo run --example foobar --features postgres,kafka -- foo`, and the same with `foobar` in another terminal, runs them as two processes. Each needs a

@@ -9,8 +9,12 @@ use minos::prelude::*;
 use serde_json::json;
 
 async fn begin(world: &World, amount: i64, patience: u64) -> Uuid {
+    begin_at(world, "/nested", amount, patience).await
+}
+
+async fn begin_at(world: &World, path: &str, amount: i64, patience: u64) -> Uuid {
     let input = json!({ "from": world.from, "to": world.to, "amount": amount, "patience": patience });
-    let answer = post(world.teller.addr(), "/nested", &input.to_string()).await;
+    let answer = post(world.teller.addr(), path, &input.to_string()).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json().as_str().unwrap().parse().unwrap()
 }
@@ -75,5 +79,19 @@ async fn that_a_saga_has_not_ended_yet_is_no_answer_to_a_step() {
     world.script.release("give inside", true);
     until("it has committed", async || status(&world.teller).await == ["committed"]).await;
     assert_eq!((world.balances().await, status(&world.bank).await), ((70, 130), vec!["committed".to_owned()]));
+    world.stop().await;
+}
+
+/// The same where the coordinator's own step runs the inner saga.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_step_has_not_failed_as_long_as_the_saga_that_it_runs_goes_on() {
+    let world = World::with(Script::default().with("give", &[Trouble::Hold])).await;
+    begin_at(&world, "/around", 30, 50).await;
+    let waits = || world.script.runs().iter().filter(|run| *run == "around").count();
+    until("it was waited for in vain, twice", async || waits() >= 3).await;
+    assert_eq!(status(&world.teller).await, ["running"; 2]);
+    world.script.release("give", true);
+    until("both have committed", async || status(&world.teller).await == ["committed"; 2]).await;
+    assert_eq!(world.balances().await, (70, 130));
     world.stop().await;
 }

@@ -126,12 +126,13 @@ impl Parties {
                     expected[place] += sign * amount;
                 }
             }
+            // Of an isolated one nothing is left but what is applied.
             let isolated = row.saga == "MoveAtOnce";
             let times = |step: &str| match state["steps"][step]["status"].as_str() {
-                Some("succeeded" | "applied") => 1,
-                // What was only prepared left nothing behind.
-                Some("undone") if !isolated => 2,
-                Some("undone" | "failed") | None => 0,
+                _ if isolated => usize::from(row.status == "committed"),
+                Some("succeeded") => 1,
+                Some("undone") => 2,
+                Some("failed") | None => 0,
                 Some(other) => panic!("a step of an execution that has ended is {other}: {state}"),
             };
             moves += times("take") + times("give");

@@ -145,6 +145,24 @@ saga! {
     }
 }
 
+saga! {
+    /// Moves money by a local step that runs another saga, and waits for it only this many milliseconds at once.
+    pub MoveAround { from: Uuid, to: Uuid, amount: i64, patience: u64 }
+
+    local around {
+        on_execute: async |cx, saga| {
+            cx.resource::<Script>()?.clone().play("around").await?;
+            let inner = MoveMoney { from: saga.from, to: saga.to, amount: saga.amount };
+            cx.run(inner).within(std::time::Duration::from_millis(saga.patience)).await.map(|_| ())
+        },
+    }
+}
+
+#[command(POST "/around")]
+async fn move_around(cx: &mut Context, input: MoveAround) -> Result<Uuid> {
+    cx.start(input).await
+}
+
 #[command(POST "/nested")]
 async fn move_nested(cx: &mut Context, input: MoveNested) -> Result<Uuid> {
     cx.start(input).await

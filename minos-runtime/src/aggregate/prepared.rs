@@ -123,7 +123,8 @@ pub(crate) async fn apply(store: &dyn Store, unit: &mut Unit, execution: Uuid, h
         }
         let then = all.iter().copied().chain(events.iter().map(|event| (&*event.name, &*event.data)));
         let held = holder_of(&stream, then)?.is_some_and(|holder| holder.execution == execution);
-        if held {
+        // Also behind a deletion, with which nobody holds it any more: by this it is known to be applied.
+        if held || !events.is_empty() {
             events.push(released(execution, false)?);
         }
         unit.append(&stream, version, events);
@@ -211,8 +212,13 @@ mod tests {
         let (store, holds) = prepared(&[], &[&["FooCreated"], &["FooDeleted"]]).await;
         assert_eq!(names(&store, OTHER).await, [""; 0]);
         applied(&store, &holds).await.unwrap();
-        let events = store.stream(stream(), 0).await.unwrap();
-        assert_eq!(events.last().unwrap().name, "FooDeleted", "nobody holds what is not there");
+        let stored = async || store.stream(stream(), 0).await.unwrap().into_iter().map(|event| event.name).collect::<Vec<_>>();
+        let all = ["$held", "$held", "FooCreated", "FooDeleted", "$released"];
+        assert_eq!(stored().await, all);
+        for hold in &holds {
+            applied(&store, std::slice::from_ref(hold)).await.unwrap();
+        }
+        assert_eq!(stored().await, all, "each step is applied by a message of its own, and all of them once");
     }
 
     #[tokio::test]

@@ -219,7 +219,7 @@ impl Default for SagasConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AdminConfig {
-    /// Where the operator's API listens, such as `127.0.0.1:9090`. Absent: there is none. Who reaches it may replay and discard dead letters, so it
+    /// Where the operator's API listens, such as `127.0.0.1:9090`. Absent: there is none. Who reaches it may deal with dead letters, repair sagas and release what they hold, so it
     /// is no address for the public.
     pub addr: Option<SocketAddr>,
 }

@@ -197,6 +197,7 @@ impl Context {
         if self.isolated {
             return Err(Error::rejected("a step of an isolated saga cannot have an effect outside: it could not be taken back"));
         }
+        self.up_to_date().await?;
         let key = Uuid::new_v5(&self.id(), name.as_bytes());
         effect(key).await.map_err(Into::into)
     }
@@ -299,11 +300,21 @@ impl Context {
         Ok(events)
     }
 
+    /// Before what cannot be taken back: an error if what this handler was told from memory is not so any more. Then it runs again.
+    pub(crate) async fn up_to_date(&self) -> Result<()> {
+        match self.is_outdated(false).await? {
+            true => Err(Error::new(ErrorKind::Conflict, "others have changed what this read: look again, and try again")),
+            false => Ok(()),
+        }
+    }
+
     /// Whether what this handler was told from memory is not so any more. If its unit is to be committed, that finds it out for the streams that it
-    /// appends to.
+    /// appends to, unless it has read them again before.
     pub(crate) async fn is_outdated(&self, to_be_committed: bool) -> Result<bool> {
-        let appends = |stream: &StreamId| self.unit.appends.iter().any(|append| append.stream == *stream);
-        let recalled: Vec<_> = lock(&self.recalled).iter().filter(|(stream, _)| !(to_be_committed && appends(stream))).cloned().collect();
+        let appends =
+            |stream: &StreamId, version| self.unit.appends.iter().any(|append| append.stream == *stream && append.expected == version);
+        let is_open = |(stream, version): &&(StreamId, u64)| !(to_be_committed && appends(stream, *version));
+        let recalled: Vec<_> = lock(&self.recalled).iter().filter(is_open).cloned().collect();
         let mut outdated = false;
         for (stream, version) in recalled {
             let newer = self.environment.store.stream(stream.clone(), version).await.map_err(store_error)?;

@@ -12,7 +12,7 @@ use crate::{
 use futures_util::future::{BoxFuture, FutureExt};
 use serde::{Deserialize, Serialize};
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 use uuid::Uuid;
@@ -98,6 +98,7 @@ fn copy(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
 /// Looks, and looks again.
 fn look_twice(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
     async {
+        ran(cx)?;
         let mut account = Account::get(cx, ONE).await?;
         let before = account.balance;
         account.refresh(cx).await?;
@@ -120,6 +121,25 @@ fn write_and_fail(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response
     .boxed()
 }
 
+/// Tells the world what it has read.
+fn tell(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+    async {
+        ran(cx)?;
+        let mut account = Account::get(cx, ONE).await?;
+        let balance = account.balance;
+        let told = cx.effect("tell", async |_| Ok::<_, Error>(balance)).await?;
+        cx.resource::<Told>()?.0.lock().unwrap().push(told);
+        account.balance = 0;
+        account.save(cx).await?;
+        Ok(Response::default())
+    }
+    .boxed()
+}
+
+/// What the world was told.
+#[derive(Default)]
+struct Told(Mutex<Vec<i64>>);
+
 const fn def(kind: Kind, function: &'static str, handle: Handle) -> HandlerDef {
     HandlerDef { kind, function, names: &[], routes: &[], handle, module: "x", file: "x.rs", line: 1 }
 }
@@ -130,6 +150,7 @@ static TAKE_OUT: HandlerDef = def(Kind::Command, "take_out", take_out);
 static BALANCE: HandlerDef = def(Kind::Command, "balance", balance);
 static ASK: HandlerDef = def(Kind::Query, "ask", balance);
 static COPY: HandlerDef = def(Kind::Command, "copy", copy);
+static TELL: HandlerDef = def(Kind::Command, "tell", tell);
 static WRITE_AND_FAIL: HandlerDef = def(Kind::Command, "write_and_fail", write_and_fail);
 static LOOK_TWICE: HandlerDef = def(Kind::Command, "look_twice", look_twice);
 
@@ -140,6 +161,7 @@ impl Process {
     fn new(store: &SharedStore, bytes: usize) -> Self {
         let mut resources = Resources::default();
         resources.insert(Runs::default());
+        resources.insert(Told::default());
         let environment = Environment::new("bank", store.clone(), clock::system(), resources, Metrics::new("bank"));
         Process(Runner::new(Arc::new(environment.remembering(bytes))))
     }
@@ -207,9 +229,16 @@ async fn nothing_is_written_for_what_was_once() {
 }
 
 #[tokio::test]
+async fn nothing_that_cannot_be_taken_back_is_done_for_what_was_once() {
+    let (one, _two) = outdated().await;
+    assert_eq!(one.told(&TELL).await.1, 2);
+    assert_eq!(*one.0.environment().resources.get::<Told>().unwrap().0.lock().unwrap(), [15]);
+}
+
+#[tokio::test]
 async fn who_looks_again_sees_what_is_new() {
     let (one, _two) = outdated().await;
-    assert_eq!(one.call(&LOOK_TWICE).await.unwrap(), "[10,16]");
+    assert_eq!(one.told(&LOOK_TWICE).await, (Ok("[15,16]".to_owned()), 2), "and nothing rests on the first look");
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use crate::{
     context::{Context, Coordinator, HotGuard, Permit, Reads, SagaStep, is_outage},
     error::{Error, ErrorKind, Result},
     failpoint,
-    saga::{Call, Direction, Input, LocalWork, Outcome, Work},
+    saga::{Call, Direction, Input, LocalWork, Outcome, Unfinished, Work},
     store::{Cause, SagaRow, StoreError, Unit},
     sync::lock,
 };
@@ -152,6 +152,10 @@ impl State {
                         drop(guards);
                         held.push(self.environment.hot.queue(stream).await);
                     }
+                    // Somebody else has begun the saga that this wants to begin: the next attempt finds it.
+                    Some(StoreError::SagaExists { .. } | StoreError::SagaMoved { .. }) if attempt < ATTEMPTS => {
+                        self.environment.metrics.conflicts.inc();
+                    }
                     _ => return self.step_failed(id, call, error).await,
                 },
             }
@@ -233,9 +237,9 @@ impl State {
         }
     }
 
-    /// The step has failed, unless it was the store that did.
+    /// The step has failed, unless it was the store that did, or a saga that it runs goes on: what that will have done cannot be left behind.
     async fn step_failed(&self, id: Uuid, call: &Call, error: Error) -> Result<()> {
-        if is_outage(&error) {
+        if is_outage(&error) || error.downcast_ref::<Unfinished>().is_some() {
             return Err(error);
         }
         self.turn(id, |_, _| Ok(Input::Ended { call: call.clone(), result: Err(error.copied()), holds: false })).await.map(|_| ())

@@ -84,7 +84,8 @@ impl<'c, S: Saga> IntoFuture for Run<'c, S> {
                 return Err(not_isolated("run a saga"));
             }
             let (coordinator, cause) = (cx.environment().coordinator()?, cx.unit().cause.clone());
-            let values = coordinator.run(cause, plan?, patience).await?;
+            cx.up_to_date().await?;
+            let values = cx.aside(coordinator.run(cause, plan?, patience)).await?;
             serde_json::from_value::<Values>(values)?.view()
         })
     }

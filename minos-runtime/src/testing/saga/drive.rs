@@ -36,7 +36,7 @@ pub struct SagaTest<S> {
 pub struct Sent {
     /// The step.
     pub step: String,
-    /// To do it, to undo it, or to learn whether it was done.
+    /// To do it, to undo it, or to learn whether it was done; of an isolated saga, to apply or to drop what it has prepared.
     pub direction: Direction,
     /// Which attempt, from 1.
     pub attempt: u32,
