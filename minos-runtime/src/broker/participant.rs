@@ -45,7 +45,7 @@ impl State {
             if self.is_stopping() {
                 return Err(stopping());
             }
-            failpoint::pass(failpoint::PARTICIPANT_BEFORE, format_args!("{}/{}", call.step, call.direction));
+            failpoint::pass(failpoint::PARTICIPANT_BEFORE, format_args!("{call}"));
             let error = match self.take_part(def, message, call, &Place { subscriber: &subscriber, key: &key }).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
@@ -225,7 +225,7 @@ impl State {
         }
         let pass = |point| {
             if let Some(call) = message.step() {
-                failpoint::pass(point, format_args!("{}/{}", call.step, call.direction));
+                failpoint::pass(point, format_args!("{call}"));
             }
         };
         pass(failpoint::PARTICIPANT_ANSWER_BEFORE);

@@ -21,6 +21,7 @@ use crate::{
     sync::{lock, whole},
     trace::Trace,
 };
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use recent::appended;
 use serde::de::DeserializeOwned;
@@ -47,7 +48,7 @@ pub struct Context {
     reads: Reads,
     /// The streams that came from what is remembered, and their versions there.
     recalled: Mutex<Vec<(StreamId, u64)>>,
-    /// Whether the handler runs again because of that.
+    /// Whether this handler runs again, because its unit conflicted.
     has_conflicted: bool,
     /// The step of a saga that this is done for.
     step: Option<SagaStep>,
@@ -315,13 +316,12 @@ impl Context {
             |stream: &StreamId, version| self.unit.appends.iter().any(|append| append.stream == *stream && append.expected == version);
         let is_open = |(stream, version): &&(StreamId, u64)| !(to_be_committed && appends(stream, *version));
         let recalled: Vec<_> = lock(&self.recalled).iter().filter(is_open).cloned().collect();
+        // At once: a store that reads many streams by one query is asked once.
+        let moved = try_join_all(recalled.iter().map(|(stream, version)| self.has_moved(stream, *version))).await?;
         let mut outdated = false;
-        for (stream, version) in recalled {
-            let newer = self.environment.store.stream(stream.clone(), version).await.map_err(store_error)?;
-            if !newer.is_empty() {
-                self.environment.recent.differs(&stream);
-                outdated = true;
-            }
+        for ((stream, _), _) in recalled.iter().zip(moved).filter(|(_, moved)| *moved) {
+            self.environment.recent.differs(stream);
+            outdated = true;
         }
         Ok(outdated)
     }

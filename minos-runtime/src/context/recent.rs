@@ -56,7 +56,7 @@ fn bytes(events: &[StoredEvent]) -> u64 {
 }
 
 /// What a unit that is being committed adds to its streams.
-pub(crate) struct Written(Vec<(u64, Vec<StoredEvent>)>);
+pub(crate) struct Written(Vec<Vec<StoredEvent>>);
 
 impl RecentStreams {
     /// Remembers about so many bytes; nothing at all with 0.
@@ -89,17 +89,15 @@ impl RecentStreams {
     pub(crate) fn of(&self, unit: &Unit) -> Written {
         match &self.0 {
             None => Written(Vec::new()),
-            Some(_) => {
-                Written(unit.appends.iter().map(|append| (append.expected, appended(append, unit.at, &unit.cause).collect())).collect())
-            }
+            Some(_) => Written(unit.appends.iter().map(|append| appended(append, unit.at, &unit.cause).collect()).collect()),
         }
     }
 
     /// A unit was committed.
     pub(crate) fn written(&self, Written(appends): Written) {
         let Some(streams) = &self.0 else { return };
-        for (expected, events) in appends {
-            let Some(stream) = events.first().map(|event| event.stream.clone()) else { continue };
+        for events in appends {
+            let Some((stream, first)) = events.first().map(|event| (event.stream.clone(), event.version)) else { continue };
             let mut streams = lock(streams);
             if matches!(streams.peek(&stream), Some(Entry::Shared(_))) {
                 continue;
@@ -109,7 +107,7 @@ impl RecentStreams {
                 _ => Vec::new(),
             };
             // What was known may be older than what the unit was made for; and of two units the later one may be told first.
-            if known.len() as u64 == expected {
+            if known.len() as u64 + 1 == first {
                 known.extend(events);
                 keep(&mut streams, stream, known);
             }

@@ -293,7 +293,7 @@ impl Runner {
 
 fn pass(point: &'static str, job: &Job<'_>) {
     match job.reply_to.and_then(Envelope::step) {
-        Some(call) => failpoint::pass(point, format_args!("{}/{}", call.step, call.direction)),
+        Some(call) => failpoint::pass(point, format_args!("{call}")),
         None => failpoint::pass(point, format_args!("{}", job.def.function)),
     }
 }

@@ -76,6 +76,13 @@ pub enum Direction {
     Abort,
 }
 
+/// What about which step: `pay/execute`.
+impl fmt::Display for StepCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.step, self.direction)
+    }
+}
+
 impl fmt::Display for Direction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -144,6 +144,16 @@ pub enum StepStatus {
     Applied,
 }
 
+impl StepStatus {
+    /// What is being done, if something is.
+    pub fn doing(self) -> Option<Direction> {
+        match self {
+            StepStatus::UnderWay(direction) | StepStatus::Pausing(direction) | StepStatus::Stuck(direction) => Some(direction),
+            StepStatus::Succeeded | StepStatus::Replaced | StepStatus::Failed | StepStatus::Undone | StepStatus::Applied => None,
+        }
+    }
+}
+
 /// How often each was tried.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

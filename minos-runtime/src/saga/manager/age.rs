@@ -5,7 +5,7 @@ use crate::{
     context::store_error,
     error::Result,
     metrics::AlarmLabels,
-    saga::{Execution, StepStatus},
+    saga::Execution,
     store::{Lease, SagaRow, Unit},
 };
 use jiff::Timestamp;
@@ -81,8 +81,7 @@ impl State {
 
 /// The steps at which it is.
 fn open_steps(execution: &Execution) -> String {
-    let is_open = |status| matches!(status, StepStatus::UnderWay(_) | StepStatus::Pausing(_) | StepStatus::Stuck(_));
-    let open = execution.steps.iter().filter(|(_, step)| is_open(step.status)).map(|(name, _)| name.as_str());
+    let open = execution.steps.iter().filter(|(_, step)| step.status.doing().is_some()).map(|(name, _)| name.as_str());
     open.collect::<Vec<_>>().join(", ")
 }
 

@@ -133,7 +133,7 @@ impl State {
             let Some(loaded) = self.load(id).await?.filter(|loaded| loaded.execution.is_under_way(call)) else { return Ok(()) };
             let claim = Claim { version: loaded.row.version, due: loaded.execution.due() };
             self.runs.claim(id, call, claim);
-            failpoint::pass(failpoint::SAGA_LOCAL_BEFORE, format_args!("{}/{}", call.step, call.direction));
+            failpoint::pass(failpoint::SAGA_LOCAL_BEFORE, format_args!("{call}"));
             let worked = self.work(&loaded, call, std::mem::take(&mut held), permit).await;
             let (value, mut unit, guards) = match worked {
                 Ok(done) => done,
@@ -143,7 +143,7 @@ impl State {
                 Ok(prepared) => prepared,
                 Err(error) => return self.step_failed(id, call, error).await,
             };
-            failpoint::pass(failpoint::SAGA_LOCAL_DONE, format_args!("{}/{}", call.step, call.direction));
+            failpoint::pass(failpoint::SAGA_LOCAL_DONE, format_args!("{call}"));
             match self.commit_local(id, call, &value, &unit, prepared).await {
                 Ok(()) => return Ok(()),
                 Err(error) => match error.downcast_ref() {

@@ -148,7 +148,7 @@ impl Manager {
             };
             Ok(Input::Ended { call: call.clone(), result, holds })
         };
-        failpoint::pass(failpoint::SAGA_ANSWER, format_args!("{}/{}", call.step, call.direction));
+        failpoint::pass(failpoint::SAGA_ANSWER, format_args!("{call}"));
         if self.0.turn(id, input).await?.is_none() {
             tracing::debug!(execution = %id, step = call.step, "an answer to an execution that is not there was dropped");
         }

@@ -31,7 +31,7 @@ impl Turn<'_> {
             error: None,
             holds: Vec::new(),
         });
-        if doing(state.status) != Some(direction) {
+        if state.status.doing() != Some(direction) {
             state.limit = state.attempts.of(direction).saturating_add(attempts);
         }
         let attempt = state.attempts.next(direction);
@@ -69,9 +69,9 @@ impl Turn<'_> {
         let (Some(step), Some(state)) = (self.plan.step(&call.step), self.state(&call.step)) else { return };
         let asked = call.direction == Direction::Execute && (1..=state.attempts.execute).contains(&call.attempt);
         let decides = matches!(call.direction, Direction::Commit | Direction::Abort)
-            && doing(state.status) == Some(call.direction)
+            && state.status.doing() == Some(call.direction)
             && (1..=state.attempts.of(call.direction)).contains(&call.attempt);
-        let unknown = state.in_doubt && (doing(state.status) == Some(Direction::Cancel) || state.status == StepStatus::Failed);
+        let unknown = state.in_doubt && (state.status.doing() == Some(Direction::Cancel) || state.status == StepStatus::Failed);
         if self.execution.is_under_way(call) {
             self.changed = true;
             if holds {
@@ -203,7 +203,7 @@ impl Turn<'_> {
 
     /// It has happened.
     pub(super) fn succeed(&mut self, step: &'static Step, outcome: Outcome) {
-        let direction = self.state(step.name).and_then(|state| doing(state.status)).unwrap_or(Direction::Execute);
+        let direction = self.state(step.name).and_then(|state| state.status.doing()).unwrap_or(Direction::Execute);
         let value = match read(step, &outcome) {
             Ok(value) => value,
             Err(error) => {
@@ -324,14 +324,6 @@ impl Turn<'_> {
         if let Some(state) = self.execution.steps.get_mut(step) {
             state.in_doubt = in_doubt;
         }
-    }
-}
-
-/// What is being done, if something is.
-pub(super) fn doing(status: StepStatus) -> Option<Direction> {
-    match status {
-        StepStatus::UnderWay(direction) | StepStatus::Pausing(direction) | StepStatus::Stuck(direction) => Some(direction),
-        StepStatus::Succeeded | StepStatus::Replaced | StepStatus::Failed | StepStatus::Undone | StepStatus::Applied => None,
     }
 }
 

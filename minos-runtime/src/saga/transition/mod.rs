@@ -71,11 +71,18 @@ pub enum Input {
     Repair(Repair),
 }
 
+/// What about which step: `pay/execute`.
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.step, self.direction)
+    }
+}
+
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Input::Started => f.write_str("started"),
-            Input::Ended { call, .. } => write!(f, "{}/{}", call.step, call.direction),
+            Input::Ended { call, .. } => write!(f, "{call}"),
             Input::Due => f.write_str("due"),
             Input::Resumed => f.write_str("resumed"),
             Input::Repair(_) => f.write_str("repair"),

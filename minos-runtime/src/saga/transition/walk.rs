@@ -1,6 +1,6 @@
 //! The whole saga: forward through its steps, and back.
 
-use super::{Effect, Turn, attempt::doing};
+use super::{Effect, Turn};
 use crate::{
     error::{Error, Result},
     saga::{Decision, Direction, Node, Status, StepKind, StepStatus, Values, Work, plan::decision_key},
@@ -53,7 +53,7 @@ impl Turn<'_> {
                     self.put(step.name, StepStatus::Applied, None);
                     true
                 }
-                (Some(status), _) => doing(status).is_none(),
+                (Some(status), _) => status.doing().is_none(),
                 (None, _) => true,
             },
             Node::When { then, otherwise, .. } => match self.decision(then) {
@@ -141,7 +141,7 @@ impl Turn<'_> {
         for step in self.plan.steps() {
             match self.state(step.name).map(|state| state.status) {
                 Some(StepStatus::Pausing(Direction::Execute)) => self.put(step.name, StepStatus::Failed, None),
-                Some(status) => halted &= doing(status) != Some(Direction::Execute),
+                Some(status) => halted &= status.doing() != Some(Direction::Execute),
                 None => {}
             }
         }
@@ -159,7 +159,7 @@ impl Turn<'_> {
                     StepStatus::Succeeded if self.plan.is_isolated() && matches!(step.work, Work::Remote { .. }) => Some(Direction::Abort),
                     StepStatus::Failed if state.in_doubt => Some(Direction::Cancel),
                     StepStatus::Succeeded if step.undo().is_some() => Some(Direction::Undo),
-                    status => return doing(status).is_none(),
+                    status => return status.doing().is_none(),
                 };
                 if let Some(direction) = next {
                     self.start(step, direction);

@@ -246,7 +246,7 @@ impl World {
 
 /// Whether what a step has prepared is not applied yet.
 fn is_to_be_applied(status: StepStatus) -> bool {
-    matches!(status, StepStatus::Succeeded | StepStatus::UnderWay(_) | StepStatus::Pausing(_) | StepStatus::Stuck(_))
+    status == StepStatus::Succeeded || status.doing().is_some()
 }
 
 fn times(n: u32) -> String {

@@ -50,9 +50,7 @@ impl World {
                     let news = (1..=tried).contains(&attempt)
                         && state.is_some_and(|state| match direction {
                             Direction::Execute => state.in_doubt,
-                            Direction::Commit | Direction::Abort => [StepStatus::UnderWay, StepStatus::Pausing, StepStatus::Stuck]
-                                .map(|doing| doing(direction))
-                                .contains(&state.status),
+                            Direction::Commit | Direction::Abort => state.status.doing() == Some(direction),
                             Direction::Cancel | Direction::Undo => false,
                         });
                     if news || (under_way && attempt == tried) {
