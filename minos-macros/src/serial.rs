@@ -1,12 +1,37 @@
 //! Serde's derives, so that a field that cannot have them is one error and not five.
 //!
 //! The derives assume of each field what the proof beside them shows. `for<'minos>` keeps an assumption that is false from being an error where it is
-//! written.
+//! written. Of a type that everybody knows nothing is assumed: each assumption is compiled anew with every function that the derives write.
 
 use crate::door::{Door, at};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Field, Type, spanned::Spanned};
+use syn::{Attribute, Field, GenericArgument, PathArguments, Type, spanned::Spanned};
+
+/// Types that serde is known to write and read, by the names of the standard library and of our prelude.
+const KNOWN: &[&str] = &[
+    "bool",
+    "char",
+    "f32",
+    "f64",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "isize",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "String",
+    "Uuid",
+    "Timestamp",
+];
+/// The same of types that are as their parameters are.
+const KNOWN_OF: &[&str] = &["Option", "Vec", "VecDeque", "BTreeMap", "BTreeSet", "HashMap", "HashSet"];
 
 /// What a field is to be fit for: the trait and the function of the runtime that say so in the user's terms.
 #[derive(Clone, Copy)]
@@ -43,26 +68,40 @@ impl Fit {
 pub(crate) fn derives(door: &Door, field: &TokenStream, types: &[&Type]) -> TokenStream {
     let serde = door.serde();
     let bounds: Vec<String> = types.iter().map(|ty| quote!(for<'minos> #ty: #field).to_string()).collect();
-    let bound = bounds.join(", ");
+    let bound = (!bounds.is_empty()).then(|| bounds.join(", ")).map(|bound| quote!(, bound = #bound));
     quote! {
         #[derive(#door::serde::Serialize, #door::serde::Deserialize)]
-        #[serde(crate = #serde, bound = #bound)]
+        #[serde(crate = #serde #bound)]
     }
 }
 
-/// The types of fields that Minos vouches for, each once. Fields with attributes for serde are between serde and the user, and a type that mentions
-/// the struct itself would need itself for its proof.
+/// The types of fields that Minos vouches for, each once. Fields with attributes for serde are between serde and the user, a type that mentions the
+/// struct itself would need itself for its proof, and what is known needs none.
 pub(crate) fn types<'f>(ident: &Ident, fields: impl IntoIterator<Item = &'f Field>) -> Vec<&'f Type> {
     let (mut types, mut seen) = (Vec::new(), Vec::new());
     for field in fields.into_iter().filter(|field| attrs(&field.attrs).next().is_none()) {
         let text = field.ty.to_token_stream().to_string();
         let own = text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| ident == word);
-        if !own && !seen.contains(&text) {
+        if !own && !is_known(&field.ty) && !seen.contains(&text) {
             seen.push(text);
             types.push(&field.ty);
         }
     }
     types
+}
+
+/// Whether serde is known to write and read a type. Who names a type of their own like one of these gets serde's own words about it.
+fn is_known(ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    let (None, 1, Some(segment)) = (&path.qself, path.path.segments.len(), path.path.segments.first()) else { return false };
+    match &segment.arguments {
+        PathArguments::None => KNOWN.iter().any(|name| segment.ident == name),
+        PathArguments::AngleBracketed(of) => {
+            KNOWN_OF.iter().any(|name| segment.ident == name)
+                && of.args.iter().all(|argument| matches!(argument, GenericArgument::Type(ty) if is_known(ty)))
+        }
+        PathArguments::Parenthesized(_) => false,
+    }
 }
 
 /// The attributes for serde.

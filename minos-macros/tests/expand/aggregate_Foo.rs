@@ -1,14 +1,10 @@
 #[derive(::minos::__private::serde::Serialize, ::minos::__private::serde::Deserialize)]
-#[serde(
-    crate = "::minos::__private::serde",
-    bound = "for < 'minos > String : :: minos :: __private :: Field"
-)]
+#[serde(crate = "::minos::__private::serde")]
 /// An event-sourced aggregate. Every change to it is stored as an event.
 pub struct Foo {
     pub bar: String,
 }
 const _: () = {
-    ::minos::__private::field::<String>();
     #[automatically_derived]
     impl ::minos::__private::Aggregate for Foo
     where

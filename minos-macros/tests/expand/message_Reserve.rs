@@ -1,15 +1,10 @@
 #[derive(::minos::__private::serde::Serialize, ::minos::__private::serde::Deserialize)]
-#[serde(
-    crate = "::minos::__private::serde",
-    bound = "for < 'minos > Uuid : :: minos :: __private :: MessageField, for < 'minos > u32 : :: minos :: __private :: MessageField"
-)]
+#[serde(crate = "::minos::__private::serde")]
 pub struct Reserve {
     pub order: Uuid,
     pub seats: u32,
 }
 const _: () = {
-    ::minos::__private::message_field::<Uuid>();
-    ::minos::__private::message_field::<u32>();
     #[automatically_derived]
     impl ::minos::__private::Message for Reserve
     where

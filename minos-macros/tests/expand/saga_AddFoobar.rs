@@ -1,8 +1,5 @@
 #[derive(::minos::__private::serde::Serialize, ::minos::__private::serde::Deserialize)]
-#[serde(
-    crate = "::minos::__private::serde",
-    bound = "for < 'minos > Uuid : :: minos :: __private :: saga :: SagaValue, for < 'minos > String : :: minos :: __private :: saga :: SagaValue"
-)]
+#[serde(crate = "::minos::__private::serde")]
 #[derive(::core::fmt::Debug, ::core::clone::Clone)]
 /// Creates a foobar in its own service, then links it to the foo.
 pub struct AddFoobar {
