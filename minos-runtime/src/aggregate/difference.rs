@@ -157,10 +157,12 @@ fn same_within(depth: usize, a: &str, b: &str) -> bool {
         }
         let same_field = |((a, x), (b, y)): (&Field<'_>, &Field<'_>)| a == b && same_within(depth, x.get(), y.get());
         a.0.len() == b.0.len() && a.0.iter().zip(&b.0).all(same_field)
-    } else {
+    } else if a.starts_with('[') {
         let items = |json| serde_json::from_str::<Vec<&RawValue>>(json);
         let (Ok(a), Ok(b)) = (items(a), items(b)) else { return false };
         a.len() == b.len() && a.iter().zip(&b).all(|(x, y)| same_within(depth, x.get(), y.get()))
+    } else {
+        false
     }
 }
 

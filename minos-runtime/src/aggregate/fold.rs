@@ -1,6 +1,6 @@
 //! From events to state.
 
-use super::{Aggregate, EventDef, Root, difference::Object, hold::holder, own_event, prepared::as_seen_by, root::Loaded};
+use super::{Aggregate, EventDef, Root, difference::Object, hold::holder, prepared::as_seen_by, root::Loaded};
 use crate::{
     context::SagaStep,
     error::{Error, Result},
@@ -23,14 +23,13 @@ pub(super) fn fold<A: Aggregate>(uuid: Uuid, step: Option<&SagaStep>, events: Ve
         None => events,
     };
     let Some(last) = events.last() else { return Ok(None) };
-    let names = Names::of(A::NAME);
     let (mut state, mut held_by, mut updated_at) = (State::<A>::None, None, last.at);
     for event in &events {
         let folded = if event.is_internal() {
             holder(held_by.take(), &event.name, &event.data).map(|holder| held_by = holder)
         } else {
             updated_at = event.at;
-            apply(&names, std::mem::replace(&mut state, State::None), event).map(|folded| state = folded)
+            apply(std::mem::replace(&mut state, State::None), event).map(|folded| state = folded)
         };
         folded.map_err(|error| unreadable(A::NAME, uuid, event, error))?;
     }
@@ -43,43 +42,12 @@ pub(super) fn fold<A: Aggregate>(uuid: Uuid, step: Option<&SagaStep>, events: Ve
     Ok(Some(Root::loaded(Loaded { uuid, version: last.version, created_at, updated_at, held_by, state })))
 }
 
-struct Names {
-    created: String,
-    updated: String,
-    deleted: String,
-}
-
-impl Names {
-    fn of(aggregate: &str) -> Self {
-        Names {
-            created: own_event(aggregate, "Created"),
-            updated: own_event(aggregate, "Updated"),
-            deleted: own_event(aggregate, "Deleted"),
-        }
-    }
-}
-
-fn apply<'a, A: Aggregate>(names: &Names, state: State<'a, A>, event: &'a StoredEvent) -> Result<State<'a, A>> {
-    if event.name == names.updated {
-        return match state {
-            State::Fields(mut fields) => {
-                fields.merge(Object::parse(&event.data)?)?;
-                Ok(State::Fields(fields))
-            }
-            State::Typed(state) => {
-                let text = serde_json::to_string(&state)?;
-                let mut fields = Object::parse(&text)?;
-                fields.merge(Object::parse(&event.data)?)?;
-                Ok(State::Typed(read(&fields)?))
-            }
-            State::None => Err(out_of_place()),
-        };
-    }
-    if event.name == names.created {
-        return Ok(State::Fields(Object::parse(&event.data)?));
-    }
-    if event.name == names.deleted {
-        return Ok(State::None);
+fn apply<'a, A: Aggregate>(state: State<'a, A>, event: &'a StoredEvent) -> Result<State<'a, A>> {
+    match event.name.strip_prefix(A::NAME) {
+        Some("Created") => return Ok(State::Fields(Object::parse(&event.data)?)),
+        Some("Updated") => return update(state, &event.data),
+        Some("Deleted") => return Ok(State::None),
+        _ => {}
     }
     let mut typed = match state {
         State::Typed(state) => state,
@@ -91,6 +59,22 @@ fn apply<'a, A: Aggregate>(names: &Names, state: State<'a, A>, event: &'a Stored
     })?;
     (def.apply)(&mut typed, &event.data)?;
     Ok(State::Typed(typed))
+}
+
+fn update<'a, A: Aggregate>(state: State<'a, A>, change: &'a str) -> Result<State<'a, A>> {
+    match state {
+        State::Fields(mut fields) => {
+            fields.merge(Object::parse(change)?)?;
+            Ok(State::Fields(fields))
+        }
+        State::Typed(state) => {
+            let text = serde_json::to_string(&state)?;
+            let mut fields = Object::parse(&text)?;
+            fields.merge(Object::parse(change)?)?;
+            Ok(State::Typed(read(&fields)?))
+        }
+        State::None => Err(out_of_place()),
+    }
 }
 
 fn out_of_place() -> Error {
