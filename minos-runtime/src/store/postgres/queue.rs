@@ -1,8 +1,8 @@
 //! The queue in front of the writers: what waited while the previous batches were under way goes next, as one transaction.
 //!
-//! No unit waits for others to come: an idle service commits at once, and a busy one commits many units with one flush. A few units that come while a batch is
-//! under way wait for its writer, a batch more for another one. Units that collide never share a batch, and
-//! none is under way while another one that collides with it is: it would only wait in the database, and let its neighbours wait, too.
+//! No unit waits for others to come: an idle service commits at once, and a busy one commits many units with one flush. A few units that come while a
+//! batch is under way wait for its writer; more are sent behind it by another one, so that the server never waits for us. Units that collide never share
+//! a batch, and none is under way while another one that collides with it is: it would only wait in the database, and let its neighbours wait, too.
 
 use crate::{
     metrics::Metrics,
@@ -24,8 +24,8 @@ const ROOM: usize = 4096;
 /// How many units go into one transaction at most.
 const BATCH: usize = 256;
 /// How many units have to wait for another writer to take them while a batch is under way. Fewer cost less as a part of the next batch.
-const WORTH: usize = 16;
-/// How long they wait for it, if it takes so long: it may wait for a lock of another process.
+pub(super) const WORTH: usize = 12;
+/// How long they wait for it, if it takes so long: it may wait for a lock of another process. From then on nothing is sent behind it.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// How many locks a transaction takes at most. All transactions of a server share some thousands.
 const LOCKS: usize = 512;
@@ -59,6 +59,8 @@ struct Job {
 /// Units for one transaction, none of which collides with another.
 pub(super) struct Batch {
     pub(super) taken: Instant,
+    /// It may not go behind what is under way, which takes too long.
+    pub(super) aside: bool,
     pub(super) units: Vec<Unit>,
     pub(super) answers: Vec<oneshot::Sender<StoreResult<Committed>>>,
     /// The locks, unit by unit.
@@ -181,13 +183,19 @@ impl Job {
 impl State {
     /// When what waits may go, if not at once.
     fn due(&self) -> Option<Instant> {
-        let oldest = self.under_way.iter().min()?;
-        (!self.waiting.is_empty() && self.waiting.len() < WORTH).then(|| *oldest + PATIENCE)
+        (!self.waiting.is_empty() && self.waiting.len() < WORTH).then(|| self.patience())?
+    }
+
+    /// Until when what is under way is waited for.
+    fn patience(&self) -> Option<Instant> {
+        Some(*self.under_way.iter().min()? + PATIENCE)
     }
 
     /// Takes what may go together, in the order in which it came. What collides stays, and what collides with that stays behind it.
     fn pick(&mut self) -> Option<Batch> {
-        let mut batch = Batch { taken: Instant::now(), units: Vec::new(), answers: Vec::new(), keys: Vec::new() };
+        let taken = Instant::now();
+        let aside = self.patience().is_some_and(|patience| patience <= taken);
+        let mut batch = Batch { taken, aside, units: Vec::new(), answers: Vec::new(), keys: Vec::new() };
         let (mut stay, mut held) = (VecDeque::new(), HashSet::new());
         let (mut locks, mut bytes) = (0, 0);
         while let Some(job) = self.waiting.pop_front() {

@@ -1,4 +1,8 @@
-//! The writers: each owns a connection, takes batches from the queue, and knows what became of every one of them.
+//! The writers: each takes batches from the queue, and knows what became of every one of them.
+//!
+//! They send on one connection, each batch as one message and without waiting for the answer to the one before: the server begins with the next as
+//! soon as it has flushed the last. What takes several messages, or may not wait behind a batch that waits for a lock, goes over a connection of the
+//! writer's own.
 
 use super::{
     append::{APPEND, Arguments, OUTCOME, Outcome},
@@ -34,7 +38,10 @@ const REMOVE: &str = "DELETE FROM {s}.batches WHERE writer = $1 AND batch >= $2 
 /// A writer.
 pub(super) struct Writer {
     id: Uuid,
-    link: Link,
+    /// The connection of all writers.
+    shared: Arc<Link>,
+    /// The connection of this one.
+    own: Arc<Link>,
     queue: Arc<Queue>,
     fence: Arc<Fence>,
     /// The number of the last batch.
@@ -76,16 +83,19 @@ fn heads<'u>(units: &'u [Unit], results: &'u [StoreResult<Committed>]) -> HashMa
 }
 
 impl Writer {
-    pub(super) fn new(link: Link, queue: Arc<Queue>, fence: Arc<Fence>, failed: Arc<AtomicBool>) -> Self {
-        Writer { id: Uuid::now_v7(), link, queue, fence, batch: 0, removed: 0, failed }
+    /// A writer on these connections, which are one if there is no other writer.
+    pub(super) fn new([shared, own]: [Arc<Link>; 2], queue: Arc<Queue>, fence: Arc<Fence>, failed: Arc<AtomicBool>) -> Self {
+        Writer { id: Uuid::now_v7(), shared, own, queue, fence, batch: 0, removed: 0, failed }
     }
 
     /// Serves the queue until it is closed.
     pub(super) async fn run(mut self) {
         let mut before = None;
-        while let Some(Batch { taken, units, answers, keys }) = self.queue.next(before).await {
+        while let Some(Batch { taken, aside, units, answers, keys }) = self.queue.next(before).await {
             before = Some(taken);
-            let results = self.commit(&units, &keys).await;
+            // Nothing may come between the messages of a transaction that takes several.
+            let link = if aside || units.iter().any(|unit| !unit.statements.is_empty()) { &self.own } else { &self.shared };
+            let results = self.commit(&link.clone(), &units, &keys).await;
             self.queue.done(&keys, &heads(&units, &results));
             for (answer, result) in answers.into_iter().zip(results) {
                 // Nobody may wait for the answer any more.
@@ -94,11 +104,10 @@ impl Writer {
             self.remove(self.batch - KEPT, KEPT).await;
         }
         self.remove(self.batch + 1, 1).await;
-        self.link.close();
     }
 
-    async fn commit(&mut self, units: &[Unit], keys: &[Vec<i64>]) -> Vec<StoreResult<Committed>> {
-        match self.transaction(units, keys).await {
+    async fn commit(&mut self, link: &Link, units: &[Unit], keys: &[Vec<i64>]) -> Vec<StoreResult<Committed>> {
+        match self.transaction(link, units, keys).await {
             Ok(outcome) => {
                 self.failed.store(false, Ordering::Relaxed);
                 self.fence.knows(outcome.last());
@@ -110,7 +119,7 @@ impl Writer {
             Err(Failure::OfUnit(_)) => {
                 let mut results = Vec::with_capacity(units.len());
                 for (unit, keys) in units.iter().zip(keys) {
-                    results.extend(Box::pin(self.commit(std::slice::from_ref(unit), std::slice::from_ref(keys))).await);
+                    results.extend(Box::pin(self.commit(link, std::slice::from_ref(unit), std::slice::from_ref(keys))).await);
                 }
                 results
             }
@@ -122,17 +131,17 @@ impl Writer {
     }
 
     /// Commits a batch, again if it is certain that it was not committed and the reason has gone.
-    async fn transaction(&mut self, units: &[Unit], keys: &[Vec<i64>]) -> Result<Outcome, Failure> {
+    async fn transaction(&mut self, link: &Link, units: &[Unit], keys: &[Vec<i64>]) -> Result<Outcome, Failure> {
         self.batch += 1;
-        let mut session = self.link.session().await.map_err(Failure::OfAll)?;
+        let mut session = link.session().await.map_err(Failure::OfAll)?;
         for attempt in 1..=ATTEMPTS {
             match self.attempt(&session, units, keys).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(Attempt::Failed(failure)) => return Err(failure),
                 Err(Attempt::Again) => tokio::time::sleep(pause(attempt)).await,
                 Err(Attempt::Lost) => {
-                    self.link.discard(&session);
-                    let (found, next) = self.find_out(&session.backend).await.map_err(Failure::OfAll)?;
+                    link.discard(&session);
+                    let (found, next) = self.find_out(link, &session.backend).await.map_err(Failure::OfAll)?;
                     if let Some(outcome) = found {
                         tracing::info!(units = units.len(), "a commit whose answer was lost is found to have succeeded");
                         return Ok(outcome);
@@ -179,7 +188,7 @@ impl Writer {
     fn failed(&self, failure: statement::Failure) -> Attempt {
         match failure {
             statement::Failure::Refused(error) => Attempt::Failed(Failure::OfUnit(error)),
-            statement::Failure::OfAll(error) => Attempt::Failed(Failure::OfAll(self.link.error(&error))),
+            statement::Failure::OfAll(error) => Attempt::Failed(Failure::OfAll(self.own.error(&error))),
             statement::Failure::Lost(_) => Attempt::Lost,
         }
     }
@@ -196,24 +205,24 @@ impl Writer {
             } else if errors::is_collision(&error) {
                 Attempt::Again
             } else if errors::is_of_all(&error) {
-                Attempt::Failed(Failure::OfAll(self.link.error(&error)))
+                Attempt::Failed(Failure::OfAll(self.own.error(&error)))
             } else {
-                Attempt::Failed(Failure::OfUnit(self.link.error(&error)))
+                Attempt::Failed(Failure::OfUnit(self.own.error(&error)))
             }
         })
     }
 
     /// What became of the last batch, whose connection was lost, and a new connection. `None`: it is not committed, and never will be.
-    async fn find_out(&self, lost: &Backend) -> StoreResult<(Option<Outcome>, Arc<Session>)> {
+    async fn find_out(&self, link: &Link, lost: &Backend) -> StoreResult<(Option<Outcome>, Arc<Session>)> {
         let started = Instant::now();
         let mut failed = 0;
         loop {
-            let error = match self.link.session().await {
+            let error = match link.session().await {
                 Ok(session) => match self.look_for_batch(&session, lost).await {
                     Ok(found) => return Ok((found, session)),
                     Err(error) => {
-                        self.link.discard(&session);
-                        self.link.error(&error)
+                        link.discard(&session);
+                        link.error(&error)
                     }
                 },
                 Err(error) => error,
@@ -239,7 +248,7 @@ impl Writer {
         if below - self.removed < at_least {
             return;
         }
-        if let Some(session) = self.link.connected()
+        if let Some(session) = self.shared.connected()
             && let Err(error) = session.query(REMOVE, &[&self.id, &self.removed, &below]).await
         {
             tracing::debug!(%error, "old outcomes could not be removed");

@@ -126,7 +126,7 @@ async fn f22_restarts_lose_nothing_and_are_recovered_from() {
 }
 
 /// A store whose connections can be cut.
-async fn through_proxy(url: &str) -> (Proxy, Arc<PostgresStore>) {
+pub(super) async fn through_proxy(url: &str) -> (Proxy, Arc<PostgresStore>) {
     let port = Settings::parse(url).unwrap().config.get_ports().first().copied().unwrap_or(5432);
     let proxy = Proxy::start(port, "cut-me").await;
     let through = url.replacen(&format!(":{port}"), &format!(":{}", proxy.port), 1);

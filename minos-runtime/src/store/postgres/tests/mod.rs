@@ -4,6 +4,7 @@ mod faults;
 mod fence;
 mod held;
 mod load;
+mod pipelined;
 mod proxy;
 mod server;
 

@@ -1,0 +1,86 @@
+//! Batches that are sent behind one that has not been answered for.
+
+use super::{faults::through_proxy, proxy::Cut, server, *};
+use futures_util::future::join_all;
+use tokio_postgres::Client;
+
+/// The lock of somebody else's on a stream to which nothing has been appended.
+async fn locked(url: &str, client: &Client) -> (StreamId, Unit, i64) {
+    let stream = stream();
+    let unit = appending(&stream, 0, "{}");
+    let lock = keys::of_unit(&server::schema_of(url), &unit, &[])[0];
+    client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({lock})")).await.unwrap();
+    (stream, unit, lock)
+}
+
+fn committing(store: &Arc<PostgresStore>, unit: Unit) -> JoinHandle<StoreResult<()>> {
+    let store = store.clone();
+    tokio::spawn(async move { store.commit(unit).await.map(|_| ()) })
+}
+
+/// The server processes that wait for a lock.
+async fn waiting(client: &Client, lock: i64) -> Option<i32> {
+    let sql = format!("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = ({lock} & 4294967295)::oid");
+    client.query(&sql, &[]).await.unwrap().first().map(|row| row.get(0))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_waits_behind_a_batch_that_waits_for_somebody_else() {
+    let Some(url) = server::url() else { return };
+    let (store, client) = (Arc::new(server::store(&url).await.unwrap()), server::client(&url).await);
+    let (stream, unit, lock) = locked(&url, &client).await;
+    let held = committing(&store, unit);
+    until("it waits", async || waiting(&client, lock).await.is_some()).await;
+    // A few, until the first one has taken too long, and then enough for a batch of their own.
+    for units in [1, queue::WORTH + 1] {
+        let commits = join_all((0..units).map(|_| store.commit(appending(&super::stream(), 0, "{}"))));
+        let results = tokio::time::timeout(Duration::from_secs(5), commits).await.expect("they go over another connection");
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+    assert!(!held.is_finished());
+    client.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(held.await.unwrap(), Ok(()));
+    assert_eq!(store.stream(stream, 0).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f4_what_is_sent_behind_a_batch_is_lost_with_its_connection_and_happens_once() {
+    let Some(url) = server::url() else { return };
+    let (proxy, store) = through_proxy(&url).await;
+    let client = server::client(&url).await;
+    for cut in [Cut::Before, Cut::After, Cut::Late] {
+        // On a busy machine the second batch may come so late that it goes over another connection.
+        let mut together = false;
+        for _ in 0..20 {
+            let (first, unit, lock) = locked(&url, &client).await;
+            let (held, cuts) = (committing(&store, unit), proxy.cuts());
+            let mut waiter = None;
+            while waiter.is_none() {
+                waiter = waiting(&client, lock).await;
+            }
+            proxy.cut(cut);
+            let streams: Vec<_> = (0..=queue::WORTH).map(|_| stream()).collect();
+            let behind: Vec<_> = streams.iter().map(|stream| committing(&store, appending(stream, 0, "\"cut-me\""))).collect();
+            until("it is cut", async || proxy.cuts() > cuts).await;
+            let again = async || waiting(&client, lock).await.is_some_and(|now| Some(now) != waiter);
+            until("it waits again, or was on another connection than those that are done", async || {
+                again().await || behind.iter().all(JoinHandle::is_finished)
+            })
+            .await;
+            until("it waits", async || waiting(&client, lock).await.is_some()).await;
+            together = again().await;
+            client.batch_execute("ROLLBACK").await.unwrap();
+            assert_eq!(held.await.unwrap(), Ok(()), "{cut:?}");
+            for result in join_all(behind).await {
+                assert_eq!(result.unwrap(), Ok(()), "{cut:?}");
+            }
+            for stream in streams.into_iter().chain([first]) {
+                assert_eq!(store.stream(stream, 0).await.unwrap().len(), 1, "{cut:?}");
+            }
+            if together {
+                break;
+            }
+        }
+        assert!(together, "{cut:?}: both were on one connection");
+    }
+}
