@@ -27,10 +27,15 @@ impl Shop {
     }
 
     async fn on(desk: &str, stock: &str, script: Script) -> Self {
+        Shop::start(desk, stock, script, "2s").await
+    }
+
+    async fn start(desk: &str, stock: &str, script: Script, patience: &str) -> Self {
         let gates = Gates::default();
         let service = |name: &str, store: &str| {
             let text = config(name, store).replace("request_timeout = \"2s\"", "request_timeout = \"20s\"\ndrain_timeout = \"1s\"");
-            let text = format!("{text}\n[admin]\naddr = \"127.0.0.1:0\"\n[sagas]\nattempts = 4\nfirst_pause = \"5ms\"\npatience = \"2s\"");
+            let text =
+                format!("{text}\n[admin]\naddr = \"127.0.0.1:0\"\n[sagas]\nattempts = 4\nfirst_pause = \"5ms\"\npatience = \"{patience}\"");
             Service::from_toml(&text).unwrap().module(format!("sagas::shop::{name}")).with(script.clone()).with(gates.clone())
         };
         let mut both = Service::start_all([service("desk", desk), service("stock", stock)]).await.unwrap();
@@ -160,6 +165,34 @@ async fn f42_who_waits_goes_on_when_the_saga_has_ended() {
     let answer = patient.await.unwrap();
     assert_eq!((answer.status, shop.count().await), (204, 50), "{answer:?}");
     assert_eq!(shop.desk.sagas().show(id).await.unwrap().status.name(), "committed");
+    shop.stop().await;
+}
+
+/// The second step waits at the participant, with the key of the message that would free it for its own: that one does not wait behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn f42_who_waits_is_not_in_the_way_of_what_frees_it() {
+    // Who does not go on when it is free waits for a long time.
+    let script = Script::default().with("eve passed", &[Trouble::Refuse]).with("dan passed", &[Trouble::Refuse]);
+    let shop = Shop::start("memory:", "memory:", script, "50s").await;
+    let begin = |path: &'static str, name: &str| {
+        let (addr, input) = (shop.desk.addr(), json!({ "item": shop.item, "name": name }).to_string());
+        tokio::spawn(async move { post(addr, path, &input).await })
+    };
+    let mut last = (begin("/turn", "first"), "first", 200);
+    shop.ran("first").await;
+    // What frees it: that the first has ended, and then that one was applied, one has failed, and one was dropped.
+    let ways = [("/turn/isolated", "ada", 200), ("/turn", "eve", 422), ("/turn/isolated", "dan", 422), ("/turn", "last", 200)];
+    for (path, name, status) in ways {
+        let next = begin(path, name);
+        shop.ran(&format!("{name} asks")).await;
+        shop.gates.open(last.1, 1);
+        shop.ran(name).await;
+        assert_eq!(last.0.await.unwrap().status, last.2, "{}", last.1);
+        last = (next, name, status);
+    }
+    shop.gates.open("last", 1);
+    assert_eq!(last.0.await.unwrap().status, 200);
+    assert_eq!(shop.count().await, 6, "four have taken one; what `eve` took is not given back");
     shop.stop().await;
 }
 

@@ -113,6 +113,24 @@ pub mod stock {
         Ok(count)
     }
 
+    #[message("TakeTurn", reply = i64, key = item)]
+    pub struct TakeTurn {
+        pub item: Uuid,
+        pub name: String,
+    }
+
+    /// Takes one when nobody else holds the item. Its messages have the key of the item, so one that waits has the others of that item behind it.
+    #[command("TakeTurn")]
+    async fn take_turn(cx: &mut Context, input: TakeTurn) -> Result<i64> {
+        cx.resource::<Script>()?.clone().play(&format!("{} asks", input.name)).await?;
+        let mut item = Item::get_when_free(cx, input.item).await?;
+        item.count -= 1;
+        let count = item.count;
+        item.hold(cx)?;
+        item.save(cx).await?;
+        Ok(count)
+    }
+
     #[message("Pass")]
     pub struct Pass {
         pub gate: String,
@@ -137,7 +155,7 @@ pub mod stock {
 pub mod desk {
     use super::{
         Gates,
-        stock::{Pass, Take},
+        stock::{Pass, Take, TakeTurn},
     };
     use crate::bank::Script;
     use minos::prelude::*;
@@ -277,6 +295,49 @@ pub mod desk {
                 order.save(cx).await
             },
         }
+    }
+
+    saga! {
+        /// Takes from an item when nobody else holds it, and holds it itself until a gate is open.
+        pub Turn { item: Uuid, name: String }
+
+        remote take_turn -> left: i64 {
+            on_execute: |saga| TakeTurn { item: saga.item, name: saga.name.clone() },
+            on_failure: (),
+            timeout: "60s",
+        }
+
+        remote pass {
+            on_execute: |saga| Pass { gate: saga.name.clone() },
+            on_failure: (),
+            timeout: "60s",
+        }
+    }
+
+    #[command(POST "/turn")]
+    async fn turn(cx: &mut Context, input: Turn) -> Result<i64> {
+        Ok(cx.run(input).await?.left)
+    }
+
+    saga! {
+        /// The same, seen when all of it is done.
+        #[isolated]
+        pub IsolatedTurn { item: Uuid, name: String }
+
+        remote take_turn -> left: i64 {
+            on_execute: |saga| TakeTurn { item: saga.item, name: saga.name.clone() },
+            timeout: "60s",
+        }
+
+        remote pass {
+            on_execute: |saga| Pass { gate: saga.name.clone() },
+            timeout: "60s",
+        }
+    }
+
+    #[command(POST "/turn/isolated")]
+    async fn isolated_turn(cx: &mut Context, input: IsolatedTurn) -> Result<i64> {
+        Ok(cx.run(input).await?.left)
     }
 
     saga! {

@@ -161,8 +161,12 @@ impl Consumer for Dispatcher {
 /// The lane of a message: that of its key on its topic, or one of its own. It is the key of its marks and dead letters, too, so it is one that every
 /// store can keep: what is too long, or has a NUL in it, is told apart by a hash.
 pub(super) fn lane(message: &Envelope) -> String {
-    let key = message.key.clone().unwrap_or_else(|| message.id.to_string());
-    keepable(format!("{}/{key}", message.topic))
+    keepable(match (message.step(), &message.key) {
+        // Whoever waits for it is in the lane of its key. What is known of the step guards it against attempts that come later.
+        (Some(call), _) if call.frees() => format!("{}/{}/{}", message.topic, call.execution, call.step),
+        (_, Some(key)) => format!("{}/{key}", message.topic),
+        (_, None) => format!("{}/{}", message.topic, message.id),
+    })
 }
 
 /// The same if every store can keep it as a key; otherwise its beginning with a hash of all of it.

@@ -58,6 +58,15 @@ impl StepCall {
         let (saga, step) = (saga.into(), step.into());
         StepCall { execution, saga, step, direction, attempt, not_done: false, holds: false, isolated: false, release: false }
     }
+
+    /// Whether this says what becomes of that which the step holds or has prepared. An attempt at the step need not come before it, and what waits for this may have
+    /// the same key.
+    ///
+    /// [`Direction::Cancel`] is not one of these: an attempt that has begun may have had an effect outside or begun a saga before anything was committed, so
+    /// it ends before it is said that the step was not done.
+    pub fn frees(&self) -> bool {
+        self.release || matches!(self.direction, Direction::Commit | Direction::Abort)
+    }
 }
 
 /// What is done about a step of a saga.

@@ -243,6 +243,21 @@ fn not_done() -> Answered {
     Answered(200, true, Value::Null)
 }
 
+/// What has begun may have had an effect outside, which only its undoing takes back: it must not be told as never done, however long it takes.
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_does_not_overtake_what_has_begun() {
+    let world = World::in_memory([Act::Wait]).await;
+    let first = world.broker.publish(world.message(Direction::Execute, 1));
+    world.script.entered.notified().await;
+    let mut cancel = world.broker.publish(world.message(Direction::Cancel, 1));
+    assert!(tokio::time::timeout(Duration::from_secs(3600), &mut cancel).await.is_err(), "{:?}", world.replies().await);
+    world.gate.0.add_permits(1);
+    first.await.unwrap();
+    cancel.await.unwrap();
+    assert_eq!(world.replies().await.into_iter().map(answered).collect::<Vec<_>>(), [paid(1), paid(1)]);
+    world.expect(1, 1).await;
+}
+
 /// Each case on each store.
 macro_rules! cases {
     ($($(#[$attribute:meta])* async fn $name:ident($world:ident: [$($act:expr),*]) $body:block)*) => {
