@@ -48,7 +48,7 @@ pub struct Context {
     reads: Reads,
     /// The streams that came from what is remembered, and their versions there.
     recalled: Mutex<Vec<(StreamId, u64)>>,
-    /// Whether this handler runs again, because its unit conflicted.
+    /// Whether its unit has conflicted when this handler ran before.
     has_conflicted: bool,
     /// The step of a saga that this is done for.
     step: Option<SagaStep>,
@@ -87,6 +87,11 @@ impl Context {
             deadline: None,
             permit: None,
         }
+    }
+
+    /// The same for one that runs again because its unit conflicted, if it did, with the turns that were waited for since. They are kept until the commit.
+    pub(crate) fn again(self, has_conflicted: bool, held: Vec<HotGuard>) -> Self {
+        Context { has_conflicted, held: Mutex::new(held), ..self }
     }
 
     /// The same for a step of a saga, which may be isolated.
@@ -342,7 +347,7 @@ impl Context {
         }
     }
 
-    /// Whether this handler runs again, because it conflicted.
+    /// Whether its unit has conflicted when this handler ran before.
     pub(crate) fn has_conflicted(&self) -> bool {
         self.has_conflicted
     }
@@ -359,12 +364,6 @@ impl Context {
             return Ok(());
         }
         Err(Error::internal(format!("{stream} was saved twice by one handler, through two values of it: `refresh` the second one first")))
-    }
-
-    /// Keeps turns that were waited for because of a conflict, until the commit.
-    pub(crate) fn hold(&mut self, guards: Vec<HotGuard>) {
-        self.has_conflicted |= !guards.is_empty();
-        whole(self.held.get_mut()).extend(guards);
     }
 }
 

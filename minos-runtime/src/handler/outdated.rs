@@ -7,9 +7,10 @@ use crate::{
     context::{Context, Environment, Resources},
     error::{Error, ErrorKind, Result},
     metrics::Metrics,
-    store::{MemoryStore, SharedStore, StreamId},
+    store::{Cause, MemoryStore, NewEvent, SharedStore, StreamId, Unit},
 };
 use futures_util::future::{BoxFuture, FutureExt};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::{
     Arc, Mutex,
@@ -43,6 +44,14 @@ fn open(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
     async {
         Account::create_as(cx, ONE, Account { balance: 10 }).await?;
         Account::create_as(cx, OTHER, Account { balance: 0 }).await?;
+        Ok(Response::default())
+    }
+    .boxed()
+}
+
+fn open_one(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+    async {
+        Account::create_as(cx, ONE, Account { balance: 10 }).await?;
         Ok(Response::default())
     }
     .boxed()
@@ -136,6 +145,20 @@ fn tell(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
     .boxed()
 }
 
+/// Copies an account into a new one. When it runs for the second time, another process writes what it has read.
+fn copy_anew(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+    async {
+        ran(cx)?;
+        let balance = Account::get(cx, ONE).await?.balance;
+        if cx.resource::<Runs>()?.0.load(SeqCst) == 2 {
+            cx.resource::<Process>()?.call(&PAY_IN).await?;
+        }
+        Account::create_as(cx, OTHER, Account { balance }).await?;
+        Response::json(&balance)
+    }
+    .boxed()
+}
+
 /// What the world was told.
 #[derive(Default)]
 struct Told(Mutex<Vec<i64>>);
@@ -152,6 +175,8 @@ static ASK: HandlerDef = def(Kind::Query, "ask", balance);
 static COPY: HandlerDef = def(Kind::Command, "copy", copy);
 static TELL: HandlerDef = def(Kind::Command, "tell", tell);
 static WRITE_AND_FAIL: HandlerDef = def(Kind::Command, "write_and_fail", write_and_fail);
+static COPY_ANEW: HandlerDef = def(Kind::Command, "copy_anew", copy_anew);
+static OPEN_ONE: HandlerDef = def(Kind::Command, "open_one", open_one);
 static LOOK_TWICE: HandlerDef = def(Kind::Command, "look_twice", look_twice);
 
 /// A process of the service.
@@ -159,7 +184,10 @@ struct Process(Runner);
 
 impl Process {
     fn new(store: &SharedStore, bytes: usize) -> Self {
-        let mut resources = Resources::default();
+        Process::with(store, bytes, Resources::default())
+    }
+
+    fn with(store: &SharedStore, bytes: usize, mut resources: Resources) -> Self {
         resources.insert(Runs::default());
         resources.insert(Told::default());
         let environment = Environment::new("bank", store.clone(), clock::system(), resources, Metrics::new("bank"));
@@ -239,6 +267,21 @@ async fn nothing_that_cannot_be_taken_back_is_done_for_what_was_once() {
 async fn who_looks_again_sees_what_is_new() {
     let (one, _two) = outdated().await;
     assert_eq!(one.told(&LOOK_TWICE).await, (Ok("[15,16]".to_owned()), 2), "and nothing rests on the first look");
+}
+
+/// What an isolated saga has prepared and dropped stands in the way of a new one only as long as nobody has looked.
+#[tokio::test]
+async fn who_has_conflicted_knows_it_when_it_was_outdated_too() {
+    let store: SharedStore = Arc::new(MemoryStore::new());
+    let mut resources = Resources::default();
+    resources.insert(Process::new(&store, 1 << 20));
+    let one = Process::with(&store, 1 << 20, resources);
+    one.call(&OPEN_ONE).await.unwrap();
+    let mut dropped = Unit::new(Timestamp::UNIX_EPOCH, Cause { correlation: ONE, causation: ONE, user: None, trace: None });
+    let released = NewEvent { name: "$released".into(), data: format!("{{\"execution\":\"{ONE}\"}}") };
+    dropped.append(&StreamId::new("Account", OTHER), 0, vec![released]);
+    store.commit(dropped).await.unwrap();
+    assert_eq!(one.told(&COPY_ANEW).await, (Ok("15".to_owned()), 3), "once with a conflict, and once outdated");
 }
 
 #[tokio::test(start_paused = true)]

@@ -128,11 +128,13 @@ impl Runner {
             }
         }
         let mut held: Vec<HotGuard> = Vec::new();
+        // For all attempts that follow, also behind one that was outdated.
+        let mut has_conflicted = false;
         let mut attempt = 0;
         loop {
             attempt += 1;
             pass(failpoint::HANDLER_BEFORE, &job);
-            let Some((answer, unit, guards)) = self.attempt(&job, std::mem::take(&mut held)).await? else {
+            let Some((answer, unit, guards)) = self.attempt(&job, has_conflicted, std::mem::take(&mut held)).await? else {
                 self.environment.metrics.conflicts.inc();
                 if attempt >= ATTEMPTS {
                     return Err(Error::new(ErrorKind::Conflict, "others change what this reads faster than it is done: try again"));
@@ -160,6 +162,7 @@ impl Runner {
                     if attempt >= limit {
                         return Err(store_error(StoreError::Conflict { stream, expected, actual }));
                     }
+                    has_conflicted = true;
                     held.push(self.environment.hot.queue(&stream).await);
                     if attempt > 2 {
                         tokio::time::sleep(jitter(attempt)).await;
@@ -181,15 +184,15 @@ impl Runner {
     }
 
     /// Runs the handler once, without committing. `None` if it was told what is not so any more.
-    async fn attempt(&self, job: &Job<'_>, held: Vec<HotGuard>) -> Result<Option<(Response, Unit, Vec<HotGuard>)>> {
+    async fn attempt(&self, job: &Job<'_>, has_conflicted: bool, held: Vec<HotGuard>) -> Result<Option<(Response, Unit, Vec<HotGuard>)>> {
         let request = job.request.clone();
         let reads = if job.def.kind == Kind::Query { Reads::ToAnswer } else { Reads::Recalling };
         let limit = self.limit.and_then(|limit| Instant::now().checked_add(limit));
         let deadline = job.deadline.into_iter().chain(limit).min();
         let mut cx = Context::new(self.environment.clone(), request.cause(), reads)
+            .again(has_conflicted, held)
             .for_step(request.parts().step.clone(), request.parts().isolated)
             .until(deadline, job.permit.clone());
-        cx.hold(held);
         let result = self.handle(&mut cx, job, request).await.and_then(|answer| match job.once {
             Some(Once::Step { .. }) if is_error(answer.status) => Err(as_error(&answer)),
             _ => Ok(answer),

@@ -126,7 +126,7 @@ impl State {
 
     /// Does the work once, or again where it conflicts. An error here is the store's, and says nothing about the step.
     async fn try_local(&self, id: Uuid, call: &Call, permit: &Arc<Permit>) -> Result<()> {
-        let mut held = Vec::new();
+        let (mut held, mut has_conflicted) = (Vec::new(), false);
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -134,7 +134,7 @@ impl State {
             let claim = Claim { version: loaded.row.version, due: loaded.execution.due() };
             self.runs.claim(id, call, claim);
             failpoint::pass(failpoint::SAGA_LOCAL_BEFORE, format_args!("{call}"));
-            let worked = self.work(&loaded, call, std::mem::take(&mut held), permit).await;
+            let worked = self.work(&loaded, call, has_conflicted, std::mem::take(&mut held), permit).await;
             let (value, mut unit, guards) = match worked {
                 Ok(done) => done,
                 Err(error) => return self.step_failed(id, call, error).await,
@@ -150,6 +150,7 @@ impl State {
                     Some(StoreError::Conflict { stream, .. }) if attempt < ATTEMPTS => {
                         self.environment.metrics.conflicts.inc();
                         drop(guards);
+                        has_conflicted = true;
                         held.push(self.environment.hot.queue(stream).await);
                     }
                     // Somebody else has begun the saga that this wants to begin: the next attempt finds it.
@@ -167,6 +168,7 @@ impl State {
         &self,
         loaded: &Loaded<'_>,
         call: &Call,
+        has_conflicted: bool,
         held: Vec<HotGuard>,
         permit: &Arc<Permit>,
     ) -> Result<(Option<Value>, Unit, Vec<HotGuard>)> {
@@ -175,9 +177,9 @@ impl State {
         // Effects outside, and sagas that the work runs, are known by this id: each attempt is the same work again.
         let id = Call::first(&call.step, call.direction).message_id(row.id);
         let mut cx = Context::new(self.environment.clone(), Cause { causation: id, ..row.cause.clone() }, Reads::ToWrite)
+            .again(has_conflicted, held)
             .for_step(Some(self.step(row, call)), loaded.plan.is_isolated())
             .until(step.timeout.and_then(|limit| Instant::now().checked_add(limit)), Some(permit.clone()));
-        cx.hold(held);
         let work: Option<LocalWork> = match (&step.work, call.direction) {
             (Work::Local { execute, .. }, Direction::Execute) => Some(*execute),
             (Work::Local { undo, .. }, Direction::Undo) => *undo,
