@@ -1,4 +1,4 @@
-//! What tests of the manager need: a saga of one remote step, and executions of it.
+//! What tests of the manager need: a saga of one remote step, one with a local step beside that, and executions of them.
 
 use super::{Manager, turn::nobody};
 use crate::{
@@ -12,9 +12,10 @@ use crate::{
 use jiff::Timestamp;
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-const NODES: &[Node] = &[Node::Step(Step {
+const ASK: Step = Step {
     name: "ask",
     kind: StepKind::Compensable,
     output: None,
@@ -28,22 +29,64 @@ const NODES: &[Node] = &[Node::Step(Step {
         on_error: None,
         undo: None,
     },
-})];
+};
+
+/// Runs until the test says that it is done.
+const WORK: Step = Step {
+    name: "work",
+    timeout: None,
+    work: Work::Local {
+        execute: |cx, _| {
+            Box::pin(async {
+                let job = cx.resource::<Arc<Job>>()?.clone();
+                job.begun.add_permits(1);
+                job.done.acquire().await?.forget();
+                Ok(Value::Null)
+            })
+        },
+        undo: None,
+    },
+    ..ASK
+};
+
+const NODES: &[Node] = &[Node::Step(ASK)];
+const BOTH_NODES: &[Node] = &[Node::Parallel(&[&[Node::Step(WORK)], &[Node::Step(Step { timeout: None, ..ASK })]])];
 
 static DEF: SagaDef = SagaDef { name: "Ask", input: &[], isolated: false, nodes: NODES, module: "", file: "", line: 0 };
+static BOTH: SagaDef = SagaDef { name: "Both", nodes: BOTH_NODES, ..DEF };
+
+/// How the work of local steps goes.
+pub(super) struct Job {
+    /// One for each time that it was begun.
+    pub(super) begun: Semaphore,
+    /// One for each that may end.
+    pub(super) done: Semaphore,
+}
+
+fn plan_of(def: &'static SagaDef) -> Plan {
+    let patient = Retry { attempts: 1, first_pause: Duration::from_secs(1), longest_pause: Duration::from_secs(1) };
+    Plan::of(def, Policy { timeout: Duration::from_secs(1), patient }).unwrap()
+}
 
 fn plan() -> Plan {
-    let patient = Retry { attempts: 1, first_pause: Duration::from_secs(1), longest_pause: Duration::from_secs(1) };
-    Plan::of(&DEF, Policy { timeout: Duration::from_secs(1), patient }).unwrap()
+    plan_of(&DEF)
 }
 
 /// A manager of the saga, its store, and a lease of it.
 pub(super) async fn world(alarm_after: Duration) -> (Manager, Arc<MemoryStore>, Lease) {
     let store = Arc::new(MemoryStore::new());
-    let environment = Arc::new(Environment::new("x", store.clone(), clock::system(), Resources::default(), Metrics::new("x")));
-    let manager = Manager::new(environment, vec![plan()], 1, alarm_after, &Health::new(clock::system())).await.unwrap();
+    let (manager, _) = process(&store, alarm_after).await;
     let lease = store.acquire("a lease", Uuid::now_v7(), Duration::from_secs(60)).await.unwrap().unwrap();
     (manager, store, lease)
+}
+
+/// A manager of the sagas, and what its local steps do.
+pub(super) async fn process(store: &Arc<MemoryStore>, alarm_after: Duration) -> (Manager, Arc<Job>) {
+    let (mut resources, job) = (Resources::default(), Arc::new(Job { begun: Semaphore::new(0), done: Semaphore::new(0) }));
+    resources.insert(job.clone());
+    let environment = Arc::new(Environment::new("x", store.clone(), clock::system(), resources, Metrics::new("x")));
+    let manager = Manager::new(environment, vec![plan(), plan_of(&BOTH)], 1, alarm_after, &Health::new(clock::system())).await.unwrap();
+    (manager, job)
 }
 
 /// A new execution that cannot be read.

@@ -14,10 +14,9 @@ use crate::{
     sync::lock,
 };
 use futures_util::FutureExt;
-use jiff::Timestamp;
 use serde_json::Value;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex},
     time::Duration,
@@ -36,17 +35,9 @@ pub(super) struct Runs(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    running: Mutex<HashMap<(Uuid, Call), Claim>>,
+    /// Each with whether it still waits for room.
+    running: Mutex<HashMap<(Uuid, Call), bool>>,
     ended: Notify,
-}
-
-/// What is known of the execution of a local step that runs.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Claim {
-    /// The version that it had.
-    pub(super) version: u64,
-    /// When it is due in any case.
-    pub(super) due: Option<Timestamp>,
 }
 
 /// Takes a run off the list, however it ends.
@@ -70,19 +61,25 @@ impl Runs {
         if running.contains_key(&(id, call.clone())) {
             return None;
         }
-        running.insert((id, call.clone()), Claim::default());
+        running.insert((id, call.clone()), true);
         Some(Place { runs: self.clone(), id, call: call.clone() })
     }
 
-    fn claim(&self, id: Uuid, call: &Call, claim: Claim) {
-        if let Some(known) = lock(&self.0.running).get_mut(&(id, call.clone())) {
-            *known = claim;
+    /// It waits for nothing any more.
+    fn begin(&self, id: Uuid, call: &Call) {
+        if let Some(waits) = lock(&self.0.running).get_mut(&(id, call.clone())) {
+            *waits = false;
         }
     }
 
-    /// The executions that have something running here.
-    pub(super) fn all(&self) -> HashMap<Uuid, Claim> {
-        lock(&self.0.running).iter().map(|((id, _), claim)| (*id, *claim)).collect()
+    /// The executions of which something runs here. What waits for room may as well be begun by another process, after a while.
+    pub(super) fn executions(&self) -> HashSet<Uuid> {
+        lock(&self.0.running).iter().filter(|(_, waits)| !**waits).map(|((id, _), _)| *id).collect()
+    }
+
+    /// Whether this runs here.
+    pub(super) fn has(&self, id: Uuid, call: Call) -> bool {
+        lock(&self.0.running).get(&(id, call)).is_some_and(|waits| !waits)
     }
 
     /// Ends when nothing runs.
@@ -104,6 +101,7 @@ impl State {
         let Some(place) = self.runs.enter(id, &call) else { return };
         tokio::spawn(async move {
             let permit = Permit::take(&this.permits).await;
+            this.runs.begin(id, &call);
             this.run_local(id, &call, &permit).await;
             drop(place);
         });
@@ -131,8 +129,6 @@ impl State {
         loop {
             attempt += 1;
             let Some(loaded) = self.load(id).await?.filter(|loaded| loaded.execution.is_under_way(call)) else { return Ok(()) };
-            let claim = Claim { version: loaded.row.version, due: loaded.execution.due() };
-            self.runs.claim(id, call, claim);
             failpoint::pass(failpoint::SAGA_LOCAL_BEFORE, format_args!("{call}"));
             let worked = self.work(&loaded, call, has_conflicted, std::mem::take(&mut held), permit).await;
             let (value, mut unit, guards) = match worked {

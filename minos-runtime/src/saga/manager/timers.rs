@@ -92,8 +92,8 @@ impl State {
     async fn round(&self, tenure: &mut Tenure, beat: &mut Instant, ages: &mut Ages) -> Result<Duration> {
         if beat.elapsed() > CLAIM / 3 {
             *beat = Instant::now();
-            for (id, claim) in self.runs.all() {
-                self.put_off(id, claim.version, claim.due).await?;
+            for id in self.runs.executions() {
+                self.renew(id).await?;
             }
         }
         let Some(lease) = tenure.hold().await.map_err(store_error)? else {
@@ -152,16 +152,18 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        kit::{row, world},
+        kit::{process, row, world},
         turn::nobody,
     };
     use super::*;
     use crate::{
         clock,
         context::{Coordinator, NewExecution},
-        store::{SagaFilter, SagaWrite, Store, Unit},
+        message::Envelope,
+        store::{MemoryStore, SagaFilter, SagaWrite, Store, Unit},
     };
     use serde_json::json;
+    use std::sync::Arc;
 
     #[tokio::test]
     async fn executions_that_cannot_go_on_do_not_starve_the_others() {
@@ -189,5 +191,38 @@ mod tests {
         assert_eq!(put_off, 2 * PAGE, "they are looked at again later");
         stopper.say();
         running.await.unwrap();
+    }
+
+    /// A process that works on a local step for long, while another one looks after what is due.
+    #[tokio::test]
+    async fn a_step_that_runs_is_not_begun_elsewhere_though_its_saga_goes_on_beside_it() {
+        let store = Arc::new(MemoryStore::new());
+        let hour = Duration::from_secs(3600);
+        let ((mine, job), (other, its_job)) = (process(&store, hour).await, process(&store, hour).await);
+        let mut leads = Tenure::new(store.clone(), LEASE);
+        assert!(leads.hold().await.unwrap().is_some());
+        let new = NewExecution { id: Uuid::now_v7(), saga: "Both", key: None, values: json!({}) };
+        let mut unit = Unit::new(clock::system().now(), nobody());
+        mine.0.begin(&mut unit, new.clone()).unwrap();
+        store.commit(unit).await.unwrap();
+        mine.0.began(vec![new.id]);
+        job.begun.acquire().await.unwrap().forget();
+        let request = Envelope::of_row(store.outbox(0, 1).await.unwrap().remove(0)).unwrap();
+        let row = async || store.saga(new.id).await.unwrap().unwrap();
+        let version = row().await.version;
+        other.answered(request.reply(200, "null", clock::system().now()).unwrap()).await.unwrap();
+        let version = (version + 1, row().await.version);
+        assert_eq!(version.0, version.1, "the other branch has ended");
+        // The time of the claim has passed: each process says what it runs, and then it is looked after what is due.
+        store.wake_saga(new.id, version.1, Timestamp::UNIX_EPOCH).await.unwrap();
+        let ages = || Ages::new();
+        let long_ago = || Instant::now() - CLAIM;
+        mine.0.round(&mut Tenure::new(store.clone(), LEASE), &mut long_ago(), &mut ages()).await.unwrap();
+        assert!(row().await.wake.is_some_and(|wake| wake > clock::system().now()), "it is claimed again");
+        other.0.round(&mut leads, &mut long_ago(), &mut ages()).await.unwrap();
+        job.done.add_permits(1);
+        mine.0.runs.idle().await;
+        other.0.runs.idle().await;
+        assert_eq!((row().await.status.as_str(), its_job.begun.available_permits()), ("committed", 0));
     }
 }

@@ -3,7 +3,7 @@
 use super::State;
 use crate::{
     aggregate::{Prepared, apply, release, taken},
-    context::{NewExecution, store_error},
+    context::{NewExecution, is_outage, store_error},
     error::{Error, ErrorKind, Result},
     failpoint,
     message::{Envelope, StepCall},
@@ -228,6 +228,20 @@ impl State {
             }
         }
         self.put_off(id, version, due).await
+    }
+
+    /// Says that a local step of an execution still runs here, unless it does not count any more. Its other steps may have gone on meanwhile.
+    pub(super) async fn renew(&self, id: Uuid) -> Result<()> {
+        let loaded = match self.load(id).await {
+            Err(error) if is_outage(&error) => return Err(error),
+            // It is told when its time has come.
+            Ok(None) | Err(_) => return Ok(()),
+            Ok(Some(loaded)) => loaded,
+        };
+        if !local_calls(loaded.plan, &loaded.execution).any(|call| self.runs.has(id, call)) {
+            return Ok(());
+        }
+        self.put_off(id, loaded.row.version, loaded.execution.due()).await
     }
 
     /// Says that somebody still works on an execution, which is to be looked at when its time comes.
