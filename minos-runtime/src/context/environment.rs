@@ -128,15 +128,20 @@ impl Environment {
     /// # Errors
     /// Why nothing of it was committed.
     pub(crate) async fn commit(&self, unit: Unit) -> StoreResult<Committed> {
-        let written = self.recent.of(&unit);
+        let writing = self.recent.writing(&unit);
         let result = self.store.commit(unit).await;
         match &result {
             Ok(_) => {
                 self.metrics.commits.inc();
-                self.recent.written(written);
+                writing.written();
             }
-            Err(StoreError::Conflict { stream, .. }) => self.recent.differs(stream),
-            Err(_) => {}
+            Err(StoreError::Conflict { stream, .. }) => {
+                writing.refused();
+                self.recent.differs(stream);
+            }
+            // It may have been committed all the same.
+            Err(error) if error.is_outage() => drop(writing),
+            Err(_) => writing.refused(),
         }
         result
     }

@@ -34,7 +34,7 @@ type Streams = Cache<StreamId, Entry, Bytes>;
 enum Entry {
     /// All events of the stream.
     Events(Arc<Vec<StoredEvent>>),
-    /// Others write it, too.
+    /// Others write it, too, or it is not known what was written.
     Shared(Instant),
 }
 
@@ -55,8 +55,31 @@ fn bytes(events: &[StoredEvent]) -> u64 {
     events.iter().map(|event| event.name.len() + event.data.len() + user(event) + OVERHEAD).sum::<usize>() as u64
 }
 
-/// What a unit that is being committed adds to its streams.
-pub(crate) struct Written(Vec<Vec<StoredEvent>>);
+/// What a unit that is being committed adds to its streams. Unless it is said what became of it, they are not remembered for a while: it may be there, or come.
+pub(crate) struct Writing<'r> {
+    recent: &'r RecentStreams,
+    appends: Vec<Vec<StoredEvent>>,
+}
+
+impl Writing<'_> {
+    /// It was committed.
+    pub(crate) fn written(mut self) {
+        self.recent.written(std::mem::take(&mut self.appends));
+    }
+
+    /// Nothing of it was.
+    pub(crate) fn refused(mut self) {
+        self.appends.clear();
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        for event in self.appends.iter().filter_map(|events| events.first()) {
+            self.recent.differs(&event.stream);
+        }
+    }
+}
 
 impl RecentStreams {
     /// Remembers about so many bytes; nothing at all with 0.
@@ -85,16 +108,16 @@ impl RecentStreams {
         }
     }
 
-    /// What a unit will have added, to be given to [`written`](RecentStreams::written) when it is committed.
-    pub(crate) fn of(&self, unit: &Unit) -> Written {
-        match &self.0 {
-            None => Written(Vec::new()),
-            Some(_) => Written(unit.appends.iter().map(|append| appended(append, unit.at, &unit.cause).collect()).collect()),
-        }
+    /// A unit is about to be committed.
+    pub(crate) fn writing(&self, unit: &Unit) -> Writing<'_> {
+        let appends = match &self.0 {
+            None => Vec::new(),
+            Some(_) => unit.appends.iter().map(|append| appended(append, unit.at, &unit.cause).collect()).collect(),
+        };
+        Writing { recent: self, appends }
     }
 
-    /// A unit was committed.
-    pub(crate) fn written(&self, Written(appends): Written) {
+    fn written(&self, appends: Vec<Vec<StoredEvent>>) {
         let Some(streams) = &self.0 else { return };
         for events in appends {
             let Some((stream, first)) = events.first().map(|event| (event.stream.clone(), event.version)) else { continue };
@@ -114,7 +137,7 @@ impl RecentStreams {
         }
     }
 
-    /// The store has other events of a stream than were known here.
+    /// The store has, or may have, other events of a stream than were known here.
     pub(crate) fn differs(&self, stream: &StreamId) {
         if let Some(streams) = &self.0 {
             lock(streams).insert(stream.clone(), Entry::Shared(Instant::now()));

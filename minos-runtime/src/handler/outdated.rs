@@ -312,6 +312,36 @@ async fn what_is_remembered_is_what_is_stored() {
     assert_eq!(one.0.environment().recent.events(&stream).unwrap(), stored);
 }
 
+/// It may have been committed.
+#[tokio::test]
+async fn what_was_written_perhaps_is_not_remembered_as_it_was_before() {
+    let store: SharedStore = Arc::new(MemoryStore::new());
+    let one = Process::new(&store, 1 << 20);
+    one.call(&OPEN).await.unwrap();
+    assert_eq!((one.remembers(ONE), one.remembers(OTHER)), (Some(1), Some(1)));
+    store.close().await;
+    assert_eq!(one.told(&PAY_IN).await.0, Err(ErrorKind::Unavailable));
+    assert_eq!((one.remembers(ONE), one.remembers(OTHER)), (None, Some(1)));
+}
+
+/// A client that has gone takes its handler with it, and not what the store has begun to commit.
+#[tokio::test]
+async fn a_commit_that_nobody_waits_for_leaves_nothing_remembered() {
+    let store: SharedStore = Arc::new(MemoryStore::new());
+    let one = Process::new(&store, 1 << 20);
+    one.call(&OPEN).await.unwrap();
+    let mut unit = Unit::new(Timestamp::UNIX_EPOCH, Cause { correlation: ONE, causation: ONE, user: None, trace: None });
+    unit.append(&StreamId::new("Account", ONE), 1, vec![NewEvent { name: "AccountUpdated".into(), data: "{}".to_owned() }]);
+    let recent = &one.0.environment().recent;
+    let writing = recent.writing(&unit);
+    assert_eq!(one.remembers(ONE), Some(1));
+    drop(writing);
+    assert_eq!(one.remembers(ONE), None);
+    // Who has read it before that was committed.
+    recent.read(&StreamId::new("Account", ONE), &store.stream(StreamId::new("Account", ONE), 0).await.unwrap());
+    assert_eq!(one.remembers(ONE), None, "not for a while");
+}
+
 #[tokio::test]
 async fn long_streams_and_all_beyond_the_limit_are_forgotten() {
     let store: SharedStore = Arc::new(MemoryStore::new());
