@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     context::{is_outage, store_error},
-    error::Result,
+    error::{Error, Result},
     failpoint,
     health::Health,
     saga::Input,
@@ -126,17 +126,25 @@ impl State {
         let looked = self.look(id).await;
         failpoint::pass(failpoint::SAGA_TIMER_AFTER, format_args!("{id}"));
         match looked {
+            Ok(()) => Ok(()),
             Err(error) if is_outage(&error) => Err(error),
-            Err(error) if !is_overtaken(&error) => {
-                let store = &self.environment.store;
-                let Some(row) = store.saga(id).await.map_err(store_error)? else { return Ok(()) };
-                let pause = later(&row, self.environment.clock.now());
-                tracing::error!(saga = row.saga, execution = %id, error = error.chain(), ?pause, "a saga cannot go on; it is looked at again later");
-                store.wake_saga(id, row.version, after(self.environment.clock.now(), pause)).await.map_err(store_error)
-            }
-            // Or other processes were faster again and again: they see to it.
-            Ok(()) | Err(_) => Ok(()),
+            Err(error) => self.put_off_after(id, &error).await,
         }
+    }
+
+    /// Puts off an execution that could not be looked at, unless who was faster has done so.
+    async fn put_off_after(&self, id: Uuid, error: &Error) -> Result<()> {
+        let (store, now) = (&self.environment.store, self.environment.clock.now());
+        let Some(row) = store.saga(id).await.map_err(store_error)? else { return Ok(()) };
+        let pause = later(&row, now);
+        if !is_overtaken(error) {
+            tracing::error!(saga = row.saga, execution = %id, error = error.chain(), ?pause, "a saga cannot go on; it is looked at again later");
+        } else if row.wake.is_some_and(|wake| wake <= now) {
+            tracing::warn!(saga = row.saga, execution = %id, error = error.chain(), ?pause, "others are in the way of a saga; it is looked at again later");
+        } else {
+            return Ok(());
+        }
+        store.wake_saga(id, row.version, after(now, pause)).await.map_err(store_error)
     }
 
     /// Looks at an execution whose time has come.
@@ -160,6 +168,7 @@ mod tests {
         clock,
         context::{Coordinator, NewExecution},
         message::Envelope,
+        saga::Execution,
         store::{MemoryStore, SagaFilter, SagaWrite, Store, Unit},
     };
     use serde_json::json;
@@ -191,6 +200,29 @@ mod tests {
         assert_eq!(put_off, 2 * PAGE, "they are looked at again later");
         stopper.say();
         running.await.unwrap();
+    }
+
+    /// The row says another version than its state, so each turn of it comes too late.
+    #[tokio::test]
+    async fn an_execution_that_others_move_again_and_again_is_looked_at_ever_more_seldom() {
+        let (manager, store, _) = world(Duration::from_secs(3600)).await;
+        let (now, new) = (clock::system().now(), NewExecution { id: Uuid::now_v7(), saga: "Ask", key: None, values: json!({}) });
+        let mut unit = Unit::new(now, nobody());
+        manager.0.begin(&mut unit, new.clone()).unwrap();
+        let row = &mut unit.sagas[0].row;
+        row.version = 7;
+        row.wake = Some(Timestamp::UNIX_EPOCH);
+        row.changed_at = now - Duration::from_secs(30);
+        let mut execution: Execution = serde_json::from_str(&row.state).unwrap();
+        execution.steps.get_mut("ask").unwrap().due = Some(Timestamp::UNIX_EPOCH);
+        row.state = serde_json::to_string(&execution).unwrap();
+        store.commit(unit).await.unwrap();
+        let (mut tenure, mut beat, mut ages) = (Tenure::new(store.clone(), LEASE), Instant::now(), Ages::new());
+        let round = manager.0.round(&mut tenure, &mut beat, &mut ages);
+        let pause = tokio::time::timeout(Duration::from_secs(20), round).await.expect("it ends").unwrap();
+        assert_eq!(pause, LOOK);
+        let wake = store.saga(new.id).await.unwrap().unwrap().wake.unwrap();
+        assert!(wake > now + Duration::from_secs(29) && wake < now + LONGEST_PAUSE, "{wake}");
     }
 
     /// A process that works on a local step for long, while another one looks after what is due.
