@@ -21,8 +21,14 @@ impl World {
     }
 
     pub async fn on(teller: &str, bank: &str, script: Script) -> World {
+        World::running(teller, bank, script, 256).await
+    }
+
+    /// The same where only so many handlers of messages, and so many local steps, run at once.
+    pub async fn running(teller: &str, bank: &str, script: Script, at_once: usize) -> World {
         let service = |name: &str, store: &str| {
             let text = config(name, store).replace("request_timeout = \"2s\"", "request_timeout = \"20s\"\ndrain_timeout = \"1s\"");
+            let text = text.replace("[broker]", &format!("[broker]\nconcurrency = {at_once}"));
             let text =
                 format!("{text}\n[admin]\naddr = \"127.0.0.1:0\"\n[sagas]\nalarm_after = \"300ms\"\nattempts = 4\nfirst_pause = \"5ms\"");
             Service::from_toml(&text).unwrap().module(format!("sagas::{name}")).with(script.clone())
@@ -155,6 +161,27 @@ async fn the_same_key_twice_in_one_handler_is_one_execution() {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.json()[0], answer.json()[1]);
     until("it has ended", async || world.statuses().await == ["committed"]).await;
+    assert_eq!(world.balances().await, (70, 130));
+    world.stop().await;
+}
+
+/// Somebody else is faster, after the step has looked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_step_whose_key_is_taken_meanwhile_finds_the_execution_that_has_it() {
+    let world = World::with(Script::default().with("order it", &[Trouble::Hold])).await;
+    let (addr, order) = (world.teller.addr(), json!({ "key": "order-1", "transfer": world.input(30) }).to_string());
+    let within = tokio::spawn({
+        let order = order.clone();
+        async move { post(addr, "/orders/within", &order).await }
+    });
+    until("it has looked", async || world.runs() == ["order it"]).await;
+    let first = post(addr, "/orders", &order).await;
+    world.script.release("order it", true);
+    let within = within.await.unwrap();
+    assert_eq!((first.status, within.status), (200, 200), "{within:?}");
+    assert_eq!(first.json(), within.json());
+    assert_eq!(world.runs().iter().filter(|run| *run == "order it").count(), 2);
+    until("both have ended", async || world.statuses().await == ["committed"; 2]).await;
     assert_eq!(world.balances().await, (70, 130));
     world.stop().await;
 }

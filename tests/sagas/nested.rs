@@ -82,6 +82,26 @@ async fn that_a_saga_has_not_ended_yet_is_no_answer_to_a_step() {
     world.stop().await;
 }
 
+/// A handler that waits for its saga does not need its room, neither at the bank, for a message, nor at the teller, for a local step.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_saga_keeps_nobody_from_running() {
+    let script = Script::default().with("give inside", &[Trouble::Hold]);
+    let world = World::running("memory:", "memory:", script, 1).await;
+    begin(&world, 30, 20_000).await;
+    until("it is in the middle", async || world.runs() == ["inside", "take inside", "give inside"]).await;
+    // Its own steps are messages to the bank, and local steps of the teller.
+    begin_at(&world, "/around", 20, 20_000).await;
+    until_within(15, "what it runs has committed", async || {
+        status(&world.teller).await.iter().filter(|status| *status == "committed").count() == 2
+    })
+    .await;
+    assert_eq!(world.balances().await, (50, 120), "of the first only half is done");
+    world.script.release("give inside", true);
+    until("all have committed", async || status(&world.teller).await == ["committed"; 3]).await;
+    assert_eq!(world.balances().await, (50, 150));
+    world.stop().await;
+}
+
 /// The same where the coordinator's own step runs the inner saga.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_local_step_has_not_failed_as_long_as_the_saga_that_it_runs_goes_on() {

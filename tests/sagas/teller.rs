@@ -189,6 +189,24 @@ async fn order_quickly(cx: &mut Context, input: QuicklyOrdered) -> Result<Uuid> 
     cx.start(input.give).key(input.key).await
 }
 
+saga! {
+    /// Orders what somebody else may have ordered.
+    pub OrderWithin { key: String, transfer: MoveMoney }
+
+    local order_it -> order: Uuid {
+        on_execute: async |cx, saga| {
+            let order = cx.start(saga.transfer.clone()).key(&saga.key).await?;
+            cx.resource::<Script>()?.clone().play("order it").await?;
+            Ok(order)
+        },
+    }
+}
+
+#[command(POST "/orders/within")]
+async fn order_within(cx: &mut Context, input: OrderWithin) -> Result<Uuid> {
+    Ok(cx.run(input).await?.order)
+}
+
 #[command(POST "/transfers")]
 async fn transfer(cx: &mut Context, input: MoveMoney) -> Result<Uuid> {
     Ok(cx.run(input).await?.transfer)
