@@ -87,14 +87,21 @@ fn later(row: &SagaRow, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(row.changed_at)).unwrap_or(LOOK).clamp(LOOK, LONGEST_PAUSE)
 }
 
+/// Does this about each of them, about some at once. An error is told when all are done.
+async fn at_once<F>(executions: impl IntoIterator<Item = Uuid>, what: impl Fn(Uuid) -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    let done: Vec<Result<()>> = stream::iter(executions).map(what).buffer_unordered(AT_ONCE).collect().await;
+    done.into_iter().collect()
+}
+
 impl State {
     /// Says what runs here, and does what is due, if this process is the one that does. How long to wait then.
     async fn round(&self, tenure: &mut Tenure, beat: &mut Instant, ages: &mut Ages) -> Result<Duration> {
         if beat.elapsed() > CLAIM / 3 {
             *beat = Instant::now();
-            for id in self.runs.executions() {
-                self.renew(id).await?;
-            }
+            at_once(self.runs.executions(), |id| self.renew(id)).await?;
         }
         let Some(lease) = tenure.hold().await.map_err(store_error)? else {
             self.environment.metrics.saga_age.set(0.0);
@@ -112,10 +119,7 @@ impl State {
                 *lock(&self.alarm.next) = Some(next.unwrap_or(Timestamp::MAX));
                 return Ok(pause);
             }
-            let looks: Vec<Result<()>> = stream::iter(due).map(|id| self.look_or_put_off(id)).buffer_unordered(AT_ONCE).collect().await;
-            for look in looks {
-                look?;
-            }
+            at_once(due, |id| self.look_or_put_off(id)).await?;
         }
     }
 
