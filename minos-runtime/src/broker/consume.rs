@@ -124,7 +124,7 @@ impl Dispatcher {
 
 impl Consumer for Dispatcher {
     fn deliver(&self, message: Envelope) -> BoxFuture<'static, Result<(), BrokerError>> {
-        let for_saga = message.kind == MessageKind::Reply && message.saga.is_some();
+        let for_saga = message.is_for_saga();
         if message.kind == MessageKind::Reply && !for_saga {
             self.0.questions.answered(message);
             return future::ready(Ok(())).boxed();

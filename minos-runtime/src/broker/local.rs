@@ -69,8 +69,8 @@ impl Broker for LocalBroker {
             message = answer;
         }
         match (&receivers[..], message.kind) {
-            // Where nobody does the step, nobody holds anything for it.
-            ([], MessageKind::Request) if message.step().is_some_and(|call| call.release) => future::ready(Ok(())).boxed(),
+            // Where nobody does the step, nobody holds anything for it; and who is not there to tell how a saga ends is asked again.
+            ([], MessageKind::Request) if message.step().is_some_and(|call| call.release || call.asks) => future::ready(Ok(())).boxed(),
             ([], MessageKind::Request) => future::ready(Err(BrokerError::NoHandler(message.topic))).boxed(),
             // An event that nobody listens to is no less a fact, and who asked may have gone.
             ([], _) => future::ready(Ok(())).boxed(),

@@ -9,6 +9,7 @@ mod consume;
 mod kafka;
 mod lanes;
 mod local;
+mod outcomes;
 mod park;
 mod participant;
 mod relay;
@@ -22,6 +23,7 @@ pub use consume::{Dispatcher, RetryPolicy};
 #[cfg(feature = "kafka")]
 pub use kafka::KafkaBroker;
 pub use local::LocalBroker;
+pub use outcomes::{KeptStep, Outcomes};
 pub use park::DeadLetters;
 pub use relay::Relay;
 pub use topics::{Subscription, Topics};

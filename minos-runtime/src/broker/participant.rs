@@ -18,19 +18,16 @@ use crate::{
     context::{is_outage, store_error},
     error::{Error, ErrorKind, Result},
     failpoint,
-    handler::{HandlerDef, Job, Kept, Kind, Once, Response},
-    message::{Direction, Envelope, Failure, StepCall, is_error},
+    handler::{Ended, HandlerDef, Job, Kept, Kind, Once, Response},
+    message::{Direction, Envelope, Failure, MessageKind, StepCall, is_error},
     saga::Unfinished,
-    store::{Handled, InboxRow, Mark, SETTLED, StoreError, Unit},
+    store::{Handled, InboxRow, Mark, OPEN, SETTLED, StepMark, StoreError, Unit},
 };
 
 use http::StatusCode;
 
 /// What stands in place of the answer to a step that was cancelled.
 const CANCELLED: &str = "cancelled";
-/// What became of what was prepared.
-const APPLIED: &str = "applied";
-const DROPPED: &str = "dropped";
 /// How many characters of an error are told: an answer that the broker does not take would leave the saga without one.
 const LONGEST_REASON: usize = 2000;
 
@@ -70,8 +67,8 @@ impl State {
             known if call.release => self.release(message, call, place, known).await,
             known if call.direction == Direction::Commit => self.apply(message, call, place, known).await,
             known if call.direction == Direction::Abort => self.drop_prepared(message, call, place, known).await,
-            Some(InboxRow { version: SETTLED, answer }) => self.answer_settled(message, call, answer.as_deref()).await,
-            _ if call.direction == Direction::Cancel => self.answer(message, Told::not_done(), Some(place.cancelled())).await,
+            Some(InboxRow { version: OPEN | SETTLED, answer }) => self.answer_settled(message, call, answer.as_deref()).await,
+            _ if call.direction == Direction::Cancel => self.answer(message, Told::not_done(), Some(place.never())).await,
             Some(InboxRow { version, .. }) if version > attempt => Ok(()),
             Some(InboxRow { version, answer: Some(answer) }) if version == attempt => {
                 self.answer(message, Told::again(&answer)?, None).await
@@ -97,10 +94,10 @@ impl State {
     async fn release(&self, message: &Envelope, call: &StepCall, place: &Place<'_>, known: Option<InboxRow>) -> Result<()> {
         let mut unit = self.unit(message);
         match Done::of(known)? {
-            Done::Kept(kept) => self.let_go(&mut unit, call, place, kept).await?,
-            Done::Never => {}
+            Done::Open(answer, kept) => self.let_go(&mut unit, call, place, &answer, &kept).await?,
+            Done::Ended(_) | Done::Never => {}
             // An attempt may still be on its way.
-            Done::NotYet => unit.mark = Some(place.cancelled()),
+            Done::NotYet => unit.mark = Some(place.never()),
         }
         self.commit(message, unit).await
     }
@@ -109,39 +106,35 @@ impl State {
     async fn drop_prepared(&self, message: &Envelope, call: &StepCall, place: &Place<'_>, known: Option<InboxRow>) -> Result<()> {
         let mut unit = self.unit(message);
         match Done::of(known)? {
-            Done::Kept(kept) => {
-                if self.decided(place).await?.as_deref() == Some(APPLIED) {
-                    return self.answer(message, Told::of(failure(&contradicted(call, "was applied"))?), None).await;
-                }
-                self.let_go(&mut unit, call, place, kept).await?;
+            Done::Open(answer, kept) => self.let_go(&mut unit, call, place, &answer, &kept).await?,
+            Done::Ended(Some(Ended::Applied)) => {
+                return self.answer(message, Told::of(failure(&contradicted(call, "was applied"))?), None).await;
             }
-            Done::Never => {}
-            Done::NotYet => unit.mark = Some(place.cancelled()),
+            Done::Ended(_) | Done::Never => {}
+            Done::NotYet => unit.mark = Some(place.never()),
         }
         self.answer_with(unit, message, Told::of(Response::default())).await
     }
 
     /// Releases what a step holds. If it has prepared something, that will never be applied.
-    async fn let_go(&self, unit: &mut Unit, call: &StepCall, place: &Place<'_>, kept: Kept) -> Result<()> {
-        if kept.prepared.is_some() && self.decided(place).await?.is_none() {
-            unit.mark = Some(place.decided(DROPPED));
-        }
+    async fn let_go(&self, unit: &mut Unit, call: &StepCall, place: &Place<'_>, answer: &Response, kept: &Kept) -> Result<()> {
+        unit.mark = Some(place.ended(answer, Ended::Released)?);
         release(&*self.runner.environment().store, unit, call.execution, &kept.holds).await
     }
 
     /// What was prepared is applied. An error is told to the saga, which asks again and tells its operator in the end: it is decided.
     async fn apply(&self, message: &Envelope, call: &StepCall, place: &Place<'_>, known: Option<InboxRow>) -> Result<()> {
-        let Done::Kept(Kept { holds, prepared, .. }) = Done::of(known)? else {
-            return self.answer(message, Told::of(failure(&contradicted(call, "was not prepared"))?), None).await;
+        let (done, Kept { holds, prepared, .. }) = match Done::of(known)? {
+            Done::Open(done, kept) => (done, kept),
+            Done::Ended(Some(Ended::Applied)) => return self.answer(message, Told::of(Response::default()), None).await,
+            other => {
+                let what = if matches!(other, Done::Ended(Some(_))) { "was dropped" } else { "was not prepared" };
+                return self.answer(message, Told::of(failure(&contradicted(call, what))?), None).await;
+            }
         };
-        match self.decided(place).await?.as_deref() {
-            None => {}
-            Some(APPLIED) => return self.answer(message, Told::of(Response::default()), None).await,
-            Some(_) => return self.answer(message, Told::of(failure(&contradicted(call, "was dropped"))?), None).await,
-        }
         let mut unit = self.unit(message);
         let Prepared { messages, statements } = prepared.unwrap_or_default();
-        (unit.messages, unit.statements, unit.mark) = (messages, statements, Some(place.decided(APPLIED)));
+        (unit.messages, unit.statements, unit.mark) = (messages, statements, Some(place.ended(&done, Ended::Applied)?));
         let applied = match apply(&*self.runner.environment().store, &mut unit, call.execution, &holds).await {
             Ok(()) => self.answer_with(unit, message, Told::of(Response::default())).await,
             Err(error) => Err(error),
@@ -150,12 +143,6 @@ impl State {
             Err(error) if !is_outage(&error) && !is_overtaken(&error) => self.answer(message, Told::of(failure(&error)?), None).await,
             applied => applied,
         }
-    }
-
-    /// What was decided about what a step has prepared.
-    async fn decided(&self, place: &Place<'_>) -> Result<Option<String>> {
-        let row = self.runner.environment().store.handled(place.subscriber, &place.decision()).await.map_err(store_error)?;
-        Ok(row.map(|row| row.answer.unwrap_or_default()))
     }
 
     fn unit(&self, message: &Envelope) -> Unit {
@@ -174,7 +161,7 @@ impl State {
         }
         tracing::info!(handler = def.function, name = message.name, correlation = %message.correlation, error = error.chain(), "refused");
         let answer = failure(&error)?;
-        let mark = place.mark(attempt, false, answer.store(Kept::default())?);
+        let mark = place.mark(StepMark::Answered(attempt), answer.store(Kept::default())?);
         self.answer(message, Told::of(answer), Some(mark)).await
     }
 
@@ -234,12 +221,13 @@ impl State {
         Ok(())
     }
 
-    /// The answer to a step of a saga of this service has come. Ends with an error only when the service stops.
+    /// The answer to a step of a saga of this service has come, or a question of one. Ends with an error only when the service stops.
     pub(super) async fn step_answered(&self, reply: Envelope) -> Result<(), BrokerError> {
         let Some(sagas) = &self.sagas else { return Ok(()) };
         let mut attempt = 0;
         loop {
-            let Err(error) = sagas.answered(reply.clone()).await else { return Ok(()) };
+            let taken = if reply.kind == MessageKind::Reply { sagas.answered(reply.clone()).await } else { sagas.asked(&reply).await };
+            let Err(error) = taken else { return Ok(()) };
             attempt += 1;
             if attempt >= self.policy.attempts && !is_outage(&error) {
                 // The saga asks again when its time has come.
@@ -295,8 +283,10 @@ impl Told {
 
 /// What is known of a step.
 enum Done {
-    /// It was done, and this is kept of it.
-    Kept(Kept),
+    /// It was done, with this answer, and this is kept until it is known how the saga ends.
+    Open(Response, Kept),
+    /// It was done, and this became of what was kept, if anything was.
+    Ended(Option<Ended>),
     /// It never will be.
     Never,
     /// It was not done, and still may be.
@@ -306,7 +296,13 @@ enum Done {
 impl Done {
     fn of(known: Option<InboxRow>) -> Result<Self> {
         Ok(match known {
-            Some(InboxRow { version: SETTLED, answer: Some(answer) }) if answer != CANCELLED => Done::Kept(Response::restore(&answer)?.1),
+            Some(InboxRow { version: OPEN, answer: Some(answer) }) => {
+                let (answer, kept) = Response::restore(&answer)?;
+                Done::Open(answer, kept)
+            }
+            Some(InboxRow { version: SETTLED, answer: Some(answer) }) if answer != CANCELLED => {
+                Done::Ended(Response::restore(&answer)?.1.ended)
+            }
             Some(InboxRow { version: SETTLED, .. }) => Done::Never,
             _ => Done::NotYet,
         })
@@ -320,23 +316,19 @@ struct Place<'p> {
 }
 
 impl Place<'_> {
-    fn mark(&self, attempt: u64, settled: bool, answer: String) -> Mark {
-        let handled = Handled::Step { key: self.key.to_owned(), attempt, settled, answer };
+    fn mark(&self, becomes: StepMark, answer: String) -> Mark {
+        let handled = Handled::Step { key: self.key.to_owned(), becomes, answer };
         Mark { subscriber: self.subscriber.to_owned().into(), handled, lane: None }
     }
 
     /// The tombstone for whatever comes later.
-    fn cancelled(&self) -> Mark {
-        self.mark(SETTLED, true, CANCELLED.to_owned())
+    fn never(&self) -> Mark {
+        self.mark(StepMark::Never, CANCELLED.to_owned())
     }
 
-    /// The key of the row that says what became of what was prepared.
-    fn decision(&self) -> String {
-        keepable(format!("{} decided", self.key))
-    }
-
-    fn decided(&self, what: &str) -> Mark {
-        Place { subscriber: self.subscriber, key: &self.decision() }.mark(SETTLED, true, what.to_owned())
+    /// What became of what a step has kept that gave this answer.
+    fn ended(&self, answer: &Response, ended: Ended) -> Result<Mark> {
+        Ok(self.mark(StepMark::Ended, answer.store(Kept { ended: Some(ended), ..Kept::default() })?))
     }
 }
 

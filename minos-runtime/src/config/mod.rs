@@ -195,6 +195,10 @@ pub struct SagasConfig {
     /// How long `get_when_free` waits for an aggregate that a saga holds. Default `"30s"`.
     #[serde(deserialize_with = "duration")]
     pub patience: Duration,
+    /// How long a step that holds an aggregate, or has prepared something for an isolated saga, waits to hear how that ends, before it asks the saga's service;
+    /// then at ever longer intervals. Default `"60s"`.
+    #[serde(deserialize_with = "duration")]
+    pub ask_after: Duration,
     /// How long executions are kept that have ended, and with them the keys that they were started with. Default `"90d"`.
     #[serde(deserialize_with = "duration")]
     pub keep: Duration,
@@ -209,6 +213,7 @@ impl Default for SagasConfig {
             longest_pause: Duration::from_secs(600),
             alarm_after: Duration::from_secs(3600),
             patience: Duration::from_secs(30),
+            ask_after: Duration::from_secs(60),
             keep: Duration::from_secs(90 * 24 * 3600),
         }
     }

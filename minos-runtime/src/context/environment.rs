@@ -11,6 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
@@ -92,6 +93,8 @@ pub struct Environment {
     pub metrics: Metrics,
     /// How long a handler waits for an aggregate that somebody else holds.
     pub patience: Duration,
+    /// How long a step that keeps something waits to hear how its saga ends, before it asks.
+    pub ask_after: Duration,
     pub(crate) hot: HotStreams,
     pub(crate) recent: RecentStreams,
     courier: OnceLock<Arc<dyn Courier>>,
@@ -109,6 +112,7 @@ impl Environment {
             resources,
             metrics,
             patience: SagasConfig::default().patience,
+            ask_after: SagasConfig::default().ask_after,
             hot: HotStreams::default(),
             recent: RecentStreams::new(0),
             courier: OnceLock::new(),
@@ -144,6 +148,11 @@ impl Environment {
             Err(_) => writing.refused(),
         }
         result
+    }
+
+    /// When a step asks how its saga ends that was done now.
+    pub(crate) fn ask_at(&self, now: Timestamp) -> Timestamp {
+        now.checked_add(self.ask_after).unwrap_or(Timestamp::MAX)
     }
 
     /// Sets who executes the service's sagas. Only the first call counts.

@@ -4,6 +4,7 @@ use crate::{
     aggregate::{Hold, Prepared},
     codec::{hex, unhex},
     error::{Error, Result},
+    message::Envelope,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -130,6 +131,22 @@ pub(crate) struct Kept {
     /// What the step of an isolated saga has prepared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) prepared: Option<Prepared>,
+    /// Of a step that holds or has prepared something: the message that asked for it, without its content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<Box<Envelope>>,
+    /// What became of all that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ended: Option<Ended>,
+}
+
+/// What became of what a step has kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ended {
+    /// What was prepared is applied.
+    Applied,
+    /// What was prepared is dropped, and what was held is released.
+    Released,
 }
 
 /// What a handler can answer: anything that is `Serialize`, or a [`Response`].

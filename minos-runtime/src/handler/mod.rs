@@ -10,7 +10,7 @@ mod request;
 mod run;
 mod strings;
 
-pub(crate) use answer::Kept;
+pub(crate) use answer::{Ended, Kept};
 pub use answer::{Answer, HandlerError, Response};
 pub use extract::{FromRequest, Path, Query};
 pub use headers::Headers;

@@ -8,7 +8,7 @@ use crate::{
     failpoint,
     message::{Envelope, is_error},
     metrics::HandlerLabels,
-    store::{Handled, Mark, StoreError, Unit},
+    store::{Handled, Mark, StepMark, StoreError, Unit},
 };
 use futures_util::FutureExt;
 use http::StatusCode;
@@ -261,12 +261,15 @@ impl Runner {
                 Once::Key { key, fingerprint } => {
                     Handled::Message { key: key.clone(), answer: answer.store(Kept { fingerprint: *fingerprint, ..Kept::default() })? }
                 }
-                Once::Step { key, attempt } => Handled::Step {
-                    key: key.clone(),
-                    attempt: *attempt,
-                    settled: true,
-                    answer: answer.store(Kept { holds, prepared, ..Kept::default() })?,
-                },
+                // What it keeps it does until it hears how the saga ends.
+                Once::Step { key, attempt } if prepared.is_some() || !holds.is_empty() => {
+                    let request = job.reply_to.cloned().map(Box::new);
+                    let becomes = StepMark::Open { attempt: *attempt, ask_at: self.environment.ask_at(unit.at) };
+                    Handled::Step { key: key.clone(), becomes, answer: answer.store(Kept { holds, prepared, request, ..Kept::default() })? }
+                }
+                Once::Step { key, attempt } => {
+                    Handled::Step { key: key.clone(), becomes: StepMark::Done(*attempt), answer: answer.store(Kept::default())? }
+                }
             };
             unit.mark = Some(Mark { subscriber: subscriber.into(), handled, lane: job.lane.clone() });
         }

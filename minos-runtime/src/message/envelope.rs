@@ -50,13 +50,17 @@ pub struct StepCall {
     /// The execution has ended: what this direction of the step holds is released, and if it was not done it never will be. This has no answer.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub release: bool,
+    /// The other way, to whoever sent this: the step keeps something, and has not heard how the execution ends. If that is decided it is told once more, by
+    /// [`Direction::Commit`], or as a release.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub asks: bool,
 }
 
 impl StepCall {
     /// An attempt.
     pub fn new(execution: Uuid, saga: impl Into<String>, step: impl Into<String>, direction: Direction, attempt: u32) -> Self {
         let (saga, step) = (saga.into(), step.into());
-        StepCall { execution, saga, step, direction, attempt, not_done: false, holds: false, isolated: false, release: false }
+        StepCall { execution, saga, step, direction, attempt, not_done: false, holds: false, isolated: false, release: false, asks: false }
     }
 
     /// Whether this says what becomes of that which the step holds or has prepared. An attempt at the step need not come before it, and what waits for this may have
@@ -244,6 +248,15 @@ impl Envelope {
         })
     }
 
+    /// Asks whoever sent this request for a step how its saga ends, if it says where that is heard.
+    pub fn question(&self, at: Timestamp) -> Option<Envelope> {
+        let (topic, call) = (self.reply_to.clone()?, self.saga.clone()?);
+        let key = Some(call.execution.to_string());
+        let saga = Some(StepCall { asks: true, ..call });
+        let content = Bytes::from_static(b"null");
+        Some(Envelope { id: Uuid::now_v7(), topic, key, saga, content, reply_to: None, occurred_at: at, causation: self.id, ..self.clone() })
+    }
+
     /// What this answer says: its content, or the error.
     ///
     /// # Errors
@@ -260,6 +273,11 @@ impl Envelope {
             });
         }
         Ok(if self.content.is_empty() { Bytes::from_static(b"null") } else { self.content })
+    }
+
+    /// Whether it is about a step of a saga of who gets it: the answer to it, or the question how the saga ends.
+    pub fn is_for_saga(&self) -> bool {
+        self.saga.as_ref().is_some_and(|call| self.kind == MessageKind::Reply || call.asks)
     }
 
     /// The step that this is a request for. What else says that it is one is not.

@@ -287,6 +287,13 @@ impl Execution {
         })
     }
 
+    /// Of an isolated one that has ended: if the other side has applied what this step has prepared, the attempt that asked for it. If an operator has said that
+    /// it counts as applied, what the other side keeps is dropped.
+    pub(crate) fn applied(&self, step: &str) -> Option<u32> {
+        let state = self.steps.get(step).filter(|state| state.status == StepStatus::Applied && state.holds.is_empty())?;
+        Some(state.attempts.commit)
+    }
+
     /// When [`Input::Due`](super::Input::Due) has something to do next.
     pub fn due(&self) -> Option<Timestamp> {
         self.steps.values().filter_map(|step| step.due).min()

@@ -4,7 +4,7 @@
 
 use crate::{
     aggregate::{held_by, release_by_hand},
-    broker::DeadLetters,
+    broker::{DeadLetters, Outcomes},
     codec::hex,
     config::HttpConfig,
     context::{Context, Environment, Resources},
@@ -43,8 +43,13 @@ static ROLLBACK: HandlerDef = def(Kind::Command, "roll_back_saga", &[("PUT", "/s
 static HOLDER: HandlerDef = def(Kind::Query, "show_holder", &[("GET", "/holds/{aggregate}/{uuid}")], show_holder);
 static RELEASE: HandlerDef = def(Kind::Command, "release_hold", &[("DELETE", "/holds/{aggregate}/{uuid}")], release_hold);
 
+static KEPT: HandlerDef = def(Kind::Query, "list_kept_steps", &[("GET", "/kept-steps")], list_kept_steps);
+static ASK: HandlerDef = def(Kind::Command, "ask_for_outcomes", &[("PUT", "/kept-steps/ask")], ask_for_outcomes);
+static APPLY: HandlerDef = def(Kind::Command, "apply_step", &[("PUT", "/kept-steps/{execution}/{step}/apply")], apply_step);
+static DROP: HandlerDef = def(Kind::Command, "drop_step", &[("PUT", "/kept-steps/{execution}/{step}/drop")], drop_step);
+
 /// All of it.
-static DEFS: [&HandlerDef; 15] = [
+static DEFS: [&HandlerDef; 19] = [
     &LIST,
     &SHOW,
     &REPLAY,
@@ -60,6 +65,10 @@ static DEFS: [&HandlerDef; 15] = [
     &ROLLBACK,
     &HOLDER,
     &RELEASE,
+    &KEPT,
+    &ASK,
+    &APPLY,
+    &DROP,
 ];
 
 const fn def(kind: Kind, function: &'static str, routes: &'static [(&'static str, &'static str)], handle: Handle) -> HandlerDef {
@@ -78,6 +87,7 @@ pub(super) async fn server(
     let mut resources = Resources::default();
     resources.insert(letters);
     resources.insert(sagas);
+    resources.insert(Outcomes::new(service.environment().clone()));
     let Environment { service, store, clock, metrics, .. } = &**service.environment();
     let environment = Environment::new(service.as_str(), store.clone(), clock.clone(), resources, metrics.clone());
     let routes = Routes::of(&DEFS).map_err(|wrong| crate::Error::internal(wrong.join("; ")))?;
@@ -251,6 +261,47 @@ fn release_hold(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Resp
         let holder = release_by_hand(cx.environment(), StreamId::new(aggregate, uuid), by).await?;
         Ok(json!({ "released": holder }))
     })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limit {
+    limit: Option<usize>,
+}
+
+fn list_kept_steps(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    respond(async move {
+        let Query(Limit { limit }) = Query::from_request(&request)?;
+        Ok(serde_json::to_value(cx.resource::<Outcomes>()?.list(limit.unwrap_or(PAGE).min(PAGE)).await?)?)
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    execution: Option<Uuid>,
+}
+
+fn ask_for_outcomes(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    respond(async move {
+        let Query(Asked { execution }) = Query::from_request(&request)?;
+        Ok(json!({ "asked": cx.resource::<Outcomes>()?.ask_now(execution).await? }))
+    })
+}
+
+fn apply_step(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    respond(async move { settle(cx, &request, true).await })
+}
+
+fn drop_step(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+    respond(async move { settle(cx, &request, false).await })
+}
+
+async fn settle(cx: &Context, request: &Request, apply: bool) -> Result<Value> {
+    let Path((execution, step)) = Path::<(Uuid, String)>::from_request(request)?;
+    let by = cx.user().map(str::to_owned);
+    cx.resource::<Outcomes>()?.settle(execution, &step, apply, by).await?;
+    Ok(json!({ "told": step }))
 }
 
 fn sagas(cx: &Context) -> Result<&Manager> {

@@ -2,7 +2,7 @@
 
 use crate::{
     aggregate,
-    broker::{self, Broker, DeadLetters, Dispatcher},
+    broker::{self, Broker, DeadLetters, Dispatcher, Outcomes},
     context::SagaStep,
     error::{Error, Result},
     handler::{Job, Response, Runner},
@@ -145,6 +145,11 @@ impl Running {
     /// Its sagas: to look at their executions, and to repair them.
     pub fn sagas(&self) -> &Manager {
         &self.sagas
+    }
+
+    /// What is kept here for steps of sagas until it is known how those end.
+    pub fn outcomes(&self) -> Outcomes {
+        Outcomes::new(self.runner.environment().clone())
     }
 
     /// The step of a saga that holds an aggregate of this service, if one does.

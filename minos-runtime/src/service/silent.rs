@@ -1,7 +1,7 @@
 //! A store that never answers, as one whose server stands still: for tests.
 
 use crate::store::{
-    Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreResult,
+    Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreResult,
     StoredEvent, StreamId, Unit,
 };
 use futures_util::future::{BoxFuture, FutureExt, pending};
@@ -38,6 +38,10 @@ impl Store for SilentStore {
     }
 
     fn handled(&self, _: &str, _: &str) -> BoxFuture<'_, StoreResult<Option<InboxRow>>> {
+        never()
+    }
+
+    fn open_steps(&self, _: Timestamp, _: Option<&OpenStep>, _: usize) -> BoxFuture<'_, StoreResult<Vec<OpenStep>>> {
         never()
     }
 

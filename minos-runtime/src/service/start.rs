@@ -7,7 +7,7 @@ use super::{
     running::{Running, Tasks},
 };
 use crate::{
-    broker::{self, Broker, DeadLetters, Dispatcher, LocalBroker, Questions, Relay, RetryPolicy, Topics},
+    broker::{self, Broker, DeadLetters, Dispatcher, LocalBroker, Outcomes, Questions, Relay, RetryPolicy, Topics},
     clock::{self, Clock},
     config::Config,
     context::Environment,
@@ -138,6 +138,7 @@ async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: Shared
     let questions = Questions::new(&name, broker.clone());
     let mut environment = Environment::new(name.clone(), store, clock, resources, metrics).remembering(config.store.recent);
     environment.patience = config.sagas.patience;
+    environment.ask_after = config.sagas.ask_after;
     let environment = Arc::new(environment);
     environment.set_courier(Arc::new(questions.clone()));
     let sagas = Manager::new(environment.clone(), sagas, config.broker.concurrency, config.sagas.alarm_after, &health).await?;
@@ -186,6 +187,8 @@ fn begin(ready: Ready) -> Running {
     if !sagas.is_empty() {
         ways_in.spawn(Manager::PART, |stop| sagas.clone().run(health.clone(), stop));
     }
+    let outcomes = Outcomes::new(environment.clone());
+    ways_in.spawn("outcomes", |stop| outcomes.run(stop));
     let messages = Relay::new(
         store.clone(),
         broker.clone(),

@@ -1,7 +1,7 @@
 //! A store in memory, for tests and for trying things out. What it holds ends with the process.
 
 use super::{
-    CLIENT_KEY, Cause, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, Mark, OutboxRow, SagaFilter, SagaRow, SagaWrite,
+    CLIENT_KEY, Cause, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, Mark, OPEN, OpenStep, OutboxRow, SagaFilter, SagaRow, SagaWrite,
     Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
 };
 use crate::sync::lock;
@@ -174,7 +174,8 @@ impl State {
         if let Some(mark) = unit.mark {
             let (version, answer) = mark.handled.becomes();
             let row = InboxRow { version, answer: answer.map(str::to_owned) };
-            self.inbox.insert((mark.subscriber.to_string(), mark.handled.key().to_owned()), (row, unit.at));
+            let at = mark.handled.time(unit.at);
+            self.inbox.insert((mark.subscriber.to_string(), mark.handled.key().to_owned()), (row, at));
         }
         for SagaWrite { mut row, .. } in unit.sagas {
             if let Some(SagaRow { saga, key, cause, started_at, .. }) = self.sagas.remove(&row.id) {
@@ -250,6 +251,23 @@ impl Store for MemoryStore {
     fn handled(&self, subscriber: &str, key: &str) -> BoxFuture<'_, StoreResult<Option<InboxRow>>> {
         let place = (subscriber.to_owned(), key.to_owned());
         self.read(|state| state.inbox.get(&place).map(|(row, _)| row.clone()))
+    }
+
+    fn open_steps(&self, ask_by: Timestamp, after: Option<&OpenStep>, limit: usize) -> BoxFuture<'_, StoreResult<Vec<OpenStep>>> {
+        let after = after.map(|OpenStep { subscriber, key, ask_at, .. }| (*ask_at, subscriber.clone(), key.clone()));
+        self.read(|state| {
+            let open = state.inbox.iter().filter(|(_, (row, at))| row.version == OPEN && *at <= ask_by);
+            let mut open: Vec<_> = open.map(|((subscriber, key), (row, at))| ((*at, subscriber.clone(), key.clone()), row)).collect();
+            open.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+            let behind = open.into_iter().filter(|(place, _)| after.as_ref().is_none_or(|after| place > after)).take(limit);
+            let step = |((ask_at, subscriber, key), row): (_, &InboxRow)| OpenStep {
+                subscriber,
+                key,
+                ask_at,
+                answer: row.answer.clone().unwrap_or_default(),
+            };
+            behind.map(step).collect()
+        })
     }
 
     fn checkpoint(&self, name: &str) -> BoxFuture<'_, StoreResult<u64>> {

@@ -24,11 +24,11 @@ pub use lease::{Lease, Tenure};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
-pub use rows::{DeadLetter, InboxRow, LogPage, OutboxRow, StoredEvent};
+pub use rows::{DeadLetter, InboxRow, LogPage, OpenStep, OutboxRow, StoredEvent};
 pub use saga::{LiveDefinition, SagaFilter, SagaRow, SagaWrite};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
-pub use unit::{Append, CLIENT_KEY, Cause, Handled, Mark, NewDeadLetter, NewEvent, NewMessage, SETTLED, Statement, Unit};
+pub use unit::{Append, CLIENT_KEY, Cause, Handled, Mark, NewDeadLetter, NewEvent, NewMessage, OPEN, SETTLED, Statement, StepMark, Unit};
 
 use crate::metrics::Metrics;
 use futures_util::future::BoxFuture;
@@ -89,6 +89,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// What the inbox knows of this key.
     fn handled(&self, subscriber: &str, key: &str) -> BoxFuture<'_, StoreResult<Option<InboxRow>>>;
+
+    /// At most `limit` steps that are [open](OPEN), and of which somebody has to ask by this time how their sagas have ended: the earliest first, and those
+    /// of one time in order; behind this one, if it is named.
+    fn open_steps(&self, ask_by: Timestamp, after: Option<&OpenStep>, limit: usize) -> BoxFuture<'_, StoreResult<Vec<OpenStep>>>;
 
     /// How far the reader of this name has come; 0 at first.
     fn checkpoint(&self, name: &str) -> BoxFuture<'_, StoreResult<u64>>;

@@ -50,10 +50,23 @@ pub struct OutboxRow {
 /// What the inbox knows of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxRow {
-    /// The last version handled; 0 for a message. For a step the last attempt that was answered, or [`SETTLED`](super::SETTLED).
+    /// The last version handled; 0 for a message. For a step the last attempt that was answered, or [`OPEN`](super::OPEN) or [`SETTLED`](super::SETTLED).
     pub version: u64,
     /// The answer to a message; `None` once it is forgotten.
     pub answer: Option<String>,
+}
+
+/// A step of a saga that was done here, and keeps something until it is known how the saga ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenStep {
+    /// Whose mark it is: the handler's stable name.
+    pub subscriber: String,
+    /// The step.
+    pub key: String,
+    /// When somebody has to ask.
+    pub ask_at: Timestamp,
+    /// The answer, as the caller of the store encodes it.
+    pub answer: String,
 }
 
 /// A dead letter as stored.

@@ -96,22 +96,64 @@ pub enum Handled {
         /// The answer, as the caller of the store encodes it.
         answer: String,
     },
-    /// A step that somebody has attempted: one row each, with the last answer, for ever. The mark is a duplicate once the step is settled, and when
-    /// this attempt or a later one was answered.
+    /// A step that somebody has attempted: one row each, with the last answer, for ever.
     Step {
         /// The step.
         key: String,
-        /// The attempt, from 1.
-        attempt: u64,
-        /// Whether no attempt can change it any more.
-        settled: bool,
+        /// What is known of it from then on.
+        becomes: StepMark,
         /// The answer, as the caller of the store encodes it.
         answer: String,
     },
 }
 
+/// What is known of a step. It only goes on: what comes too late for that is a duplicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepMark {
+    /// This attempt, from 1, was answered, and a later one may do it. A duplicate if this one or a later one was, or the step is done.
+    Answered(u64),
+    /// This attempt has done it, and keeps something until it hears how its saga has ended. A duplicate as `Answered` is.
+    Open {
+        /// Which attempt.
+        attempt: u64,
+        /// When somebody has to ask, if nothing was heard.
+        ask_at: Timestamp,
+    },
+    /// This attempt has done it. A duplicate as `Answered` is.
+    Done(u64),
+    /// No attempt will ever do it. A duplicate if one has done it.
+    Never,
+    /// Of a step that is open: it was asked how its saga has ended. A duplicate if that is known.
+    Asked {
+        /// When to ask again.
+        ask_at: Timestamp,
+    },
+    /// Of a step that is open: how its saga has ended was heard. A duplicate if that was known.
+    Ended,
+}
+
 /// The version of the inbox row of a step that is settled: the highest that every store can count to.
 pub const SETTLED: u64 = i64::MAX as u64;
+/// That of one that is done, and open.
+pub const OPEN: u64 = SETTLED - 1;
+
+impl StepMark {
+    fn above(self) -> u64 {
+        match self {
+            StepMark::Answered(attempt) | StepMark::Open { attempt, .. } | StepMark::Done(attempt) => attempt,
+            StepMark::Never => OPEN,
+            StepMark::Asked { .. } | StepMark::Ended => SETTLED,
+        }
+    }
+
+    fn version(self) -> u64 {
+        match self {
+            StepMark::Answered(attempt) => attempt,
+            StepMark::Open { .. } | StepMark::Asked { .. } => OPEN,
+            StepMark::Done(_) | StepMark::Never | StepMark::Ended => SETTLED,
+        }
+    }
+}
 
 impl Handled {
     /// The key of what was handled.
@@ -126,7 +168,7 @@ impl Handled {
         match self {
             Handled::Version { version, .. } => Some(*version),
             Handled::Message { .. } => None,
-            Handled::Step { attempt, .. } => Some(*attempt),
+            Handled::Step { becomes, .. } => Some(becomes.above()),
         }
     }
 
@@ -135,7 +177,15 @@ impl Handled {
         match self {
             Handled::Version { version, .. } => (*version, None),
             Handled::Message { answer, .. } => (0, Some(answer)),
-            Handled::Step { attempt, settled, answer, .. } => (if *settled { SETTLED } else { *attempt }, Some(answer)),
+            Handled::Step { becomes, answer, .. } => (becomes.version(), Some(answer)),
+        }
+    }
+
+    /// The time that the row has from then on, if it is handled at this one.
+    pub(super) fn time(&self, at: Timestamp) -> Timestamp {
+        match self {
+            Handled::Step { becomes: StepMark::Open { ask_at, .. } | StepMark::Asked { ask_at }, .. } => *ask_at,
+            _ => at,
         }
     }
 }

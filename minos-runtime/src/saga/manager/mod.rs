@@ -2,6 +2,7 @@
 //! is committed in one unit of work. The row's version lets one of several at once win; the others look again.
 
 mod age;
+mod asked;
 #[cfg(test)]
 mod kit;
 mod local;

@@ -162,7 +162,9 @@ impl State {
                         effects.extend(more.map_err(refused)?);
                     }
                 },
-                Effect::Release { call, message } => unit.messages.push(self.release_message(row, &call, message, unit.at)?),
+                Effect::Release { call, message: Outgoing { name, key, .. } } => {
+                    unit.messages.push(end_message(row, &call, true, name, key, unit.at)?);
+                }
                 Effect::Run { call } => todo.runs.push(call),
                 Effect::Alarm { step } => todo.alarms.push(step),
                 Effect::Finished => todo.finished = true,
@@ -179,15 +181,6 @@ impl State {
         let step = StepCall::new(id, row.saga.as_str(), call.step.as_str(), call.direction, call.attempt);
         envelope.saga = Some(StepCall { isolated: plan.is_isolated(), ..step });
         envelope.reply_to = Some(self.topic.clone());
-        envelope.into_row()
-    }
-
-    /// Says to whom did a step that the execution has ended. Nobody has to answer.
-    fn release_message(&self, row: &SagaRow, call: &Call, Outgoing { name, key, .. }: Outgoing, at: Timestamp) -> Result<NewMessage> {
-        let (id, key) = (Uuid::new_v5(&call.message_id(row.id), b"release"), key.unwrap_or_else(|| row.id.to_string()));
-        let mut envelope = Envelope::request(id, name, Some(key), "null", at, cause(row));
-        envelope.saga =
-            Some(StepCall { release: true, ..StepCall::new(row.id, row.saga.as_str(), call.step.as_str(), call.direction, call.attempt) });
         envelope.into_row()
     }
 
@@ -263,6 +256,21 @@ impl State {
             Err(error) => tracing::warn!(execution = %id, error = error.chain(), "a saga begins later than it could"),
         }
     }
+}
+
+/// Says to whom did a step how the execution has ended, or only that it has. Nobody has to answer.
+pub(super) fn end_message(
+    row: &SagaRow,
+    call: &Call,
+    release: bool,
+    name: &str,
+    key: Option<String>,
+    at: Timestamp,
+) -> Result<NewMessage> {
+    let (id, key) = (Uuid::new_v5(&call.message_id(row.id), b"release"), key.unwrap_or_else(|| row.id.to_string()));
+    let mut envelope = Envelope::request(id, name, Some(key), "null", at, cause(row));
+    envelope.saga = Some(StepCall { release, ..StepCall::new(row.id, row.saga.as_str(), call.step.as_str(), call.direction, call.attempt) });
+    envelope.into_row()
 }
 
 /// Adds a changed execution to a unit.

@@ -132,6 +132,17 @@ impl Turn<'_> {
         self.effects.extend(effects);
     }
 
+    /// The other side is there, and wants to hear what is decided: it is told now, if that was given up or is to be tried later.
+    pub(super) fn asked(&mut self, step: &str) {
+        let Some((step, state)) = self.plan.step(step).zip(self.state(step)) else { return };
+        if let StepStatus::Pausing(direction @ (Direction::Commit | Direction::Abort))
+        | StepStatus::Stuck(direction @ (Direction::Commit | Direction::Abort)) = state.status
+        {
+            self.start(step, direction);
+            self.changed = true;
+        }
+    }
+
     fn timed_out(&mut self, step: &'static Step, direction: Direction) {
         let after = step.timeout.unwrap_or(self.plan.policy.timeout);
         let error = Error::new(ErrorKind::Timeout, format!("step `{}` was not answered within {after:?}", step.name));

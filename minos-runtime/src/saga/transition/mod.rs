@@ -67,6 +67,11 @@ pub enum Input {
     Due,
     /// Whoever did what the last effects say may have died: they are told again.
     Resumed,
+    /// The other side of a step keeps something for it, and asks how the execution ends.
+    Asked {
+        /// The step.
+        step: String,
+    },
     /// An operator wants something.
     Repair(Repair),
 }
@@ -85,6 +90,7 @@ impl fmt::Display for Input {
             Input::Ended { call, .. } => write!(f, "{call}"),
             Input::Due => f.write_str("due"),
             Input::Resumed => f.write_str("resumed"),
+            Input::Asked { step } => write!(f, "{step}/asked"),
             Input::Repair(_) => f.write_str("repair"),
         }
     }
@@ -239,6 +245,7 @@ pub fn transition(plan: &Plan, execution: &mut Execution, input: Input, moment: 
         Input::Ended { call, result, holds } => turn.ended(&call, result, holds),
         Input::Due => turn.due(),
         Input::Resumed => turn.resume(),
+        Input::Asked { step } => turn.asked(&step),
         Input::Repair(repair) => turn.repair(repair)?,
     }
     if turn.changed {

@@ -182,7 +182,7 @@ impl<'u> Arguments<'u> {
             self.marks.becomes.push(number(becomes));
             self.marks.answer.push(answer);
             self.marks.lane.push(lane.as_deref());
-            self.marks.at.push(unit.at);
+            self.marks.at.push(handled.time(unit.at));
         }
         if let Some(lease) = &unit.fence {
             self.fences.of.push(of);

@@ -18,7 +18,7 @@ mod url;
 mod writer;
 
 use super::{
-    CLIENT_KEY, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OutboxRow, SagaFilter, SagaRow, Statement, Store,
+    CLIENT_KEY, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement, Store,
     StoreError, StoreResult, StoredEvent, StreamId, Unit, number,
 };
 use crate::{metrics::Metrics, sync::lock};
@@ -207,6 +207,17 @@ impl Store for PostgresStore {
         Box::pin(async move {
             self.check_open()?;
             self.first(&self.readers.query(read::HANDLED, &[&subscriber, &key]).await?, read::inbox_row)
+        })
+    }
+
+    fn open_steps(&self, ask_by: Timestamp, after: Option<&OpenStep>, limit: usize) -> BoxFuture<'_, StoreResult<Vec<OpenStep>>> {
+        let after = after.cloned();
+        Box::pin(async move {
+            self.check_open()?;
+            let (at, subscriber, key) =
+                after.map_or((Timestamp::UNIX_EPOCH, String::new(), String::new()), |step| (step.ask_at, step.subscriber, step.key));
+            let rows = self.reserved.query(read::OPEN_STEPS, &[&ask_by, &at, &subscriber, &key, &read::limit(limit)]).await?;
+            self.rows(&rows, read::open_step)
         })
     }
 

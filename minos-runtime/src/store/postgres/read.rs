@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     store::{
-        Cause, DeadLetter, InboxRow, LiveDefinition, NewDeadLetter, NewMessage, OutboxRow, SagaFilter, SagaRow, Statement, StoreError,
-        StoreResult, StoredEvent, StreamId, number,
+        Cause, DeadLetter, InboxRow, LiveDefinition, NewDeadLetter, NewMessage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement,
+        StoreError, StoreResult, StoredEvent, StreamId, number,
     },
     trace::Trace,
 };
@@ -46,6 +46,9 @@ pub(super) const LOG_OF: &str = events!("WHERE position > $1 AND position <= $2 
 pub(super) const OUTBOX: &str =
     "SELECT id, message, topic, key, headers, content FROM {s}.outbox WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3";
 pub(super) const HANDLED: &str = "SELECT version, answer FROM {s}.inbox WHERE subscriber = $1 AND key = $2";
+/// The number is [`OPEN`](crate::store::OPEN), as the index has it.
+pub(super) const OPEN_STEPS: &str = "SELECT subscriber, key, at, answer FROM {s}.inbox
+    WHERE version = 9223372036854775806 AND at <= $1 AND (at, subscriber, key) > ($2, $3, $4) ORDER BY at, subscriber, key LIMIT $5";
 pub(super) const CHECKPOINT: &str = "SELECT position FROM {s}.checkpoints WHERE name = $1";
 pub(super) const DEAD_LETTERS: &str = dead_letters!("WHERE id > $1 ORDER BY id LIMIT $2");
 pub(super) const DEAD_LETTERS_OF_KEY: &str = dead_letters!("WHERE id > $1 AND subscriber = $3 AND key = $4 ORDER BY id LIMIT $2");
@@ -234,6 +237,11 @@ pub(super) fn live(row: &Row) -> Result<LiveDefinition, Error> {
 
 pub(super) fn inbox_row(row: &Row) -> Result<InboxRow, Error> {
     Ok(InboxRow { version: row.try_get::<_, i64>(0)? as u64, answer: row.try_get(1)? })
+}
+
+pub(super) fn open_step(row: &Row) -> Result<OpenStep, Error> {
+    let answer: Option<String> = row.try_get(3)?;
+    Ok(OpenStep { subscriber: row.try_get(0)?, key: row.try_get(1)?, ask_at: row.try_get(2)?, answer: answer.unwrap_or_default() })
 }
 
 pub(super) fn dead_letter(row: &Row) -> Result<DeadLetter, Error> {

@@ -206,7 +206,8 @@ impl Appender {
         }
         if let Some(Mark { subscriber, handled, .. }) = &unit.mark {
             let (version, answer) = handled.becomes();
-            connection.prepare_cached(MARK)?.execute((&**subscriber, handled.key(), version as i64, answer, &at))?;
+            let at = time(handled.time(unit.at));
+            connection.prepare_cached(MARK)?.execute((&**subscriber, handled.key(), version as i64, answer, at))?;
         }
         for write in &unit.sagas {
             saga::write(connection, write)?;

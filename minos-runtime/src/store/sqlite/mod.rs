@@ -8,7 +8,7 @@ mod schema;
 mod statement;
 
 use super::{
-    Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreError,
+    Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreError,
     StoreResult, StoredEvent, StreamId, Unit,
     commit::{self, Queue},
 };
@@ -190,6 +190,11 @@ impl Store for SqliteStore {
     fn handled(&self, subscriber: &str, key: &str) -> BoxFuture<'_, StoreResult<Option<InboxRow>>> {
         let (subscriber, key) = (subscriber.to_owned(), key.to_owned());
         self.read(move |connection| read::handled(connection, &subscriber, &key))
+    }
+
+    fn open_steps(&self, ask_by: Timestamp, after: Option<&OpenStep>, limit: usize) -> BoxFuture<'_, StoreResult<Vec<OpenStep>>> {
+        let after = after.cloned();
+        self.read(move |connection| read::open_steps(connection, ask_by, after.as_ref(), limit))
     }
 
     fn checkpoint(&self, name: &str) -> BoxFuture<'_, StoreResult<u64>> {

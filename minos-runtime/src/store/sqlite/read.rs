@@ -1,12 +1,13 @@
 //! Reads beside the writer, each on a connection of its own.
 
-use super::{UuidText, connect, errors::Place};
+use super::{UuidText, connect, errors::Place, time};
 use crate::{
     store::{
-        Cause, DeadLetter, InboxRow, LogPage, NewDeadLetter, NewMessage, OutboxRow, StoreError, StoreResult, StoredEvent, StreamId, number,
+        Cause, DeadLetter, InboxRow, LogPage, NewDeadLetter, NewMessage, OpenStep, OutboxRow, StoreError, StoreResult, StoredEvent, StreamId, number,
     },
     sync::lock,
 };
+use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, types::Type};
 use std::{
     str::FromStr,
@@ -24,6 +25,9 @@ const LOG: &str = "SELECT position, aggregate, uuid, version, name, data, at, co
 const HEAD: &str = "SELECT coalesce(max(position), 0) FROM events";
 const OUTBOX: &str = "SELECT id, message, topic, key, headers, content FROM outbox WHERE id > ?1 ORDER BY id LIMIT ?2";
 const HANDLED: &str = "SELECT version, answer FROM inbox WHERE subscriber = ?1 AND key = ?2";
+/// The number is [`OPEN`](crate::store::OPEN), as the index has it.
+const OPEN_STEPS: &str = "SELECT subscriber, key, at, answer FROM inbox
+    WHERE version = 9223372036854775806 AND at <= ?1 AND (at, subscriber, key) > (?2, ?3, ?4) ORDER BY at, subscriber, key LIMIT ?5";
 const CHECKPOINT: &str = "SELECT position FROM checkpoints WHERE name = ?1";
 const DEAD_LETTERS: &str = "SELECT id, at, subscriber, key, topic, headers, content, cause, attempts FROM dead_letters
     WHERE id > ?1 ORDER BY id LIMIT ?2";
@@ -121,6 +125,21 @@ pub(super) fn outbox(connection: &Connection, after: u64, limit: usize) -> rusql
 pub(super) fn handled(connection: &Connection, subscriber: &str, key: &str) -> rusqlite::Result<Option<InboxRow>> {
     let row = |row: &Row<'_>| Ok(InboxRow { version: row.get::<_, i64>(0)? as u64, answer: row.get(1)? });
     connection.prepare_cached(HANDLED)?.query_row((subscriber, key), row).optional()
+}
+
+pub(super) fn open_steps(
+    connection: &Connection,
+    ask_by: Timestamp,
+    after: Option<&OpenStep>,
+    limit: usize,
+) -> rusqlite::Result<Vec<OpenStep>> {
+    let row = |row: &Row<'_>| {
+        let answer: Option<String> = row.get(3)?;
+        Ok(OpenStep { subscriber: row.get(0)?, key: row.get(1)?, ask_at: parsed(row, 2)?, answer: answer.unwrap_or_default() })
+    };
+    // Every time is above the empty text.
+    let (at, subscriber, key) = after.map_or((String::new(), "", ""), |step| (time(step.ask_at), &step.subscriber, &step.key));
+    connection.prepare_cached(OPEN_STEPS)?.query_map((time(ask_by), at, subscriber, key, limit as i64), row)?.collect()
 }
 
 pub(super) fn checkpoint(connection: &Connection, name: &str) -> rusqlite::Result<u64> {

@@ -105,6 +105,11 @@ const MIGRATIONS: &[(&str, &str)] = &[
     CREATE INDEX sagas_by_age ON sagas (started_at) WHERE NOT ended;
     ",
     ),
+    // Of these `at` says when somebody has to ask.
+    (
+        "steps that wait for how their saga ends",
+        "CREATE INDEX inbox_open ON inbox (at, subscriber, key) WHERE version = 9223372036854775806",
+    ),
 ];
 
 /// The tables that are Minos' own: statements of the user may read them, and not change them.

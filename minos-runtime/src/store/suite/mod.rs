@@ -9,7 +9,7 @@ mod saga;
 #[cfg(test)]
 pub(in crate::store) use saga::execution;
 pub use saga::{
-    a_refused_unit_leaves_its_executions_beside_others, a_step_is_settled_once, a_unit_writes_each_execution_and_key_once,
+    a_refused_unit_leaves_its_executions_beside_others, a_step_is_open_until_its_end_is_heard, a_step_is_settled_once, a_unit_writes_each_execution_and_key_once,
     an_execution_has_a_version, an_execution_is_refused_with_all_of_its_unit, executions_advance_beside_each_other,
     executions_are_as_they_were_written, executions_are_found, one_of_many_advances_an_execution,
 };
@@ -41,6 +41,7 @@ macro_rules! store_suite {
                 an_execution_has_a_version an_execution_is_refused_with_all_of_its_unit one_of_many_advances_an_execution
                 a_unit_writes_each_execution_and_key_once a_refused_unit_leaves_its_executions_beside_others
                 executions_advance_beside_each_other executions_are_as_they_were_written executions_are_found a_step_is_settled_once
+                a_step_is_open_until_its_end_is_heard
                 close_finishes_and_refuses);
         }
     };
@@ -533,4 +534,5 @@ pub async fn close_finishes_and_refuses(store: SharedStore) {
     assert_eq!(store.forget_answers(Timestamp::MAX).await, Err(StoreError::Closed));
     assert_eq!(store.forget_sagas(Timestamp::MAX).await, Err(StoreError::Closed));
     assert_eq!(store.wake_saga(Uuid::now_v7(), 1, Timestamp::MAX).await, Err(StoreError::Closed));
+    assert_eq!(store.open_steps(Timestamp::MAX, None, 10).await, Err(StoreError::Closed));
 }

@@ -2,7 +2,10 @@
 
 use super::{append, message, stream, unit, version_mark, versions};
 use crate::{
-    store::{Cause, Handled, LiveDefinition, Mark, SETTLED, SagaFilter, SagaRow, SagaWrite, SharedStore, StoreError, StoreResult, Unit},
+    store::{
+        Cause, Handled, InboxRow, LiveDefinition, Mark, OPEN, OpenStep, SETTLED, SagaFilter, SagaRow, SagaWrite, SharedStore, StepMark, StoreError,
+        StoreResult, Unit,
+    },
     trace::Trace,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -269,34 +272,80 @@ pub async fn executions_are_found(store: SharedStore) {
     assert_eq!(list(None, None, None, 10).await, ids(&[0, 1, 3]));
 }
 
-fn step(attempt: u64, settled: bool, answer: &str) -> Unit {
-    let handled = Handled::Step { key: "saga 1/pay".to_owned(), attempt, settled, answer: answer.to_owned() };
+fn marked(key: &str, becomes: StepMark, answer: &str) -> Unit {
+    let handled = Handled::Step { key: key.to_owned(), becomes, answer: answer.to_owned() };
     Unit { mark: Some(Mark { subscriber: "reader".into(), handled, lane: None }), ..unit() }
+}
+
+fn is_duplicate<T>(result: StoreResult<T>) -> bool {
+    matches!(result, Err(StoreError::Duplicate { .. }))
 }
 
 #[allow(missing_docs)]
 pub async fn a_step_is_settled_once(store: SharedStore) {
-    let duplicate = |result: StoreResult<_>| matches!(result, Err(StoreError::Duplicate { .. }));
+    let step = |becomes, answer| marked("saga 1/pay", becomes, answer);
     let known = async || {
         let row = store.handled("reader", "saga 1/pay").await.expect("it is read").expect("it is there");
         (row.version, row.answer)
     };
-    store.commit(step(2, false, "no")).await.expect("the first answer");
-    assert!(duplicate(store.commit(step(1, true, "yes")).await), "it comes too late");
-    assert!(duplicate(store.commit(step(2, true, "yes")).await), "it was answered");
+    store.commit(step(StepMark::Answered(2), "no")).await.expect("the first answer");
+    assert!(is_duplicate(store.commit(step(StepMark::Done(1), "yes")).await), "it comes too late");
+    assert!(is_duplicate(store.commit(step(StepMark::Done(2), "yes")).await), "it was answered");
     assert_eq!(known().await, (2, Some("no".to_owned())));
     assert_eq!(store.forget_answers(Timestamp::MAX).await, Ok(0));
     assert_eq!(known().await, (2, Some("no".to_owned())), "nothing is forgotten");
     let mut tasks = JoinSet::new();
     for _ in 0..10 {
         let store = store.clone();
-        tasks.spawn(async move { store.commit(step(3, true, "yes")).await.is_ok() });
+        tasks.spawn(async move { store.commit(marked("saga 1/pay", StepMark::Done(3), "yes")).await.is_ok() });
     }
     assert_eq!(tasks.join_all().await.into_iter().filter(|done| *done).count(), 1);
     assert_eq!(known().await, (SETTLED, Some("yes".to_owned())));
     assert_eq!(store.forget_answers(Timestamp::MAX).await, Ok(0));
-    for late in [step(4, true, "again"), step(9, false, "no"), step(SETTLED, true, "cancelled")] {
-        assert!(duplicate(store.commit(late).await), "it is settled");
+    let open = StepMark::Open { attempt: 9, ask_at: at(1) };
+    for late in [StepMark::Done(4), StepMark::Answered(9), open, StepMark::Never, StepMark::Asked { ask_at: at(1) }, StepMark::Ended] {
+        assert!(is_duplicate(store.commit(step(late, "again")).await), "it is settled");
     }
     assert_eq!(known().await, (SETTLED, Some("yes".to_owned())));
+    assert_eq!(store.open_steps(Timestamp::MAX, None, 10).await, Ok(vec![]));
+}
+
+#[allow(missing_docs)]
+pub async fn a_step_is_open_until_its_end_is_heard(store: SharedStore) {
+    let open = async |by, after: Option<&OpenStep>, limit| {
+        let steps = store.open_steps(by, after, limit).await.expect("they are read");
+        assert!(steps.iter().all(|step| step.subscriber == "reader"));
+        steps
+    };
+    let keys = |steps: &[OpenStep]| steps.iter().map(|step| step.key.clone()).collect::<Vec<_>>();
+    for (key, ask_at) in [("c", 5), ("a", 7), ("b", 5), ("d", 9)] {
+        store.commit(marked(key, StepMark::Answered(1), "no")).await.expect("the first attempt");
+        let done = StepMark::Open { attempt: 2, ask_at: at(ask_at) };
+        store.commit(marked(key, done, "yes")).await.expect("the second one");
+        for late in [StepMark::Answered(3), StepMark::Done(3), done, StepMark::Never] {
+            assert!(is_duplicate(store.commit(marked(key, late, "again")).await), "{late:?}: it is done");
+        }
+    }
+    store.commit(marked("e", StepMark::Done(1), "yes")).await.expect("it keeps nothing");
+    assert_eq!(keys(&open(at(8), None, 10).await), ["b", "c", "a"]);
+    assert_eq!(keys(&open(Timestamp::MAX, None, 2).await), ["b", "c"]);
+    assert_eq!(open(at(4), None, 10).await, []);
+    let all = open(at(9), None, 10).await;
+    assert_eq!(all[0], OpenStep { subscriber: "reader".to_owned(), key: "b".to_owned(), ask_at: at(5), answer: "yes".to_owned() });
+    assert_eq!(keys(&open(at(9), Some(&all[0]), 2).await), ["c", "a"]);
+    assert_eq!(open(at(9), all.last(), 10).await, []);
+    // Asked for, it is open as before.
+    store.commit(marked("b", StepMark::Asked { ask_at: at(20) }, "yes")).await.expect("it is open");
+    assert_eq!(store.handled("reader", "b").await.expect("it is read").map(|row| row.version), Some(OPEN));
+    assert_eq!(keys(&open(at(20), None, 10).await), ["c", "a", "d", "b"]);
+    // One of many hears it.
+    let mut tasks = JoinSet::new();
+    for _ in 0..10 {
+        let store = store.clone();
+        tasks.spawn(async move { store.commit(marked("c", StepMark::Ended, "applied")).await.is_ok() });
+    }
+    assert_eq!(tasks.join_all().await.into_iter().filter(|done| *done).count(), 1);
+    assert!(is_duplicate(store.commit(marked("c", StepMark::Asked { ask_at: at(1) }, "yes")).await), "its end was heard");
+    assert_eq!(store.handled("reader", "c").await, Ok(Some(InboxRow { version: SETTLED, answer: Some("applied".to_owned()) })));
+    assert_eq!(keys(&open(Timestamp::MAX, None, 10).await), ["a", "d", "b"]);
 }

@@ -25,6 +25,8 @@ pub(super) struct Budget {
     pub(super) garbage: u32,
     /// Steps that fail until the operator helps.
     pub(super) broken: u32,
+    /// Questions of who has prepared something.
+    pub(super) questions: u32,
     /// What the operator does while it is not needed.
     pub(super) repairs: u32,
     /// Whether the operator comes when it is needed.
@@ -34,7 +36,7 @@ pub(super) struct Budget {
 impl Budget {
     /// Whatever can happen, with so many faults.
     pub(super) fn of(faults: u32) -> Self {
-        Budget { faults, duplicates: ANY, losses: ANY, crashes: ANY, garbage: ANY, broken: ANY, repairs: ANY, helped: true }
+        Budget { faults, duplicates: ANY, losses: ANY, crashes: ANY, garbage: ANY, broken: ANY, questions: ANY, repairs: ANY, helped: true }
     }
 }
 
@@ -70,6 +72,8 @@ pub(super) enum Event {
     Break { call: Call },
     /// The time of a step has come.
     Due { step: &'static str, status: StepStatus, fault: bool },
+    /// Who has prepared a step asks what is decided, which it was not told.
+    Ask { step: &'static str },
     /// The coordinator dies, and another one goes on.
     Crash,
     /// The operator does something.
@@ -82,7 +86,7 @@ impl Event {
         match self {
             Event::Deliver { again, fault, .. } | Event::Run { again, fault, .. } => *again || *fault,
             Event::Reply { again, .. } => *again,
-            Event::Lose { .. } | Event::Break { .. } | Event::Crash => true,
+            Event::Lose { .. } | Event::Break { .. } | Event::Ask { .. } | Event::Crash => true,
             Event::Due { fault, .. } | Event::Repair { fault, .. } => *fault,
         }
     }
@@ -123,6 +127,10 @@ impl World {
             if faults || !fault {
                 events.push(Event::Due { step: step.name, status: state.status, fault });
             }
+        }
+        if faults && self.budget.questions > 0 {
+            let asking = self.script.plan.steps().iter().filter(|step| self.asks(step.name));
+            events.extend(asking.map(|step| Event::Ask { step: step.name }));
         }
         if faults && self.budget.crashes > 0 {
             events.push(Event::Crash);
@@ -184,6 +192,17 @@ impl World {
             Direction::Commit | Direction::Abort => row.applied > 0 || row.dropped || row.cancelled,
         };
         patient && !done && !row.broken && self.execution.is_under_way(call)
+    }
+
+    /// Whether who has prepared a step would be told what is decided, if it asked now.
+    fn asks(&self, step: &str) -> bool {
+        let row = self.row(step);
+        let open = row.happened > 0 && row.applied == 0 && !row.dropped;
+        open && self.execution.steps.get(step).is_some_and(|state| match state.status {
+            StepStatus::Pausing(direction @ (Direction::Commit | Direction::Abort))
+            | StepStatus::Stuck(direction @ (Direction::Commit | Direction::Abort)) => state.attempts.of(direction) < PATIENCE,
+            _ => false,
+        })
     }
 
     /// Whether an answer is still on its way.

@@ -146,6 +146,9 @@ impl World {
             let undecided = row.applied == 0 && !row.dropped;
             for (direction, holds) in [(Direction::Execute, row.happened > 0 && undecided), (Direction::Undo, row.undone > 0)] {
                 let released = self.released.contains(&(step.name, direction));
+                if direction == Direction::Execute && row.happened > 0 && self.execution.applied(step.name).is_some() != (row.applied > 0 && !row.by_hand) {
+                    return Err(format!("the saga has ended, and who asks is told otherwise than `{}` was", step.name));
+                }
                 if holds != released && !(released && row.by_hand) {
                     let told = if released { "is told to release what it does not hold" } else { "holds what is never released" };
                     return Err(format!("the saga has ended, and `{}` ({direction}) {told}", step.name));
@@ -176,7 +179,8 @@ impl World {
     fn check_ended(&self) -> Checked<()> {
         let retries = self.execution.steps.keys().map(|step| Repair::Retry { step: step.clone() });
         let repairs = retries.chain([Repair::Rollback]).map(Input::Repair);
-        for input in repairs.chain([Input::Started, Input::Due, Input::Resumed]) {
+        let asked = self.execution.steps.keys().map(|step| Input::Asked { step: step.clone() });
+        for input in repairs.chain(asked).chain([Input::Started, Input::Due, Input::Resumed]) {
             let (mut execution, what) = (self.execution.clone(), format!("{input:?}"));
             let refuses = matches!(input, Input::Repair(_));
             let effects = transition(&self.script.plan, &mut execution, input, MOMENT);

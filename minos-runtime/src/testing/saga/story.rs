@@ -45,6 +45,7 @@ impl fmt::Display for Event {
             Event::Break { call } => write!(f, "whoever is asked {} fails from now on, until an operator helps", wish(call)),
             Event::Due { step, status: StepStatus::UnderWay(_), .. } => write!(f, "`{step}` is not answered in time"),
             Event::Due { step, .. } => write!(f, "the pause of `{step}` ends"),
+            Event::Ask { step } => write!(f, "whoever has prepared `{step}` asks what is decided"),
             Event::Crash => f.write_str("the service dies, and starts again"),
             Event::Repair { repair: Repair::Retry { step }, .. } => write!(f, "the operator has `{step}` tried again"),
             Event::Repair { repair: Repair::Skip { step, value: Some(value) }, .. } => {

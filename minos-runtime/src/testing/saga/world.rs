@@ -168,6 +168,12 @@ impl World {
                     return Err(format!("nothing happened though `{step}` was due"));
                 }
             }
+            Event::Ask { step } => {
+                spend(&mut world.budget.questions);
+                if !world.input(Input::Asked { step: (*step).to_owned() }, false)? {
+                    return Err(format!("`{step}` asks what is decided, and is not told"));
+                }
+            }
             Event::Crash => {
                 spend(&mut world.budget.crashes);
                 // Messages are in the outbox; what was running here is gone.
@@ -411,7 +417,7 @@ impl Cause {
         match input {
             Input::Ended { call, .. } => Cause::Ended(call.step.clone()),
             Input::Due => Cause::Due,
-            Input::Started | Input::Resumed | Input::Repair(_) => Cause::Other,
+            Input::Started | Input::Resumed | Input::Asked { .. } | Input::Repair(_) => Cause::Other,
         }
     }
 }

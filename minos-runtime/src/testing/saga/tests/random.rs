@@ -84,7 +84,8 @@ fn live(seed: u64) -> Result<bool, String> {
     let mut random = maker.random;
     let (duplicates, losses, crashes) = (random.u32(..4), random.u32(..2), random.u32(..3));
     let (repairs, garbage, broken) = (random.u32(..4), random.u32(..2), random.u32(..2));
-    let budget = Budget { faults: ANY, duplicates, losses, crashes, garbage, broken, repairs, helped: false };
+    let questions = random.u32(..2);
+    let budget = Budget { faults: ANY, duplicates, losses, crashes, garbage, broken, questions, repairs, helped: false };
     let mut world = first(def, random.bool(), budget)?;
     for _ in 0..random.usize(..100) {
         world.check()?;

@@ -1,0 +1,231 @@
+//! What is kept here for sagas: a step that holds an aggregate, or has prepared something, waits to hear how its saga ends. Whoever executes the saga tells it
+//! by itself. Where that was lost, or given up, it is asked: of all processes by one, elected by a lease, and by the operator at any time.
+//!
+//! Nothing is decided here, however long nothing is heard.
+
+use crate::{
+    aggregate::Hold,
+    context::{Environment, store_error},
+    error::{Error, Result},
+    handler::{Kept, Response},
+    message::{Direction, Envelope, StepCall, service_of},
+    stop::Stop,
+    store::{Cause, Handled, Lease, Mark, OpenStep, StepMark, StoreError, Tenure, Unit},
+};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::{sync::Arc, time::Duration};
+use uuid::Uuid;
+
+/// The name of the lease.
+const LEASE: &str = "outcomes";
+/// How often it is looked for who waits, unless `sagas.ask_after` is shorter.
+const LOOK: Duration = Duration::from_secs(10);
+/// How many are read at once, and how many of them are asked for at once.
+const PAGE: usize = 256;
+const AT_ONCE: usize = 16;
+/// Asked is again after as long as it waits already, and at least so often.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// And not more often than this, whatever `sagas.ask_after` says.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The steps of which it is not known here how their sagas end. Cheap to clone.
+#[derive(Clone)]
+pub struct Outcomes(Arc<Environment>);
+
+/// A step that keeps something until it is known how its saga ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeptStep {
+    /// The saga.
+    pub saga: String,
+    /// Which execution of it.
+    pub execution: Uuid,
+    /// The service that executes it.
+    pub service: String,
+    /// The step.
+    pub step: String,
+    /// What was done about it.
+    pub direction: Direction,
+    /// What it holds.
+    pub holds: Vec<Hold>,
+    /// Whether it is prepared, and will be applied or dropped.
+    pub prepared: bool,
+    /// When it was asked for.
+    pub since: Timestamp,
+    /// When the saga's service is asked next.
+    pub ask_at: Timestamp,
+}
+
+impl Outcomes {
+    /// Those of this service.
+    pub fn new(environment: Arc<Environment>) -> Self {
+        Outcomes(environment)
+    }
+
+    /// Asks for those whose time has come, until `stop` says so.
+    pub(crate) async fn run(self, stop: Stop) {
+        let mut tenure = Tenure::new(self.0.store.clone(), LEASE);
+        let pause = self.0.ask_after.clamp(SHORTEST_PAUSE, LOOK);
+        while !stop.was_said() {
+            if let Err(error) = self.round(&mut tenure).await {
+                tracing::warn!(error = error.chain(), "nobody asks how sagas have ended; will be tried again");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.said() => {}
+            }
+        }
+        tenure.give_back().await;
+    }
+
+    async fn round(&self, tenure: &mut Tenure) -> Result<()> {
+        loop {
+            let now = self.0.clock.now();
+            let due = self.0.store.open_steps(now, None, PAGE).await.map_err(store_error)?;
+            // Who has nothing to ask needs no lease.
+            if due.is_empty() {
+                return Ok(());
+            }
+            let Some(lease) = tenure.hold().await.map_err(store_error)? else { return Ok(()) };
+            let asked: Vec<Result<()>> =
+                stream::iter(due).map(|step| self.ask_in_time(step, now, lease)).buffer_unordered(AT_ONCE).collect().await;
+            asked.into_iter().collect::<Result<()>>()?;
+        }
+    }
+
+    async fn ask_in_time(&self, step: OpenStep, now: Timestamp, lease: &Lease) -> Result<()> {
+        let request = match read(&step) {
+            Ok((request, _)) => Some(request),
+            Err(error) => {
+                tracing::error!(subscriber = step.subscriber, key = step.key, error = error.chain(), "what is kept for a step of a saga cannot be read");
+                None
+            }
+        };
+        let waited = request.as_ref().and_then(|request| Duration::try_from(now.duration_since(request.occurred_at)).ok());
+        let shortest = self.0.ask_after.max(SHORTEST_PAUSE);
+        let pause = waited.unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE).max(shortest);
+        let ask_at = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+        self.ask(&step, request.as_ref(), now, ask_at, Some(lease)).await.map(|_| ())
+    }
+
+    /// Asks, unless it was heard meanwhile. Whether it was not.
+    async fn ask(
+        &self,
+        step: &OpenStep,
+        request: Option<&Envelope>,
+        now: Timestamp,
+        ask_at: Timestamp,
+        lease: Option<&Lease>,
+    ) -> Result<bool> {
+        let nobody = || Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None };
+        let cause = request.map_or_else(nobody, Envelope::cause);
+        let mut unit = Unit::new(now, cause);
+        if let Some(question) = request.and_then(|request| request.question(now)) {
+            let StepCall { saga, execution, step, .. } = question.saga.as_ref().ok_or_else(|| Error::internal("a question about no step"))?;
+            tracing::info!(saga, %execution, step, "a step has not heard how its saga ends; the saga's service is asked");
+            unit.messages.push(question.into_row()?);
+        }
+        let handled = Handled::Step { key: step.key.clone(), becomes: StepMark::Asked { ask_at }, answer: step.answer.clone() };
+        unit.mark = Some(Mark { subscriber: step.subscriber.clone().into(), handled, lane: None });
+        unit.fence = lease.cloned();
+        match self.0.commit(unit).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Duplicate { .. }) => Ok(false),
+            Err(error) => Err(store_error(error)),
+        }
+    }
+
+    /// Some of them, those that ask next first: at most `limit`.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn list(&self, limit: usize) -> Result<Vec<KeptStep>> {
+        let steps = self.0.store.open_steps(Timestamp::MAX, None, limit).await.map_err(store_error)?;
+        let told = |step: &OpenStep| read(step).and_then(|(request, kept)| told(&request, kept, step.ask_at));
+        steps.iter().map(told).collect()
+    }
+
+    /// Asks at once how this execution ends, or all of them, for all that is kept for it here. For how many steps.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn ask_now(&self, execution: Option<Uuid>) -> Result<usize> {
+        let (mut asked, mut after) = (0, None);
+        while let Some(page) = self.page(execution, &mut after).await? {
+            for (step, request, _) in page {
+                // When it asks by itself does not change: so nothing moves while this goes through them.
+                asked += usize::from(self.ask(&step, Some(&request), self.0.clock.now(), step.ask_at, None).await?);
+            }
+        }
+        Ok(asked)
+    }
+
+    /// Says by hand what becomes of what a step has prepared, or holds: applied or not. For where nobody else will ever say it, because the saga's service does not
+    /// know the execution any more. It is done by the handler's own service, and told to it as the saga would tell it.
+    ///
+    /// # Errors
+    /// If nothing is kept for this step, or it has prepared nothing that could be applied.
+    pub async fn settle(&self, execution: Uuid, step: &str, apply: bool, by: Option<String>) -> Result<()> {
+        let (mut found, mut after) = (false, None);
+        while let Some(page) = self.page(Some(execution), &mut after).await? {
+            for (_, request, kept) in page {
+                let Some(call) = request.saga.clone().filter(|call| call.step == step) else { continue };
+                if apply && kept.prepared.is_none() {
+                    return Err(Error::rejected(format!("step `{step}` has prepared nothing: what it holds can only be released")));
+                }
+                found = true;
+                let call = if apply { StepCall { direction: Direction::Commit, ..call } } else { StepCall { release: true, ..call } };
+                let now = self.0.clock.now();
+                let message = Envelope {
+                    id: Uuid::now_v7(),
+                    topic: request.name.clone(),
+                    key: Some(execution.to_string()),
+                    reply_to: None,
+                    user: by.clone(),
+                    occurred_at: now,
+                    causation: request.id,
+                    saga: Some(call),
+                    content: Bytes::from_static(b"null"),
+                    ..request
+                };
+                let mut unit = Unit::new(now, message.cause());
+                unit.messages.push(message.into_row()?);
+                self.0.commit(unit).await.map_err(store_error)?;
+                tracing::warn!(%execution, step, apply, by, "an operator has said how a saga ends for a step");
+            }
+        }
+        if found { Ok(()) } else { Err(Error::not_found(format!("nothing is kept for step `{step}` of execution {execution}"))) }
+    }
+
+    /// Some more of those that can be read, of all or of one execution; `None` if there are no more.
+    async fn page(&self, execution: Option<Uuid>, after: &mut Option<OpenStep>) -> Result<Option<Vec<(OpenStep, Envelope, Kept)>>> {
+        let steps = self.0.store.open_steps(Timestamp::MAX, after.as_ref(), PAGE).await.map_err(store_error)?;
+        let Some(last) = steps.last() else { return Ok(None) };
+        *after = Some(last.clone());
+        let mut page = Vec::new();
+        for step in steps {
+            if let Ok((request, kept)) = read(&step)
+                && (execution.is_none() || execution == request.saga.as_ref().map(|call| call.execution))
+            {
+                page.push((step, request, kept));
+            }
+        }
+        Ok(Some(page))
+    }
+}
+
+/// What asked for a step, and what is kept of it.
+fn read(step: &OpenStep) -> Result<(Envelope, Kept)> {
+    let (_, mut kept) = Response::restore(&step.answer)?;
+    let request = kept.request.take().ok_or_else(|| Error::internal("it does not say who has asked for it"))?;
+    Ok((*request, kept))
+}
+
+fn told(request: &Envelope, kept: Kept, ask_at: Timestamp) -> Result<KeptStep> {
+    let StepCall { execution, saga, step, direction, .. } = request.saga.clone().ok_or_else(|| Error::internal("it is for no saga"))?;
+    let service = service_of(request.reply_to.as_deref().unwrap_or_default()).to_owned();
+    let Kept { holds, prepared, .. } = kept;
+    Ok(KeptStep { saga, execution, service, step, direction, holds, prepared: prepared.is_some(), since: request.occurred_at, ask_at })
+}
