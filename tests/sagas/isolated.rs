@@ -7,6 +7,7 @@ use crate::{
 };
 use minos::{Running, prelude::*, saga::Repair};
 use serde_json::{Value, json};
+use std::{fs, path::PathBuf};
 use tempfile::TempDir;
 
 struct Office {
@@ -14,6 +15,8 @@ struct Office {
     books: Running,
     script: Script,
     gates: Gates,
+    /// `sagas.ask_after`
+    ask_after: &'static str,
     dir: TempDir,
     from: String,
     to: String,
@@ -22,16 +25,25 @@ struct Office {
 }
 
 /// Both services on files of this directory.
-async fn start(dir: &TempDir, script: &Script, gates: &Gates) -> (Running, Running) {
-    let service = |name: &str| {
-        let url = format!("sqlite://{}", dir.path().join(format!("{name}.db")).display());
-        let text = config(name, &url).replace("request_timeout = \"2s\"", "request_timeout = \"20s\"\ndrain_timeout = \"1s\"");
-        let text = format!("{text}\n[sagas]\nattempts = 4\nfirst_pause = \"5ms\"\npatience = \"200ms\"");
-        Service::from_toml(&text).unwrap().module(format!("sagas::ledger::{name}")).with(script.clone()).with(gates.clone())
-    };
+async fn start(dir: &TempDir, script: &Script, gates: &Gates, ask_after: &str) -> (Running, Running) {
+    let service = |name| service(dir, script, gates, ask_after, name);
     let mut both = Service::start_all([service("clerk"), service("books")]).await.unwrap();
     let books = both.pop().unwrap();
     (both.pop().unwrap(), books)
+}
+
+fn service(dir: &TempDir, script: &Script, gates: &Gates, ask_after: &str, name: &str) -> Service {
+    let url = format!("sqlite://{}", file(dir, name).display());
+    let text = config(name, &url).replace("request_timeout = \"2s\"", "request_timeout = \"20s\"\ndrain_timeout = \"1s\"");
+    let text = format!(
+        "{text}\n[admin]\naddr = \"127.0.0.1:0\"\n[sagas]\nattempts = 4\nfirst_pause = \"5ms\"\npatience = \"200ms\"\nask_after = \"{ask_after}\""
+    );
+    Service::from_toml(&text).unwrap().module(format!("sagas::ledger::{name}")).with(script.clone()).with(gates.clone())
+}
+
+/// Where a service has its store.
+fn file(dir: &TempDir, name: &str) -> PathBuf {
+    dir.path().join(format!("{name}.db"))
 }
 
 impl Office {
@@ -42,11 +54,16 @@ impl Office {
     }
 
     async fn without_table(script: Script) -> Self {
+        Office::asking_after("60s", script).await
+    }
+
+    /// What is prepared asks so soon how it ends.
+    async fn asking_after(ask_after: &'static str, script: Script) -> Self {
         let (dir, gates) = (tempfile::tempdir().unwrap(), Gates::default());
-        let (clerk, books) = start(&dir, &script, &gates).await;
+        let (clerk, books) = start(&dir, &script, &gates, ask_after).await;
         let open = async |cents: &str| post(books.addr(), "/purses", cents).await.json().as_str().unwrap().to_owned();
         let (from, to) = (open("100").await, open("100").await);
-        Office { clerk, books, script, gates, dir, from, to, entry: Uuid::now_v7(), receipt: Uuid::now_v7() }
+        Office { clerk, books, script, gates, ask_after, dir, from, to, entry: Uuid::now_v7(), receipt: Uuid::now_v7() }
     }
 
     async fn make_table(&self) {
@@ -54,11 +71,24 @@ impl Office {
     }
 
     async fn restarted(self) -> Self {
+        self.restarted_after(async |_| ()).await
+    }
+
+    /// Started again, after this was done to the directory.
+    async fn restarted_after(self, meanwhile: impl AsyncFnOnce(&TempDir)) -> Self {
         tokio::join!(self.clerk.stop(), self.books.stop());
+        meanwhile(&self.dir).await;
         // What waits at a gate of before may still be there.
         let gates = Gates::default();
-        let (clerk, books) = start(&self.dir, &self.script, &gates).await;
+        let (clerk, books) = start(&self.dir, &self.script, &gates, self.ask_after).await;
         Office { clerk, books, gates, ..self }
+    }
+
+    /// What is kept at the participant until it hears how the saga ends.
+    async fn kept(&self) -> Vec<String> {
+        let mut kept: Vec<_> = self.books.outcomes().list(10).await.unwrap().into_iter().map(|kept| kept.step).collect();
+        kept.sort_unstable();
+        kept
     }
 
     async fn transfer(&self) -> Uuid {
@@ -247,5 +277,95 @@ async fn what_cannot_be_kept_from_view_is_refused() {
         let refused = post(office.clerk.addr(), &format!("/leaks/{what}"), "").await;
         assert!(refused.status == 422 && refused.detail().contains(why), "{what}: {refused:?}");
     }
+    office.stop().await;
+}
+
+/// A copy of a service's store while nobody has it open, and the way back.
+fn backed_up(dir: &TempDir, name: &str) {
+    fs::copy(file(dir, name), file(dir, &format!("{name}-backup"))).unwrap();
+}
+
+fn restored(dir: &TempDir, name: &str) {
+    fs::copy(file(dir, &format!("{name}-backup")), file(dir, name)).unwrap();
+}
+
+/// All attempts are used up before the participant can do it, also while its coordinator is away: nobody but itself has to ask.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_prepared_asks_what_was_decided_when_that_was_given_up() {
+    let office = Office::asking_after("200ms", Script::default()).await;
+    office.gates.open("stop", 1);
+    let id = office.transfer().await;
+    office.ends_as("needs_operator", id).await;
+    assert_eq!(office.kept().await, ["fee", "give", "stop", "take"]);
+    let (script, gates, ask_after) = (office.script.clone(), office.gates.clone(), office.ask_after);
+    let office = office
+        .restarted_after(async |dir| {
+            let books = service(dir, &script, &gates, ask_after, "books").start().await.unwrap();
+            assert_eq!(post(books.addr(), "/table", "").await.status, 204);
+            let before = books.outcomes().list(1).await.unwrap()[0].ask_at;
+            until("it has asked, and was not heard", async || books.outcomes().list(1).await.unwrap()[0].ask_at > before).await;
+            books.stop().await;
+        })
+        .await;
+    office.ends_as("committed", id).await;
+    assert_eq!(office.clerk.sagas().show(id).await.unwrap().repairs, [], "without an operator");
+    office.is_seen().await;
+    until("nothing is kept", async || office.kept().await.is_empty()).await;
+    office.stop().await;
+}
+
+/// The participant has forgotten what it was told. Its coordinator has ended long ago, and asks for nothing any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_participant_that_was_restored_asks_how_it_has_ended() {
+    for (trouble, ends) in [(&[][..], "committed"), (&[Trouble::Refuse], "rolled_back")] {
+        let office = Office::asking_after("200ms", Script::default().with("close", trouble)).await;
+        office.make_table().await;
+        let id = office.transfer().await;
+        office.ran("stop").await;
+        let office = office.restarted_after(async |dir| backed_up(dir, "books")).await;
+        office.gates.open("stop", 1);
+        office.ends_as(ends, id).await;
+        let office = office.restarted_after(async |dir| restored(dir, "books")).await;
+        assert_eq!(office.status(id).await, ends);
+        until("it was told", async || office.kept().await.is_empty()).await;
+        if ends == "committed" {
+            assert_eq!((office.purses().await, office.found().await), ([69, 130], [200, 200]));
+            assert_eq!(office.payments().await, json!([{ "step": "take", "cents": -30 }]));
+        } else {
+            assert_eq!((office.purses().await, office.found().await), ([100, 100], [404, 404]));
+        }
+        office.is_free().await;
+        office.stop().await;
+    }
+}
+
+/// The coordinator has forgotten the execution. It may have been decided: only an operator can know.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_knows_is_neither_applied_nor_dropped_but_by_the_operator() {
+    let office = Office::asking_after("200ms", Script::default()).await;
+    office.make_table().await;
+    let office = office.restarted_after(async |dir| backed_up(dir, "clerk")).await;
+    let id = office.transfer().await;
+    office.ran("stop").await;
+    let office = office.restarted_after(async |dir| restored(dir, "clerk")).await;
+    let alarm = r#"minos_saga_alarms_total{service="clerk",saga="Transfer",step="fee",why="unknown"}"#;
+    until("the operator is told", async || office.clerk.metrics().contains(alarm)).await;
+    assert_eq!((office.purses().await, office.kept().await), ([100, 100], ["fee", "give", "take"].map(str::to_owned).to_vec()));
+    assert_eq!(office.fill(&office.from).await.status, 409, "it is still held");
+    let admin = office.books.admin_addr().unwrap();
+    let kept = get(admin, "/kept-steps").await.json();
+    assert_eq!((&kept[1]["saga"], &kept[1]["service"], &kept[1]["prepared"]), (&json!("Transfer"), &json!("clerk"), &json!(true)), "{kept}");
+    assert_eq!(send(admin, "PUT", &format!("/kept-steps/ask?execution={id}"), "", "").await.unwrap().json(), json!({ "asked": 3 }));
+    let settle = async |step: &str, how: &str| {
+        send(admin, "PUT", &format!("/kept-steps/{id}/{step}/{how}"), "", "").await.unwrap().status
+    };
+    for (step, how) in [("take", "apply"), ("give", "drop"), ("fee", "drop")] {
+        assert_eq!(settle(step, how).await, 200);
+        until(step, async || !office.kept().await.contains(&step.to_owned())).await;
+        assert_eq!(settle(step, how).await, 404, "once");
+    }
+    // What `fee` has prepared for the same purse was applied with `take`: a purse is seen as a whole.
+    assert_eq!(office.purses().await, [69, 100]);
+    assert_eq!((office.fill(&office.from).await.status, office.fill(&office.to).await.status), (204, 204));
     office.stop().await;
 }

@@ -229,3 +229,144 @@ fn told(request: &Envelope, kept: Kept, ask_at: Timestamp) -> Result<KeptStep> {
     let Kept { holds, prepared, .. } = kept;
     Ok(KeptStep { saga, execution, service, step, direction, holds, prepared: prepared.is_some(), since: request.occurred_at, ask_at })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        aggregate::Prepared,
+        clock::Clock,
+        context::Resources,
+        message::{MessageKind, saga_topic},
+        metrics::Metrics,
+        store::{MemoryStore, OPEN, Store},
+        sync::lock,
+    };
+    use std::sync::Mutex;
+
+    struct Standing(Mutex<Timestamp>);
+
+    impl Clock for Standing {
+        fn now(&self) -> Timestamp {
+            *lock(&self.0)
+        }
+    }
+
+    struct World {
+        store: Arc<MemoryStore>,
+        clock: Arc<Standing>,
+        outcomes: Outcomes,
+        tenure: Tenure,
+    }
+
+    fn world() -> World {
+        let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(Standing(Mutex::new(Timestamp::UNIX_EPOCH))));
+        let environment = Arc::new(Environment::new("bank", store.clone(), clock.clone(), Resources::default(), Metrics::new("bank")));
+        World { tenure: Tenure::new(store.clone(), LEASE), outcomes: Outcomes::new(environment), store, clock }
+    }
+
+    impl World {
+        /// The clock shows so many seconds, and it is looked for who has to ask. Of which executions it is asked since.
+        async fn at(&mut self, seconds: i64) -> Vec<Uuid> {
+            *lock(&self.clock.0) = Timestamp::from_second(seconds).unwrap();
+            let before = self.questions().await.len();
+            self.outcomes.round(&mut self.tenure).await.unwrap();
+            self.questions().await.split_off(before)
+        }
+
+        async fn messages(&self) -> Vec<Envelope> {
+            self.store.outbox(0, 10_000).await.unwrap().into_iter().map(|row| Envelope::of_row(row).unwrap()).collect()
+        }
+
+        async fn questions(&self) -> Vec<Uuid> {
+            let questions = self.messages().await.into_iter().filter(Envelope::is_for_saga).inspect(|question| {
+                assert_eq!((question.kind, question.topic.as_str(), question.name.as_str()), (MessageKind::Request, "shop.sagas", "Pay"));
+            });
+            questions.map(|question| question.saga.unwrap().execution).collect()
+        }
+
+        async fn mark(&self, key: &str, becomes: StepMark, answer: String) {
+            let handled = Handled::Step { key: key.to_owned(), becomes, answer };
+            let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None };
+            let mut unit = Unit::new(self.clock.now(), cause);
+            unit.mark = Some(Mark { subscriber: "pay".into(), handled, lane: None });
+            self.store.commit(unit).await.unwrap();
+        }
+
+        /// A step for an execution is prepared now.
+        async fn prepare(&self, key: &str) -> Uuid {
+            let (execution, now) = (Uuid::now_v7(), self.clock.now());
+            let cause = Cause { correlation: execution, causation: execution, user: None, trace: None };
+            let mut request = Envelope::request(Uuid::now_v7(), "Pay", None, "{}", now, cause);
+            request.saga = Some(StepCall::new(execution, "Order", "pay", Direction::Execute, 1));
+            request.reply_to = Some(saga_topic("shop"));
+            let kept = Kept { prepared: Some(Prepared::default()), request: Some(Box::new(request)), ..Kept::default() };
+            let answer = Response::default().store(kept).unwrap();
+            self.mark(key, StepMark::Open { attempt: 1, ask_at: self.outcomes.0.ask_at(now) }, answer).await;
+            execution
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_heard_nothing_asks_in_time_and_ever_less_often() {
+        let mut world = world();
+        let first = world.prepare("first").await;
+        assert!(world.at(59).await.is_empty());
+        for seconds in [60, 120, 240, 480] {
+            assert_eq!(world.at(seconds).await, [first], "{seconds}");
+            assert!(world.at(seconds * 2 - 1).await.is_empty(), "{seconds}");
+        }
+        // A year later it asks once an hour.
+        let year = 365 * 24 * 3600;
+        assert_eq!((world.at(year).await, world.at(year + 3599).await, world.at(year + 3600).await), (vec![first], vec![], vec![first]));
+        assert_eq!(world.store.handled("pay", "first").await.unwrap().unwrap().version, OPEN, "and decides nothing");
+        world.mark("first", StepMark::Ended, String::new()).await;
+        assert!(world.at(2 * year).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_process_asks_and_what_cannot_be_read_holds_up_nobody() {
+        let mut world = world();
+        world.mark("odd", StepMark::Open { attempt: 1, ask_at: Timestamp::UNIX_EPOCH }, "{".to_owned()).await;
+        let mut all: Vec<_> = Vec::new();
+        for n in 0..PAGE + 10 {
+            all.push(world.prepare(&n.to_string()).await);
+        }
+        let mut other = Tenure::new(world.store.clone(), LEASE);
+        let taken = other.hold().await.unwrap().is_some();
+        assert_eq!((taken, world.at(60).await), (true, vec![]), "another one does");
+        other.give_back().await;
+        let mut asked = world.at(60).await;
+        asked.sort_unstable();
+        assert_eq!(asked, all);
+        assert_eq!(world.store.open_steps(Timestamp::from_second(60).unwrap(), None, 10).await.unwrap(), [], "each is put off");
+    }
+
+    #[tokio::test]
+    async fn the_operator_asks_at_once_and_settles_what_nobody_knows() {
+        let mut world = world();
+        let mut all: Vec<_> = Vec::new();
+        for n in 0..PAGE + 10 {
+            all.push(world.prepare(&n.to_string()).await);
+        }
+        let outcomes = world.outcomes.clone();
+        assert_eq!(outcomes.ask_now(None).await.unwrap(), all.len(), "each once");
+        assert_eq!(outcomes.ask_now(Some(all[7])).await.unwrap(), 1);
+        assert_eq!(world.questions().await.last(), Some(&all[7]));
+        assert_eq!(world.at(60).await.len(), all.len(), "that changes nothing about when they ask by themselves");
+        let kept = outcomes.list(1).await.unwrap();
+        assert_eq!((kept[0].saga.as_str(), kept[0].service.as_str(), kept[0].step.as_str(), kept[0].prepared), ("Order", "shop", "pay", true));
+        let before = world.messages().await.len();
+        outcomes.settle(all[1], "pay", true, Some("ada".to_owned())).await.unwrap();
+        outcomes.settle(all[2], "pay", false, None).await.unwrap();
+        let told: Vec<_> = world.messages().await.split_off(before);
+        let told = told.iter().map(|message| (message.topic.as_str(), message.user.as_deref(), message.step().unwrap()));
+        let told: Vec<_> = told.map(|(topic, by, call)| (topic, by, call.execution, call.direction, call.release)).collect();
+        assert_eq!(
+            told,
+            [("Pay", Some("ada"), all[1], Direction::Commit, false), ("Pay", None, all[2], Direction::Execute, true)]
+        );
+        let error = outcomes.settle(Uuid::now_v7(), "pay", true, None).await.unwrap_err();
+        assert!(error.to_string().starts_with("nothing is kept for step `pay` of execution"), "{error}");
+    }
+}

@@ -9,7 +9,7 @@ use crate::{
     handler::{HandlerDef, Kind, Request, Response, Runner},
     message::{Direction, Envelope, MessageKind, StepCall, saga_topic},
     metrics::Metrics,
-    store::{Cause, InboxRow, MemoryStore, NewEvent, SETTLED, SharedStore, StreamId},
+    store::{Cause, InboxRow, MemoryStore, NewEvent, OPEN, SETTLED, SharedStore, StreamId},
     sync::lock,
 };
 use futures_util::future::{BoxFuture, FutureExt};
@@ -443,9 +443,11 @@ cases! {
             assert!(world.told_holds().await, "{direction:?}");
         }
         assert_eq!(world.events().await, ["Paid", "$held"]);
+        assert_eq!(world.row().await.unwrap().version, OPEN, "it asks how the saga ends, if it does not hear it");
         for _ in 0..2 {
             world.release(Direction::Execute).await;
             assert_eq!(world.events().await, ["Paid", "$held", "$released"]);
+            assert_eq!(world.row().await.unwrap().version, SETTLED);
         }
         assert_eq!(world.send(Direction::Execute, 1).await, [paid(1)], "what was done is still known");
         assert_eq!(world.events().await.len(), 3);
@@ -495,10 +497,12 @@ cases! {
         let told = async || world.sent(|message| message.name == "Told").await.len();
         assert_eq!(world.send_isolated(Direction::Execute).await, [paid(1)]);
         assert_eq!((world.events().await, world.told_holds().await, told().await), (vec!["$held".to_owned()], true, 0));
+        assert_eq!(world.row().await.unwrap().version, OPEN);
         for _ in 0..2 {
             assert_eq!(world.send_isolated(Direction::Commit).await, [Answered(200, false, Value::Null)]);
             assert_eq!((world.events().await, told().await), (["$held", "Paid", "$released"].map(str::to_owned).to_vec(), 1));
         }
+        assert_eq!(world.row().await.unwrap().version, SETTLED);
         assert!(matches!(world.send_isolated(Direction::Abort).await[..], [Answered(409, false, _)]), "it is decided");
         world.release(Direction::Execute).await;
         assert_eq!(world.send_isolated(Direction::Execute).await, [paid(1)]);

@@ -52,7 +52,10 @@ const WORK: Step = Step {
 const NODES: &[Node] = &[Node::Step(ASK)];
 const BOTH_NODES: &[Node] = &[Node::Parallel(&[&[Node::Step(WORK)], &[Node::Step(Step { timeout: None, ..ASK })]])];
 
+/// The name of the same saga, isolated.
+pub(super) const ISOLATED: &str = "AskAll";
 static DEF: SagaDef = SagaDef { name: "Ask", input: &[], isolated: false, nodes: NODES, module: "", file: "", line: 0 };
+static ALL: SagaDef = SagaDef { name: ISOLATED, isolated: true, ..DEF };
 static BOTH: SagaDef = SagaDef { name: "Both", nodes: BOTH_NODES, ..DEF };
 
 /// How the work of local steps goes.
@@ -72,7 +75,12 @@ fn plan() -> Plan {
     plan_of(&DEF)
 }
 
-/// A manager of the saga, its store, and a lease of it.
+/// The isolated one.
+pub(super) fn isolated() -> Plan {
+    plan_of(&ALL)
+}
+
+/// A manager of the sagas, its store, and a lease of it.
 pub(super) async fn world(alarm_after: Duration) -> (Manager, Arc<MemoryStore>, Lease) {
     let store = Arc::new(MemoryStore::new());
     let (manager, _) = process(&store, alarm_after).await;
@@ -85,7 +93,8 @@ pub(super) async fn process(store: &Arc<MemoryStore>, alarm_after: Duration) -> 
     let (mut resources, job) = (Resources::default(), Arc::new(Job { begun: Semaphore::new(0), done: Semaphore::new(0) }));
     resources.insert(job.clone());
     let environment = Arc::new(Environment::new("x", store.clone(), clock::system(), resources, Metrics::new("x")));
-    let manager = Manager::new(environment, vec![plan(), plan_of(&BOTH)], 1, alarm_after, &Health::new(clock::system())).await.unwrap();
+    let plans = vec![plan(), isolated(), plan_of(&BOTH)];
+    let manager = Manager::new(environment, plans, 1, alarm_after, &Health::new(clock::system())).await.unwrap();
     (manager, job)
 }
 

@@ -209,6 +209,21 @@ impl State {
         }
     }
 
+    /// Sends again what was sent for an execution that has not changed since.
+    pub(super) async fn send_again(&self, id: Uuid, effects: Vec<Effect>) -> Result<()> {
+        let Some(Loaded { plan, row, .. }) = self.load(id).await? else { return Ok(()) };
+        let mut unit = Unit::new(self.environment.clock.now(), cause(&row));
+        for effect in effects {
+            if let Effect::Send { call, message } = effect {
+                unit.messages.push(self.message(plan, &row, &call, message, unit.at)?);
+            }
+        }
+        if !unit.is_empty() {
+            self.environment.commit(unit).await.map_err(store_error)?;
+        }
+        Ok(())
+    }
+
     /// Begins again in this process what was under way here.
     pub(super) async fn resume(&self, id: Uuid) -> Result<()> {
         let Some(loaded) = self.load(id).await? else { return Ok(()) };

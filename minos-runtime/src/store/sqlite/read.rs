@@ -182,3 +182,19 @@ pub(super) fn parsed<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>
     let text = row.get_ref(column)?.as_str()?;
     text.parse().map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_steps_are_found_by_their_index() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert!(super::super::schema::prepare(&mut connection, "test").is_ok());
+        assert!(OPEN_STEPS.contains(&format!("version = {}", crate::store::OPEN)));
+        let explain = format!("EXPLAIN QUERY PLAN {OPEN_STEPS}");
+        let mut explain = connection.prepare(&explain).unwrap();
+        let plan = explain.query_map(("", "", "", "", 1), |row| row.get::<_, String>(3)).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+        assert_eq!(plan, ["SEARCH inbox USING INDEX inbox_open ((at,subscriber,key)>(?,?,?) AND at<?)"]);
+    }
+}

@@ -201,7 +201,7 @@ async fn a_file_belongs_to_the_service_that_opened_it_first() {
     // As an earlier version has left it.
     Connection::open(&path)
         .unwrap()
-        .execute_batch("DROP TABLE minos_service; DROP TABLE sagas; DELETE FROM minos_schema WHERE version >= 3")
+        .execute_batch("DROP TABLE minos_service; DROP TABLE sagas; DROP INDEX inbox_open; DELETE FROM minos_schema WHERE version >= 3")
         .unwrap();
     SqliteStore::open(path.clone(), "other", &metrics()).unwrap().close().await;
     assert!(refused(&path).contains("belongs to the service `other`"), "{}", refused(&path));
@@ -214,7 +214,7 @@ async fn executions_of_an_earlier_version_are_read() {
     let store = open(path.clone()).unwrap();
     store.commit(Unit { sagas: vec![SagaWrite { expected: 0, row: row.clone() }], ..unit() }).await.unwrap();
     store.close().await;
-    let back = "DROP INDEX sagas_by_age; ALTER TABLE sagas DROP COLUMN trace; DELETE FROM minos_schema WHERE version = 5";
+    let back = "DROP INDEX sagas_by_age; ALTER TABLE sagas DROP COLUMN trace; DROP INDEX inbox_open; DELETE FROM minos_schema WHERE version >= 5";
     Connection::open(&path).unwrap().execute_batch(back).unwrap();
     let store = open(path).unwrap();
     let cause = Cause { trace: None, ..row.cause.clone() };

@@ -198,11 +198,11 @@ impl World {
     fn asks(&self, step: &str) -> bool {
         let row = self.row(step);
         let open = row.happened > 0 && row.applied == 0 && !row.dropped;
-        open && self.execution.steps.get(step).is_some_and(|state| match state.status {
-            StepStatus::Pausing(direction @ (Direction::Commit | Direction::Abort))
-            | StepStatus::Stuck(direction @ (Direction::Commit | Direction::Abort)) => state.attempts.of(direction) < PATIENCE,
+        let told = |state: &StepState| match state.status.doing() {
+            Some(direction @ (Direction::Commit | Direction::Abort)) => state.attempts.of(direction) < PATIENCE,
             _ => false,
-        })
+        };
+        open && self.execution.steps.get(step).is_some_and(told)
     }
 
     /// Whether an answer is still on its way.

@@ -170,7 +170,9 @@ impl World {
             }
             Event::Ask { step } => {
                 spend(&mut world.budget.questions);
-                if !world.input(Input::Asked { step: (*step).to_owned() }, false)? {
+                let status = self.execution.steps.get(*step).map(|state| state.status);
+                let again = matches!(status, Some(StepStatus::UnderWay(_)));
+                if world.input(Input::Asked { step: (*step).to_owned() }, again)? == again || world.requests.is_empty() {
                     return Err(format!("`{step}` asks what is decided, and is not told"));
                 }
             }

@@ -305,7 +305,7 @@ async fn a_schema_belongs_to_the_service_that_opened_it_first() {
     // As an earlier version has left it: of those that come at once, one gets it.
     let (client, schema) = (server::client(&url).await, server::schema_of(&url));
     let back = format!(
-        "DROP TABLE {schema}.minos_service; ALTER TABLE {schema}.sagas DROP COLUMN trace; DROP INDEX {schema}.sagas_by_age; DELETE FROM {schema}.minos_schema WHERE version >= 2"
+        "DROP TABLE {schema}.minos_service; ALTER TABLE {schema}.sagas DROP COLUMN trace; DROP INDEX {schema}.sagas_by_age; DROP INDEX {schema}.inbox_open; DELETE FROM {schema}.minos_schema WHERE version >= 2"
     );
     client.batch_execute(&back).await.unwrap();
     let mut services = JoinSet::new();
@@ -325,7 +325,7 @@ async fn executions_of_an_earlier_version_are_read() {
     store.close().await;
     let (client, schema) = (server::client(&url).await, server::schema_of(&url));
     let back = format!(
-        "ALTER TABLE {schema}.sagas DROP COLUMN trace; DROP INDEX {schema}.sagas_by_age; DELETE FROM {schema}.minos_schema WHERE version = 3"
+        "ALTER TABLE {schema}.sagas DROP COLUMN trace; DROP INDEX {schema}.sagas_by_age; DROP INDEX {schema}.inbox_open; DELETE FROM {schema}.minos_schema WHERE version >= 3"
     );
     client.batch_execute(&back).await.unwrap();
     let store = server::store(&url).await.unwrap();

@@ -29,6 +29,7 @@ const CALM: Budget = Budget { faults: ANY, duplicates: 0, losses: 0, crashes: 0,
 const TWICE: Budget = Budget { duplicates: 1, ..CALM };
 const CRASH: Budget = Budget { crashes: 1, ..CALM };
 const REPAIR: Budget = Budget { repairs: 1, ..CALM };
+const ASK: Budget = Budget { questions: 1, ..CALM };
 const GARBAGE: Budget = Budget { garbage: 1, ..CALM };
 
 const EVERY: [&str; 3] = ["committed", "needs_operator", "rolled_back"];
@@ -74,11 +75,11 @@ fn either_way_of_a_decision() {
 #[test]
 fn isolated_steps() {
     let (a, b, c) = (|| remote("a").not_undone(), || remote("b").not_undone(), || local("c").not_undone());
-    for budget in [CRASH, REPAIR, TWICE, GARBAGE] {
+    for budget in [CRASH, REPAIR, TWICE, GARBAGE, Budget { questions: 2, ..REPAIR }] {
         assert_eq!(explore_definition(isolated(vec![a().into()]), true, budget), EVERY);
     }
     assert_eq!(explore_definition(isolated(vec![a().tried(2).into()]), true, CALM), EVERY);
-    for budget in [CRASH, TWICE, REPAIR, GARBAGE] {
+    for budget in [CRASH, TWICE, REPAIR, GARBAGE, ASK] {
         assert_eq!(explore_definition(isolated(vec![a().into(), c().into()]), true, budget), EVERY);
         assert_eq!(explore_definition(isolated(vec![c().into(), b().into()]), true, budget), EVERY);
     }
