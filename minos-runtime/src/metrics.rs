@@ -53,6 +53,10 @@ pub struct Metrics {
     pub(crate) sagas_started: Family<SagaLabels, Counter>,
     /// Executions of sagas that have ended.
     pub(crate) sagas_ended: Family<SagaEndLabels, Counter>,
+    /// Attempts at steps of sagas that have ended, by what was to be done and how that ended.
+    pub(crate) saga_steps: Family<StepLabels, Counter>,
+    /// How long steps of sagas took until they were done, with all attempts.
+    pub(crate) saga_step_seconds: Family<StepTimeLabels, Histogram, fn() -> Histogram>,
     /// Steps of sagas that came to wait for an operator, and executions that have not ended in time.
     pub(crate) saga_alarms: Family<AlarmLabels, Counter>,
     /// The age of the oldest execution that is under way; 0 if there is none, or another process looks after them.
@@ -71,6 +75,22 @@ pub(crate) struct SagaLabels {
 pub(crate) struct SagaEndLabels {
     pub(crate) saga: String,
     pub(crate) status: &'static str,
+}
+
+/// Labels of an attempt at a step that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct StepLabels {
+    pub(crate) saga: &'static str,
+    pub(crate) step: &'static str,
+    pub(crate) direction: &'static str,
+    pub(crate) outcome: &'static str,
+}
+
+/// Labels of the time that a step took.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct StepTimeLabels {
+    pub(crate) saga: &'static str,
+    pub(crate) step: &'static str,
 }
 
 /// Labels of an alarm about a saga: the step is empty if it is about all of it.
@@ -114,6 +134,11 @@ fn seconds() -> Histogram {
     Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
 }
 
+/// What waits for other services takes longer than a request, and with its attempts perhaps hours.
+fn long_seconds() -> Histogram {
+    Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0])
+}
+
 impl Metrics {
     /// Nothing measured yet.
     pub fn new(service: &str) -> Self {
@@ -145,6 +170,8 @@ impl Metrics {
             consumer_lag: put(registry, "consumer_lag", "Records of a partition that are not handled", Family::default()),
             sagas_started: put(registry, "sagas_started", "Executions of sagas that were begun", Family::default()),
             sagas_ended: put(registry, "sagas_ended", "Executions of sagas that have ended", Family::default()),
+            saga_steps: put(registry, "saga_steps", "Attempts at steps of sagas that have ended", Family::default()),
+            saga_step_seconds: Family::new_with_constructor(long_seconds),
             saga_alarms: put(
                 registry,
                 "saga_alarms",
@@ -159,6 +186,8 @@ impl Metrics {
         let help = "The age of the oldest execution of a saga that is under way";
         registry.register_with_unit("saga_oldest", help, Unit::Seconds, metrics.saga_age.clone());
         registry.register_with_unit("http_request", "How long HTTP requests took", Unit::Seconds, metrics.http_seconds.clone());
+        let help = "How long steps of sagas took until they were done";
+        registry.register_with_unit("saga_step", help, Unit::Seconds, metrics.saga_step_seconds.clone());
         metrics.registry = Arc::new(std::mem::take(registry));
         metrics
     }

@@ -64,6 +64,13 @@ impl World {
         rows.into_iter().map(|row| row.status).collect()
     }
 
+    /// How often an attempt at a step has ended like this, as the metrics say.
+    fn counted(&self, saga: &str, step: &str, direction: &str, outcome: &str) -> u64 {
+        let labels = format!(r#"service="teller",saga="{saga}",step="{step}",direction="{direction}",outcome="{outcome}""#);
+        let (metrics, line) = (self.teller.metrics(), format!("minos_saga_steps_total{{{labels}}} "));
+        metrics.lines().find_map(|text| text.strip_prefix(&line)).map_or(0, |count| count.parse().unwrap())
+    }
+
     pub async fn stop(self) {
         let World { teller, bank, .. } = self;
         tokio::join!(teller.stop(), bank.stop());
@@ -80,6 +87,11 @@ async fn everything_is_done() {
     assert_eq!(world.statuses().await, ["committed"]);
     let metrics = world.teller.metrics();
     assert!(metrics.contains(r#"minos_sagas_ended_total{service="teller",saga="MoveMoney",status="committed"} 1"#), "{metrics}");
+    for step in ["take", "give", "note", "confirm", "tell"] {
+        assert_eq!(world.counted("MoveMoney", step, "execute", "done"), 1, "{step}");
+        let took = format!(r#"minos_saga_step_seconds_count{{service="teller",saga="MoveMoney",step="{step}"}} 1"#);
+        assert!(metrics.contains(&took), "{step}: {metrics}");
+    }
     world.stop().await;
 }
 
@@ -108,6 +120,7 @@ async fn what_comes_behind_the_pivot_is_tried_until_it_succeeds() {
     assert_eq!(world.transfer(30).await.status, 200);
     assert_eq!(world.balances().await, (70, 130));
     assert_eq!(world.statuses().await, ["committed"]);
+    assert_eq!((world.counted("MoveMoney", "tell", "execute", "failed"), world.counted("MoveMoney", "tell", "execute", "done")), (5, 1));
     world.stop().await;
 }
 
@@ -119,6 +132,7 @@ async fn a_step_that_answers_too_late_is_undone() {
     assert_eq!(world.runs(), ["give", "undo give"]);
     assert_eq!(world.balances().await, (100, 100), "it happened late, and was undone");
     assert_eq!(world.statuses().await, ["rolled_back"]);
+    assert_eq!((world.counted("GiveQuickly", "give", "execute", "timed_out"), world.counted("GiveQuickly", "give", "undo", "done")), (1, 1));
     world.stop().await;
 }
 
@@ -127,6 +141,8 @@ async fn a_compensation_that_fails_is_tried_again() {
     let world = World::with(Script::default().with("confirm", &[Trouble::Refuse]).with("undo give", &[Trouble::Refuse])).await;
     assert_eq!(world.transfer(30).await.status, 422);
     assert_eq!(world.balances().await, (100, 100));
+    assert_eq!(world.counted("MoveMoney", "confirm", "execute", "failed"), 1);
+    assert_eq!((world.counted("MoveMoney", "give", "undo", "failed"), world.counted("MoveMoney", "give", "undo", "done")), (1, 1));
     world.stop().await;
 }
 

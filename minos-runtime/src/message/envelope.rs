@@ -96,15 +96,22 @@ impl fmt::Display for StepCall {
     }
 }
 
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Direction {
+    /// Its name, as it is stored.
+    pub fn name(self) -> &'static str {
+        match self {
             Direction::Execute => "execute",
             Direction::Cancel => "cancel",
             Direction::Undo => "undo",
             Direction::Commit => "commit",
             Direction::Abort => "abort",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -6,6 +6,7 @@ mod asked;
 #[cfg(test)]
 mod kit;
 mod local;
+mod measured;
 mod operate;
 mod start;
 mod timers;

@@ -1,6 +1,6 @@
 //! One turn of an execution.
 
-use super::State;
+use super::{State, measured::Stood};
 use crate::{
     aggregate::{Prepared, apply, release, taken},
     context::{NewExecution, is_outage, store_error},
@@ -91,6 +91,7 @@ impl State {
         let what = failpoint::detail(format_args!("{input}"));
         failpoint::pass(failpoint::SAGA_LOADED, format_args!("{what}"));
         execution.holds.extend(taken(&unit));
+        let stood = Stood::of(plan, &execution, matches!(input, Input::Due));
         let effects = transition(plan, &mut execution, input, self.moment(unit.at)).map_err(refused)?;
         if execution.version == before {
             return Ok(Turned::Same(effects));
@@ -106,6 +107,7 @@ impl State {
         failpoint::pass(failpoint::SAGA_COMMIT_BEFORE, format_args!("{what}"));
         self.environment.commit(unit).await.map_err(store_error)?;
         failpoint::pass(failpoint::SAGA_COMMIT_AFTER, format_args!("{what}"));
+        stood.measure(plan, &execution, &self.environment.metrics);
         self.settle(&execution, correlation, todo);
         failpoint::pass(failpoint::SAGA_SETTLED, format_args!("{what}"));
         Ok(Turned::Committed)
