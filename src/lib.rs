@@ -317,8 +317,8 @@ pub use minos_runtime::*;
 /// What a service needs, in one line: `use minos::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Aggregate, Context, Error, ErrorKind, Event, Headers, Message, Path, Query, Ref, Response, Result, ResultExt, Root, Saga, Service,
-        Timestamp, User, Uuid, aggregate, aggregate_ref, bail, command, ensure, event, message, periodic, query,
+        Aggregate, Context, Error, ErrorKind, Event, Headers, HoldError, Message, Path, Query, Ref, Response, Result, ResultExt, Root,
+        Saga, SagaStep, Service, Timestamp, User, Uuid, aggregate, aggregate_ref, bail, command, ensure, event, message, periodic, query,
     };
     #[doc(no_inline)]
     pub use minos_macros::saga;

@@ -132,7 +132,10 @@ async fn a_step_that_answers_too_late_is_undone() {
     assert_eq!(world.runs(), ["give", "undo give"]);
     assert_eq!(world.balances().await, (100, 100), "it happened late, and was undone");
     assert_eq!(world.statuses().await, ["rolled_back"]);
-    assert_eq!((world.counted("GiveQuickly", "give", "execute", "timed_out"), world.counted("GiveQuickly", "give", "undo", "done")), (1, 1));
+    assert_eq!(
+        (world.counted("GiveQuickly", "give", "execute", "timed_out"), world.counted("GiveQuickly", "give", "undo", "done")),
+        (1, 1)
+    );
     world.stop().await;
 }
 

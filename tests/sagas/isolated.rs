@@ -354,11 +354,13 @@ async fn what_nobody_knows_is_neither_applied_nor_dropped_but_by_the_operator() 
     assert_eq!(office.fill(&office.from).await.status, 409, "it is still held");
     let admin = office.books.admin_addr().unwrap();
     let kept = get(admin, "/kept-steps").await.json();
-    assert_eq!((&kept[1]["saga"], &kept[1]["service"], &kept[1]["prepared"]), (&json!("Transfer"), &json!("clerk"), &json!(true)), "{kept}");
+    assert_eq!(
+        (&kept[1]["saga"], &kept[1]["service"], &kept[1]["prepared"]),
+        (&json!("Transfer"), &json!("clerk"), &json!(true)),
+        "{kept}"
+    );
     assert_eq!(send(admin, "PUT", &format!("/kept-steps/ask?execution={id}"), "", "").await.unwrap().json(), json!({ "asked": 3 }));
-    let settle = async |step: &str, how: &str| {
-        send(admin, "PUT", &format!("/kept-steps/{id}/{step}/{how}"), "", "").await.unwrap().status
-    };
+    let settle = async |step: &str, how: &str| send(admin, "PUT", &format!("/kept-steps/{id}/{step}/{how}"), "", "").await.unwrap().status;
     for (step, how) in [("take", "apply"), ("give", "drop"), ("fee", "drop")] {
         assert_eq!(settle(step, how).await, 200);
         until(step, async || !office.kept().await.contains(&step.to_owned())).await;

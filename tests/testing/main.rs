@@ -3,4 +3,5 @@
 #![allow(unreachable_pub)]
 
 mod drive;
+mod holds;
 mod wrong;

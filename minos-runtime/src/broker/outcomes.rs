@@ -99,7 +99,12 @@ impl Outcomes {
         let request = match read(&step) {
             Ok((request, _)) => Some(request),
             Err(error) => {
-                tracing::error!(subscriber = step.subscriber, key = step.key, error = error.chain(), "what is kept for a step of a saga cannot be read");
+                tracing::error!(
+                    subscriber = step.subscriber,
+                    key = step.key,
+                    error = error.chain(),
+                    "what is kept for a step of a saga cannot be read"
+                );
                 None
             }
         };
@@ -123,7 +128,8 @@ impl Outcomes {
         let cause = request.map_or_else(nobody, Envelope::cause);
         let mut unit = Unit::new(now, cause);
         if let Some(question) = request.and_then(|request| request.question(now)) {
-            let StepCall { saga, execution, step, .. } = question.saga.as_ref().ok_or_else(|| Error::internal("a question about no step"))?;
+            let StepCall { saga, execution, step, .. } =
+                question.saga.as_ref().ok_or_else(|| Error::internal("a question about no step"))?;
             tracing::info!(saga, %execution, step, "a step has not heard how its saga ends; the saga's service is asked");
             unit.messages.push(question.into_row()?);
         }
@@ -355,17 +361,17 @@ mod tests {
         assert_eq!(world.questions().await.last(), Some(&all[7]));
         assert_eq!(world.at(60).await.len(), all.len(), "that changes nothing about when they ask by themselves");
         let kept = outcomes.list(1).await.unwrap();
-        assert_eq!((kept[0].saga.as_str(), kept[0].service.as_str(), kept[0].step.as_str(), kept[0].prepared), ("Order", "shop", "pay", true));
+        assert_eq!(
+            (kept[0].saga.as_str(), kept[0].service.as_str(), kept[0].step.as_str(), kept[0].prepared),
+            ("Order", "shop", "pay", true)
+        );
         let before = world.messages().await.len();
         outcomes.settle(all[1], "pay", true, Some("ada".to_owned())).await.unwrap();
         outcomes.settle(all[2], "pay", false, None).await.unwrap();
         let told: Vec<_> = world.messages().await.split_off(before);
         let told = told.iter().map(|message| (message.topic.as_str(), message.user.as_deref(), message.step().unwrap()));
         let told: Vec<_> = told.map(|(topic, by, call)| (topic, by, call.execution, call.direction, call.release)).collect();
-        assert_eq!(
-            told,
-            [("Pay", Some("ada"), all[1], Direction::Commit, false), ("Pay", None, all[2], Direction::Execute, true)]
-        );
+        assert_eq!(told, [("Pay", Some("ada"), all[1], Direction::Commit, false), ("Pay", None, all[2], Direction::Execute, true)]);
         let error = outcomes.settle(Uuid::now_v7(), "pay", true, None).await.unwrap_err();
         assert!(error.to_string().starts_with("nothing is kept for step `pay` of execution"), "{error}");
     }

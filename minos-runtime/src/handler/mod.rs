@@ -10,8 +10,8 @@ mod request;
 mod run;
 mod strings;
 
-pub(crate) use answer::{Ended, Kept};
 pub use answer::{Answer, HandlerError, Response};
+pub(crate) use answer::{Ended, Kept};
 pub use extract::{FromRequest, Path, Query};
 pub use headers::Headers;
 pub use registry::{Handle, HandlerDef, Kind};

@@ -261,7 +261,17 @@ impl Envelope {
         let key = Some(call.execution.to_string());
         let saga = Some(StepCall { asks: true, ..call });
         let content = Bytes::from_static(b"null");
-        Some(Envelope { id: Uuid::now_v7(), topic, key, saga, content, reply_to: None, occurred_at: at, causation: self.id, ..self.clone() })
+        Some(Envelope {
+            id: Uuid::now_v7(),
+            topic,
+            key,
+            saga,
+            content,
+            reply_to: None,
+            occurred_at: at,
+            causation: self.id,
+            ..self.clone()
+        })
     }
 
     /// What this answer says: its content, or the error.

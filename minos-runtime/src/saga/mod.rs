@@ -20,6 +20,8 @@ pub use definition::{LocalWork, Node, Outgoing, Output, Retry, Saga, SagaDef, St
 pub use diagram::{diagram, svg};
 pub use hash::{canonical, hash};
 pub use lock::{LockError, check_lock, lock_text};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use manager::apply_or_release;
 pub use manager::{Manager, Run, SagaRepaired, Start, Unfinished};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use plan::decision_key;

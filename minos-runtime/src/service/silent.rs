@@ -1,8 +1,8 @@
 //! A store that never answers, as one whose server stands still: for tests.
 
 use crate::store::{
-    Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreResult,
-    StoredEvent, StreamId, Unit,
+    Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement, Store,
+    StoreResult, StoredEvent, StreamId, Unit,
 };
 use futures_util::future::{BoxFuture, FutureExt, pending};
 use jiff::Timestamp;

@@ -1,8 +1,8 @@
 //! A store in memory, for tests and for trying things out. What it holds ends with the process.
 
 use super::{
-    CLIENT_KEY, Cause, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, Mark, OPEN, OpenStep, OutboxRow, SagaFilter, SagaRow, SagaWrite,
-    Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
+    CLIENT_KEY, Cause, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, Mark, OPEN, OpenStep, OutboxRow, SagaFilter,
+    SagaRow, SagaWrite, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
 };
 use crate::sync::lock;
 use futures_util::future::{self, BoxFuture, FutureExt};

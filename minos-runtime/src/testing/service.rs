@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     message::{Envelope, Message},
     metrics::Metrics,
-    store::{Cause, MemoryStore, Unit},
+    store::{Cause, MemoryStore, Store, Unit},
     sync::lock,
 };
 use jiff::Timestamp;
@@ -79,7 +79,7 @@ impl TestService {
         block_on(async || {
             let mut cx = self.context(Uuid::now_v7());
             let value = work(&mut cx).await?;
-            self.commit(cx).await?;
+            self.commit(collected(cx)?).await?;
             Ok(value)
         })
     }
@@ -116,19 +116,27 @@ impl TestService {
         Context::new(self.environment.clone(), Cause { correlation: id, causation: id, user: None, trace: None }, Reads::ToWrite)
     }
 
-    /// Commits what was collected there.
-    pub(super) async fn commit(&self, cx: Context) -> Result<()> {
-        let (unit, _guards) = cx.finish();
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.environment.service
+    }
+
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.environment.store
+    }
+
+    pub(super) async fn commit(&self, unit: Unit) -> Result<()> {
         if unit.is_empty() {
             return Ok(());
         }
-        if let Unit { sagas, .. } = &unit
-            && !sagas.is_empty()
-        {
-            return Err(Error::internal("a `TestService` executes no sagas: test each by itself"));
-        }
         self.environment.store.commit(unit).await.map(|_| ()).map_err(store_error)
     }
+}
+
+/// What was collected there.
+pub(super) fn collected(cx: Context) -> Result<Unit> {
+    let (unit, _guards) = cx.finish();
+    if unit.sagas.is_empty() { Ok(unit) } else { Err(Error::internal("a `TestService` executes no sagas: test each by itself")) }
 }
 
 /// What a message says.

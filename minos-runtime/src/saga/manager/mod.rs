@@ -15,6 +15,8 @@ mod wait;
 
 pub use operate::SagaRepaired;
 pub use start::{Run, Start};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use turn::apply_or_release;
 pub use wait::Unfinished;
 
 use super::{Call, Input, Outcome, Plan};

@@ -9,7 +9,7 @@ use crate::{
     message::{Envelope, StepCall},
     metrics::{AlarmLabels, SagaEndLabels, SagaLabels},
     saga::{Call, Effect, Execution, Input, Moment, Outgoing, Plan, TransitionError, Values, Work, transition},
-    store::{Cause, NewMessage, SagaRow, SagaWrite, StoreError, StreamId, Unit},
+    store::{Cause, NewMessage, SagaRow, SagaWrite, Store, StoreError, StreamId, Unit},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::VecDeque, time::Duration};
@@ -97,12 +97,7 @@ impl State {
             return Ok(Turned::Same(effects));
         }
         let todo = self.carry_out(&mut unit, plan, &row, &mut execution, effects)?;
-        if execution.decided && !was_decided {
-            self.apply(&mut unit, plan, &mut execution).await?;
-        } else if todo.finished {
-            release(&*self.environment.store, &mut unit, execution.id, &execution.holds).await?;
-            execution.prepared.clear();
-        }
+        apply_or_release(&*self.environment.store, &mut unit, plan, &mut execution, was_decided).await?;
         write(&mut unit, plan, row, before, &execution)?;
         failpoint::pass(failpoint::SAGA_COMMIT_BEFORE, format_args!("{what}"));
         self.environment.commit(unit).await.map_err(store_error)?;
@@ -136,18 +131,6 @@ impl State {
         let todo = self.carry_out(unit, plan, &row, &mut execution, effects)?;
         write(unit, plan, row, 0, &execution)?;
         Ok((execution, todo))
-    }
-
-    /// Applies what the local steps of an isolated saga have prepared, in the unit that decides it.
-    async fn apply(&self, unit: &mut Unit, plan: &Plan, execution: &mut Execution) -> Result<()> {
-        let holds = std::mem::take(&mut execution.holds);
-        apply(&*self.environment.store, unit, execution.id, &holds).await?;
-        let mut prepared = std::mem::take(&mut execution.prepared);
-        for Prepared { messages, statements } in plan.steps().iter().filter_map(|step| prepared.remove(step.name)) {
-            unit.messages.extend(messages);
-            unit.statements.extend(statements);
-        }
-        Ok(())
     }
 
     /// Adds to a unit what follows from a turn, and says what is to be done then.
@@ -275,18 +258,35 @@ impl State {
     }
 }
 
+/// Adds to a unit what follows from a turn for what local steps have done: what those of an isolated saga have prepared is applied in the unit that decides it,
+/// and what they hold is released in the one that ends it.
+pub(crate) async fn apply_or_release(
+    store: &dyn Store,
+    unit: &mut Unit,
+    plan: &Plan,
+    execution: &mut Execution,
+    was_decided: bool,
+) -> Result<()> {
+    if execution.decided && !was_decided {
+        let (holds, mut prepared) = (std::mem::take(&mut execution.holds), std::mem::take(&mut execution.prepared));
+        apply(store, unit, execution.id, &holds).await?;
+        for Prepared { messages, statements } in plan.steps().iter().filter_map(|step| prepared.remove(step.name)) {
+            unit.messages.extend(messages);
+            unit.statements.extend(statements);
+        }
+    } else if execution.status.is_final() {
+        release(store, unit, execution.id, &execution.holds).await?;
+        execution.prepared.clear();
+    }
+    Ok(())
+}
+
 /// Says to whom did a step how the execution has ended, or only that it has. Nobody has to answer.
-pub(super) fn end_message(
-    row: &SagaRow,
-    call: &Call,
-    release: bool,
-    name: &str,
-    key: Option<String>,
-    at: Timestamp,
-) -> Result<NewMessage> {
+pub(super) fn end_message(row: &SagaRow, call: &Call, release: bool, name: &str, key: Option<String>, at: Timestamp) -> Result<NewMessage> {
     let (id, key) = (Uuid::new_v5(&call.message_id(row.id), b"release"), key.unwrap_or_else(|| row.id.to_string()));
     let mut envelope = Envelope::request(id, name, Some(key), "null", at, cause(row));
-    envelope.saga = Some(StepCall { release, ..StepCall::new(row.id, row.saga.as_str(), call.step.as_str(), call.direction, call.attempt) });
+    envelope.saga =
+        Some(StepCall { release, ..StepCall::new(row.id, row.saga.as_str(), call.step.as_str(), call.direction, call.attempt) });
     envelope.into_row()
 }
 

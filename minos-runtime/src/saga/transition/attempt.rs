@@ -135,7 +135,9 @@ impl Turn<'_> {
     /// The other side is there, and wants to hear what is decided. It is told again, or now if that was given up or is to be tried later.
     pub(super) fn asked(&mut self, step: &str) {
         let Some((step, state)) = self.plan.step(step).zip(self.state(step)) else { return };
-        let Some(direction) = state.status.doing().filter(|direction| matches!(direction, Direction::Commit | Direction::Abort)) else { return };
+        let Some(direction) = state.status.doing().filter(|direction| matches!(direction, Direction::Commit | Direction::Abort)) else {
+            return;
+        };
         if matches!(state.status, StepStatus::UnderWay(_)) {
             let call = Call { step: step.name.to_owned(), direction, attempt: state.attempts.of(direction) };
             // What could be made before and cannot be any more ends by its time.

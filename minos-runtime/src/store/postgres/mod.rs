@@ -18,8 +18,8 @@ mod url;
 mod writer;
 
 use super::{
-    CLIENT_KEY, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement, Store,
-    StoreError, StoreResult, StoredEvent, StreamId, Unit, number,
+    CLIENT_KEY, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement,
+    Store, StoreError, StoreResult, StoredEvent, StreamId, Unit, number,
 };
 use crate::{metrics::Metrics, sync::lock};
 use connection::{Link, Role, Server};

@@ -8,8 +8,8 @@ mod schema;
 mod statement;
 
 use super::{
-    Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreError,
-    StoreResult, StoredEvent, StreamId, Unit,
+    Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement, Store,
+    StoreError, StoreResult, StoredEvent, StreamId, Unit,
     commit::{self, Queue},
 };
 use crate::metrics::Metrics;

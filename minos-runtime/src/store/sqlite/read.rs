@@ -3,7 +3,8 @@
 use super::{UuidText, connect, errors::Place, time};
 use crate::{
     store::{
-        Cause, DeadLetter, InboxRow, LogPage, NewDeadLetter, NewMessage, OpenStep, OutboxRow, StoreError, StoreResult, StoredEvent, StreamId, number,
+        Cause, DeadLetter, InboxRow, LogPage, NewDeadLetter, NewMessage, OpenStep, OutboxRow, StoreError, StoreResult, StoredEvent,
+        StreamId, number,
     },
     sync::lock,
 };

@@ -214,7 +214,8 @@ async fn executions_of_an_earlier_version_are_read() {
     let store = open(path.clone()).unwrap();
     store.commit(Unit { sagas: vec![SagaWrite { expected: 0, row: row.clone() }], ..unit() }).await.unwrap();
     store.close().await;
-    let back = "DROP INDEX sagas_by_age; ALTER TABLE sagas DROP COLUMN trace; DROP INDEX inbox_open; DELETE FROM minos_schema WHERE version >= 5";
+    let back =
+        "DROP INDEX sagas_by_age; ALTER TABLE sagas DROP COLUMN trace; DROP INDEX inbox_open; DELETE FROM minos_schema WHERE version >= 5";
     Connection::open(&path).unwrap().execute_batch(back).unwrap();
     let store = open(path).unwrap();
     let cause = Cause { trace: None, ..row.cause.clone() };

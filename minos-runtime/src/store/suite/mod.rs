@@ -9,9 +9,9 @@ mod saga;
 #[cfg(test)]
 pub(in crate::store) use saga::execution;
 pub use saga::{
-    a_refused_unit_leaves_its_executions_beside_others, a_step_is_open_until_its_end_is_heard, a_step_is_settled_once, a_unit_writes_each_execution_and_key_once,
-    an_execution_has_a_version, an_execution_is_refused_with_all_of_its_unit, executions_advance_beside_each_other,
-    executions_are_as_they_were_written, executions_are_found, one_of_many_advances_an_execution,
+    a_refused_unit_leaves_its_executions_beside_others, a_step_is_open_until_its_end_is_heard, a_step_is_settled_once,
+    a_unit_writes_each_execution_and_key_once, an_execution_has_a_version, an_execution_is_refused_with_all_of_its_unit,
+    executions_advance_beside_each_other, executions_are_as_they_were_written, executions_are_found, one_of_many_advances_an_execution,
 };
 
 use super::{

@@ -3,8 +3,8 @@
 use super::{append, message, stream, unit, version_mark, versions};
 use crate::{
     store::{
-        Cause, Handled, InboxRow, LiveDefinition, Mark, OPEN, OpenStep, SETTLED, SagaFilter, SagaRow, SagaWrite, SharedStore, StepMark, StoreError,
-        StoreResult, Unit,
+        Cause, Handled, InboxRow, LiveDefinition, Mark, OPEN, OpenStep, SETTLED, SagaFilter, SagaRow, SagaWrite, SharedStore, StepMark,
+        StoreError, StoreResult, Unit,
     },
     trace::Trace,
 };

@@ -3,16 +3,16 @@
 use super::{
     super::service::{TestService, read},
     step::StepTest,
+    turn::copied,
 };
 use crate::{
     error::{Error, Result},
     message::Message,
     saga::{
-        Call, Direction, Effect, Execution, Failure, Input, Moment, Outcome, Plan, Policy, Repair, Saga, Status, StepStatus,
-        TransitionError, Values, Work, diagram, transition,
+        Call, Direction, Execution, Failure, Input, Outcome, Plan, Policy, Repair, Saga, Status, StepStatus, TransitionError, Values, Work,
+        diagram,
     },
 };
-use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{fmt, marker::PhantomData};
@@ -25,9 +25,9 @@ pub struct SagaTest<S> {
     pub(super) plan: Plan,
     pub(super) execution: Execution,
     pub(super) service: TestService,
-    sent: Vec<Sent>,
-    undone: Vec<String>,
-    last: Option<(Call, Result<Outcome>)>,
+    pub(super) sent: Vec<Sent>,
+    pub(super) undone: Vec<String>,
+    pub(super) last: Option<(Call, Result<Outcome>)>,
     saga: PhantomData<fn() -> S>,
 }
 
@@ -274,47 +274,6 @@ impl<S: Saga> SagaTest<S> {
         self.sent.iter().rev().find(|sent| (&sent.step, sent.direction, sent.attempt) == (&call.step, call.direction, call.attempt))
     }
 
-    #[track_caller]
-    pub(super) fn due(&mut self, due: Timestamp) {
-        self.service.set(self.service.now().max(due));
-        self.input(Input::Due);
-    }
-
-    /// Whether that an attempt has ended made a difference.
-    #[track_caller]
-    pub(super) fn ended(&mut self, call: Call, result: Result<Outcome>) -> bool {
-        self.last = Some((call.clone(), copied(&result)));
-        self.input(Input::Ended { call, result, holds: false })
-    }
-
-    #[track_caller]
-    fn input(&mut self, input: Input) -> bool {
-        self.try_input(input).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    fn try_input(&mut self, input: Input) -> Result<bool, TransitionError> {
-        let before = self.execution.version;
-        // Without chance: a pause is as long as its step says.
-        let moment = Moment { now: self.service.now(), jitter: 0.0 };
-        for effect in transition(&self.plan, &mut self.execution, input, moment)? {
-            let (call, message) = match effect {
-                Effect::Send { call, message } => (call, Some(message)),
-                Effect::Run { call } => (call, None),
-                Effect::Alarm { .. } | Effect::Release { .. } | Effect::Finished => continue,
-            };
-            if call.direction == Direction::Undo && !self.undone.contains(&call.step) {
-                self.undone.push(call.step.clone());
-            }
-            let Call { step, direction, attempt } = call;
-            self.sent.extend(message.map(|message| {
-                // What was written by serde_json just now.
-                let content = serde_json::from_slice(&message.content).unwrap_or_default();
-                Sent { step, direction, attempt, name: message.name, content }
-            }));
-        }
-        Ok(self.execution.version != before)
-    }
-
     /// How it stands, in a sentence.
     pub(super) fn stands(&self) -> String {
         let mut text = format!("the saga `{}` is {}", S::NAME, self.execution.status);
@@ -351,13 +310,6 @@ impl<S: Saga> SagaTest<S> {
 impl<S: Saga> fmt::Debug for SagaTest<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SagaTest").field("execution", &self.execution).field("sent", &self.sent).finish_non_exhaustive()
-    }
-}
-
-fn copied(result: &Result<Outcome>) -> Result<Outcome> {
-    match result {
-        Ok(outcome) => Ok(outcome.clone()),
-        Err(error) => Err(error.copied()),
     }
 }
 

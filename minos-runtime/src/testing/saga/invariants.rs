@@ -146,7 +146,10 @@ impl World {
             let undecided = row.applied == 0 && !row.dropped;
             for (direction, holds) in [(Direction::Execute, row.happened > 0 && undecided), (Direction::Undo, row.undone > 0)] {
                 let released = self.released.contains(&(step.name, direction));
-                if direction == Direction::Execute && row.happened > 0 && self.execution.applied(step.name).is_some() != (row.applied > 0 && !row.by_hand) {
+                if direction == Direction::Execute
+                    && row.happened > 0
+                    && self.execution.applied(step.name).is_some() != (row.applied > 0 && !row.by_hand)
+                {
                     return Err(format!("the saga has ended, and who asks is told otherwise than `{}` was", step.name));
                 }
                 if holds != released && !(released && row.by_hand) {

@@ -11,6 +11,7 @@ mod step;
 mod story;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod world;
 
 pub use drive::{SagaTest, Sent};

@@ -1,10 +1,12 @@
 //! One step of a saga that the test drives.
 
 use super::{
-    super::service::{block_on, read},
+    super::service::{block_on, collected, read},
     drive::{SagaTest, json},
 };
 use crate::{
+    aggregate::prepare,
+    context::SagaStep,
     error::Error,
     message::Message,
     saga::{Call, Direction, LocalWork, Outcome, Saga, Work},
@@ -95,6 +97,9 @@ impl<S: Saga> StepTest<'_, S> {
 
     /// The function of a local step runs, in one commit with what follows. If it fails, the step has failed; if it panics, too.
     ///
+    /// What it holds is held in the [`TestService`](crate::testing::TestService) until the saga has ended. What a step of an isolated saga does is prepared there: nobody
+    /// but its own steps sees it before all are done, and nobody at all if the saga fails.
+    ///
     /// # Panics
     /// If it is another service that does the step.
     #[track_caller]
@@ -108,15 +113,23 @@ impl<S: Saga> StepTest<'_, S> {
         let Some(work) = work else { panic!("step `{}` does not run here: {}", call.step, test.stands()) };
         // The same id each time that it is tried, as in a service.
         let id = Call::first(&call.step, call.direction).message_id(test.execution.id);
-        let (service, values) = (&test.service, &test.execution.values);
-        let result = block_on(async || {
-            let mut cx = service.context(id);
-            let done = AssertUnwindSafe(async { work(&mut cx, values).await }).catch_unwind().await;
+        let (service, execution, isolated) = (&test.service, &test.execution, test.plan.is_isolated());
+        let step =
+            SagaStep { saga: execution.saga.clone(), execution: execution.id, service: service.name().to_owned(), step: call.step.clone() };
+        let worked = block_on(async || {
+            let mut cx = service.context(id).for_step(Some(step.clone()), isolated);
+            let done = AssertUnwindSafe(async { work(&mut cx, &execution.values).await }).catch_unwind().await;
             let value = done.unwrap_or_else(|panic| Err(Error::panicked(format_args!("step `{}`", call.step), &*panic)))?;
-            service.commit(cx).await?;
-            Ok(value)
+            let mut unit = collected(cx)?;
+            let prepared = if isolated { Some(prepare(&mut unit, &step)?) } else { None };
+            Ok((value, unit, prepared))
         });
-        test.ended(call, result.map(Outcome::Value));
+        match worked {
+            Ok((value, unit, prepared)) => test.worked(call, value, unit, prepared),
+            Err(error) => {
+                test.ended(call, Err(error));
+            }
+        }
     }
 
     fn is_local(&self) -> bool {

@@ -25,7 +25,8 @@ fn explore_definition(def: &'static SagaDef, yes: bool, budget: Budget) -> Vec<&
 }
 
 /// Errors and answers that come too late, as many as you like, and nothing else.
-const CALM: Budget = Budget { faults: ANY, duplicates: 0, losses: 0, crashes: 0, garbage: 0, broken: 0, questions: 0, repairs: 0, helped: false };
+const CALM: Budget =
+    Budget { faults: ANY, duplicates: 0, losses: 0, crashes: 0, garbage: 0, broken: 0, questions: 0, repairs: 0, helped: false };
 const TWICE: Budget = Budget { duplicates: 1, ..CALM };
 const CRASH: Budget = Budget { crashes: 1, ..CALM };
 const REPAIR: Budget = Budget { repairs: 1, ..CALM };
