@@ -10,7 +10,7 @@ use crate::{
     handler::{Kept, Response},
     message::{Direction, Envelope, StepCall, service_of},
     stop::Stop,
-    store::{Cause, Handled, Lease, Mark, OpenStep, StepMark, StoreError, Tenure, Unit},
+    store::{Cause, Handled, Mark, OpenStep, StepMark, StoreError, Tenure, Unit},
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -88,14 +88,17 @@ impl Outcomes {
             if due.is_empty() {
                 return Ok(());
             }
-            let Some(lease) = tenure.hold().await.map_err(store_error)? else { return Ok(()) };
+            // To be asked twice does no harm, so nothing is fenced.
+            if tenure.hold().await.map_err(store_error)?.is_none() {
+                return Ok(());
+            }
             let asked: Vec<Result<()>> =
-                stream::iter(due).map(|step| self.ask_in_time(step, now, lease)).buffer_unordered(AT_ONCE).collect().await;
+                stream::iter(due).map(|step| self.ask_in_time(step, now)).buffer_unordered(AT_ONCE).collect().await;
             asked.into_iter().collect::<Result<()>>()?;
         }
     }
 
-    async fn ask_in_time(&self, step: OpenStep, now: Timestamp, lease: &Lease) -> Result<()> {
+    async fn ask_in_time(&self, step: OpenStep, now: Timestamp) -> Result<()> {
         let request = match read(&step) {
             Ok((request, _)) => Some(request),
             Err(error) => {
@@ -112,18 +115,11 @@ impl Outcomes {
         let shortest = self.0.ask_after.max(SHORTEST_PAUSE);
         let pause = waited.unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE).max(shortest);
         let ask_at = now.checked_add(pause).unwrap_or(Timestamp::MAX);
-        self.ask(&step, request.as_ref(), now, ask_at, Some(lease)).await.map(|_| ())
+        self.ask(&step, request.as_ref(), now, ask_at).await.map(|_| ())
     }
 
     /// Asks, unless it was heard meanwhile. Whether it was not.
-    async fn ask(
-        &self,
-        step: &OpenStep,
-        request: Option<&Envelope>,
-        now: Timestamp,
-        ask_at: Timestamp,
-        lease: Option<&Lease>,
-    ) -> Result<bool> {
+    async fn ask(&self, step: &OpenStep, request: Option<&Envelope>, now: Timestamp, ask_at: Timestamp) -> Result<bool> {
         let nobody = || Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None };
         let cause = request.map_or_else(nobody, Envelope::cause);
         let mut unit = Unit::new(now, cause);
@@ -135,7 +131,6 @@ impl Outcomes {
         }
         let handled = Handled::Step { key: step.key.clone(), becomes: StepMark::Asked { ask_at }, answer: step.answer.clone() };
         unit.mark = Some(Mark { subscriber: step.subscriber.clone().into(), handled, lane: None });
-        unit.fence = lease.cloned();
         match self.0.commit(unit).await {
             Ok(_) => Ok(true),
             Err(StoreError::Duplicate { .. }) => Ok(false),
@@ -162,7 +157,7 @@ impl Outcomes {
         while let Some(page) = self.page(execution, &mut after).await? {
             for (step, request, _) in page {
                 // When it asks by itself does not change: so nothing moves while this goes through them.
-                asked += usize::from(self.ask(&step, Some(&request), self.0.clock.now(), step.ask_at, None).await?);
+                asked += usize::from(self.ask(&step, Some(&request), self.0.clock.now(), step.ask_at).await?);
             }
         }
         Ok(asked)
