@@ -13,7 +13,6 @@ use crate::{
     store::{Cause, Handled, Mark, OpenStep, StepMark, StoreError, Tenure, Unit},
 };
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
@@ -23,9 +22,8 @@ use uuid::Uuid;
 const LEASE: &str = "outcomes";
 /// How often it is looked for who waits, unless `sagas.ask_after` is shorter.
 const LOOK: Duration = Duration::from_secs(10);
-/// How many are read at once, and how many of them are asked for at once.
+/// How many are read at once.
 const PAGE: usize = 256;
-const AT_ONCE: usize = 16;
 /// Asked is again after as long as it waits already, and at least so often.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// And not more often than this, whatever `sagas.ask_after` says.
@@ -92,30 +90,20 @@ impl Outcomes {
             if tenure.hold().await.map_err(store_error)?.is_none() {
                 return Ok(());
             }
-            let asked: Vec<Result<()>> =
-                stream::iter(due).map(|step| self.ask_in_time(step, now)).buffer_unordered(AT_ONCE).collect().await;
-            asked.into_iter().collect::<Result<()>>()?;
+            let mut due: Vec<_> = due.into_iter().map(|step| (request_of(&step), step)).collect();
+            // One after the other as they were asked for: what a later step of an execution has prepared may rest on what an earlier one has.
+            due.sort_by_key(|(request, _)| request.as_ref().map(|request| request.occurred_at));
+            for (request, step) in due {
+                let pause = self.pause(request.as_ref(), now);
+                self.ask(&step, request.as_ref(), now, now.checked_add(pause).unwrap_or(Timestamp::MAX)).await?;
+            }
         }
     }
 
-    async fn ask_in_time(&self, step: OpenStep, now: Timestamp) -> Result<()> {
-        let request = match read(&step) {
-            Ok((request, _)) => Some(request),
-            Err(error) => {
-                tracing::error!(
-                    subscriber = step.subscriber,
-                    key = step.key,
-                    error = error.chain(),
-                    "what is kept for a step of a saga cannot be read"
-                );
-                None
-            }
-        };
-        let waited = request.as_ref().and_then(|request| Duration::try_from(now.duration_since(request.occurred_at)).ok());
-        let shortest = self.0.ask_after.max(SHORTEST_PAUSE);
-        let pause = waited.unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE).max(shortest);
-        let ask_at = now.checked_add(pause).unwrap_or(Timestamp::MAX);
-        self.ask(&step, request.as_ref(), now, ask_at).await.map(|_| ())
+    /// How long until it is asked again: as long as nothing was heard.
+    fn pause(&self, request: Option<&Envelope>, now: Timestamp) -> Duration {
+        let waited = request.and_then(|request| Duration::try_from(now.duration_since(request.occurred_at)).ok());
+        waited.unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE).max(self.0.ask_after).max(SHORTEST_PAUSE)
     }
 
     /// Asks, unless it was heard meanwhile. Whether it was not.
@@ -215,6 +203,15 @@ impl Outcomes {
         }
         Ok(Some(page))
     }
+}
+
+/// What asked for a step, if that can be read.
+fn request_of(step: &OpenStep) -> Option<Envelope> {
+    let tell = |error: &Error| {
+        let OpenStep { subscriber, key, .. } = step;
+        tracing::error!(subscriber, key, error = error.chain(), "what is kept for a step of a saga cannot be read");
+    };
+    read(step).inspect_err(tell).ok().map(|(request, _)| request)
 }
 
 /// What asked for a step, and what is kept of it.

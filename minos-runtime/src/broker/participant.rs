@@ -140,7 +140,13 @@ impl State {
             Err(error) => Err(error),
         };
         match applied {
-            Err(error) if !is_outage(&error) && !is_overtaken(&error) => self.answer(message, Told::of(failure(&error)?), None).await,
+            Err(error) if !is_outage(&error) && !is_overtaken(&error) => {
+                if message.reply_to.is_none() {
+                    // Its saga has ended, or does not know it any more: nobody else would tell.
+                    tracing::error!(execution = %call.execution, step = call.step, error = error.chain(), "what a step has prepared cannot be applied");
+                }
+                self.answer(message, Told::of(failure(&error)?), None).await
+            }
             applied => applied,
         }
     }

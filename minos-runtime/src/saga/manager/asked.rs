@@ -30,7 +30,9 @@ impl Manager {
             Some(row) if row.ended => self.tell_end(&row, step, &question.name).await?,
             Some(_) => {
                 let turned = self.0.turn(step.execution, |_, _| Ok(Input::Asked { step: step.step.clone() })).await?;
-                if let Some(Turned::Same(effects)) = turned {
+                if let Some(Turned::Same(effects)) = turned
+                    && !effects.is_empty()
+                {
                     self.0.send_again(step.execution, effects).await?;
                 }
             }
