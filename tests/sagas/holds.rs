@@ -359,6 +359,33 @@ async fn f42_what_is_held_stays_held_over_a_restart() {
     shop.stop().await;
 }
 
+/// The service that holds it is restored from a backup, and has forgotten that it was told to release it.
+#[tokio::test(flavor = "multi_thread")]
+async fn f42_what_was_not_heard_to_be_free_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, store) = (|name: &str| dir.path().join(name), |name: &str| format!("sqlite://{}", dir.path().join(name).display()));
+    let on = async || Shop::on(&store("desk.db"), &store("stock.db"), Script::default()).await;
+    let shop = on().await;
+    let id = shop.buy().await;
+    let (item, order) = (shop.item.clone(), shop.order.clone());
+    shop.stop().await;
+    std::fs::copy(file("stock.db"), file("backup.db")).unwrap();
+    let shop = Shop { item: item.clone(), order: order.clone(), ..on().await };
+    assert_eq!(shop.stock.outcomes().ask_now(Some(id)).await.unwrap(), 1);
+    assert_eq!(told(&shop.change("count", 50).await), refusal("Item", &shop.item, id), "the saga goes on");
+    shop.gates.open("buy", 1);
+    shop.ends_as("committed", id).await;
+    shop.is_free().await;
+    shop.stop().await;
+    std::fs::copy(file("backup.db"), file("stock.db")).unwrap();
+    let shop = Shop { item, order, ..on().await };
+    assert_eq!(told(&shop.change("count", 50).await), refusal("Item", &shop.item, id));
+    assert_eq!(shop.stock.outcomes().ask_now(None).await.unwrap(), 1);
+    until("the item is free", async || shop.holder().await.is_null()).await;
+    until("nobody waits to hear it", async || shop.stock.outcomes().list(10).await.unwrap().is_empty()).await;
+    shop.stop().await;
+}
+
 /// Whoever held it is killed, and the next process ends the saga.
 #[tokio::test(flavor = "multi_thread")]
 async fn f42_what_a_killed_process_held_is_free_when_the_next_one_ends_the_saga() {
