@@ -15,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// The name of the lease.
@@ -65,7 +65,7 @@ impl Outcomes {
     /// Asks for those whose time has come, until `stop` says so.
     pub(crate) async fn run(self, stop: Stop) {
         let mut tenure = Tenure::new(self.0.store.clone(), LEASE);
-        let pause = self.0.ask_after.clamp(SHORTEST_PAUSE, LOOK);
+        let pause = self.look();
         while !stop.was_said() {
             if let Err(error) = self.round(&mut tenure).await {
                 tracing::warn!(error = error.chain(), "nobody asks how sagas have ended; will be tried again");
@@ -79,6 +79,7 @@ impl Outcomes {
     }
 
     async fn round(&self, tenure: &mut Tenure) -> Result<()> {
+        let mut asked = HashSet::new();
         loop {
             let now = self.0.clock.now();
             let due = self.0.store.open_steps(now, None, PAGE).await.map_err(store_error)?;
@@ -91,13 +92,21 @@ impl Outcomes {
                 return Ok(());
             }
             let mut due: Vec<_> = due.into_iter().map(|step| (request_of(&step), step)).collect();
-            // One after the other as they were asked for: what a later step of an execution has prepared may rest on what an earlier one has.
+            // What a later step of an execution has prepared may rest on what an earlier one has: so the earlier one is told first, and the later one asks next time.
             due.sort_by_key(|(request, _)| request.as_ref().map(|request| request.occurred_at));
             for (request, step) in due {
-                let pause = self.pause(request.as_ref(), now);
-                self.ask(&step, request.as_ref(), now, now.checked_add(pause).unwrap_or(Timestamp::MAX)).await?;
+                let execution = request.as_ref().and_then(|request| request.saga.as_ref()).map(|call| call.execution);
+                let is_next = execution.is_none_or(|execution| asked.insert(execution));
+                let pause = if is_next { self.pause(request.as_ref(), now) } else { self.look() };
+                let ask_at = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+                self.ask(&step, request.as_ref().filter(|_| is_next), now, ask_at).await?;
             }
         }
+    }
+
+    /// How long until it is looked again for who waits.
+    fn look(&self) -> Duration {
+        self.0.ask_after.clamp(SHORTEST_PAUSE, LOOK)
     }
 
     /// How long until it is asked again: as long as nothing was heard.
@@ -293,7 +302,13 @@ mod tests {
 
         /// A step for an execution is prepared now.
         async fn prepare(&self, key: &str) -> Uuid {
-            let (execution, now) = (Uuid::now_v7(), self.clock.now());
+            let execution = Uuid::now_v7();
+            self.prepare_for(execution, key).await;
+            execution
+        }
+
+        async fn prepare_for(&self, execution: Uuid, key: &str) {
+            let now = self.clock.now();
             let cause = Cause { correlation: execution, causation: execution, user: None, trace: None };
             let mut request = Envelope::request(Uuid::now_v7(), "Pay", None, "{}", now, cause);
             request.saga = Some(StepCall::new(execution, "Order", "pay", Direction::Execute, 1));
@@ -301,7 +316,6 @@ mod tests {
             let kept = Kept { prepared: Some(Prepared::default()), request: Some(Box::new(request)), ..Kept::default() };
             let answer = Response::default().store(kept).unwrap();
             self.mark(key, StepMark::Open { attempt: 1, ask_at: self.outcomes.0.ask_at(now) }, answer).await;
-            execution
         }
     }
 
@@ -320,6 +334,23 @@ mod tests {
         assert_eq!(world.store.handled("pay", "first").await.unwrap().unwrap().version, OPEN, "and decides nothing");
         world.mark("first", StepMark::Ended, String::new()).await;
         assert!(world.at(2 * year).await.is_empty());
+    }
+
+    /// What the second one has prepared may rest on what the first one has.
+    #[tokio::test]
+    async fn of_one_execution_the_steps_ask_one_after_the_other() {
+        let mut world = world();
+        let execution = Uuid::now_v7();
+        // Later in order of their keys.
+        world.prepare_for(execution, "z").await;
+        *lock(&world.clock.0) = Timestamp::from_second(1).unwrap();
+        world.prepare_for(execution, "a").await;
+        let waits = async |world: &World, key: &str| world.store.handled("pay", key).await.unwrap().unwrap().version == OPEN;
+        assert_eq!(world.at(1000).await, [execution], "the first one");
+        let open = world.store.open_steps(Timestamp::MAX, None, 10).await.unwrap();
+        assert_eq!(open.iter().map(|step| step.key.as_str()).collect::<Vec<_>>(), ["a", "z"], "the second one is next");
+        world.mark("z", StepMark::Ended, String::new()).await;
+        assert_eq!((world.at(1009).await, world.at(1010).await, waits(&world, "a").await), (vec![], vec![execution], true));
     }
 
     #[tokio::test]
