@@ -94,7 +94,7 @@ impl State {
     async fn release(&self, message: &Envelope, call: &StepCall, place: &Place<'_>, known: Option<InboxRow>) -> Result<()> {
         let mut unit = self.unit(message);
         match Done::of(known)? {
-            Done::Open(answer, kept) => self.let_go(&mut unit, call, place, &answer, &kept).await?,
+            Done::Open(done) => self.let_go(&mut unit, call, place, &done).await?,
             Done::Ended(_) | Done::Never => {}
             // An attempt may still be on its way.
             Done::NotYet => unit.mark = Some(place.never()),
@@ -106,7 +106,7 @@ impl State {
     async fn drop_prepared(&self, message: &Envelope, call: &StepCall, place: &Place<'_>, known: Option<InboxRow>) -> Result<()> {
         let mut unit = self.unit(message);
         match Done::of(known)? {
-            Done::Open(answer, kept) => self.let_go(&mut unit, call, place, &answer, &kept).await?,
+            Done::Open(done) => self.let_go(&mut unit, call, place, &done).await?,
             Done::Ended(Some(Ended::Applied)) => {
                 return self.answer(message, Told::of(failure(&contradicted(call, "was applied"))?), None).await;
             }
@@ -117,7 +117,7 @@ impl State {
     }
 
     /// Releases what a step holds. If it has prepared something, that will never be applied.
-    async fn let_go(&self, unit: &mut Unit, call: &StepCall, place: &Place<'_>, answer: &Response, kept: &Kept) -> Result<()> {
+    async fn let_go(&self, unit: &mut Unit, call: &StepCall, place: &Place<'_>, (answer, kept): &(Response, Kept)) -> Result<()> {
         unit.mark = Some(place.ended(answer, Ended::Released)?);
         release(&*self.runner.environment().store, unit, call.execution, &kept.holds).await
     }
@@ -125,7 +125,7 @@ impl State {
     /// What was prepared is applied. An error is told to the saga, which asks again and tells its operator in the end: it is decided.
     async fn apply(&self, message: &Envelope, call: &StepCall, place: &Place<'_>, known: Option<InboxRow>) -> Result<()> {
         let (done, Kept { holds, prepared, .. }) = match Done::of(known)? {
-            Done::Open(done, kept) => (done, kept),
+            Done::Open(done) => *done,
             Done::Ended(Some(Ended::Applied)) => return self.answer(message, Told::of(Response::default()), None).await,
             other => {
                 let what = if matches!(other, Done::Ended(Some(_))) { "was dropped" } else { "was not prepared" };
@@ -290,7 +290,7 @@ impl Told {
 /// What is known of a step.
 enum Done {
     /// It was done, with this answer, and this is kept until it is known how the saga ends.
-    Open(Response, Kept),
+    Open(Box<(Response, Kept)>),
     /// It was done, and this became of what was kept, if anything was.
     Ended(Option<Ended>),
     /// It never will be.
@@ -302,10 +302,7 @@ enum Done {
 impl Done {
     fn of(known: Option<InboxRow>) -> Result<Self> {
         Ok(match known {
-            Some(InboxRow { version: OPEN, answer: Some(answer) }) => {
-                let (answer, kept) = Response::restore(&answer)?;
-                Done::Open(answer, kept)
-            }
+            Some(InboxRow { version: OPEN, answer: Some(answer) }) => Done::Open(Box::new(Response::restore(&answer)?)),
             Some(InboxRow { version: SETTLED, answer: Some(answer) }) if answer != CANCELLED => {
                 Done::Ended(Response::restore(&answer)?.1.ended)
             }
