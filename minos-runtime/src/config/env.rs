@@ -38,7 +38,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "options",
         ],
     ),
-    ("sagas", &["timeout", "attempts", "first_pause", "longest_pause", "alarm_after", "patience", "keep"]),
+    ("sagas", &["timeout", "attempts", "first_pause", "longest_pause", "alarm_after", "patience", "ask_after", "keep"]),
     ("log", &["format", "level"]),
     ("admin", &["addr"]),
 ];
