@@ -37,9 +37,14 @@ fn of_step(saga: &Saga, seen: &Seen<'_>, key: &Ident, closure: &Closure) -> Opti
     let span = at(closure.body.span());
     let given = |n: usize, default: TokenStream| closure.params.get(n).map(|(pat, ty)| typed(pat, ty.as_ref(), default));
     if step.place == Place::Local {
-        let yields = if key == "on_execute" { yields } else { quote!(()) };
+        // A value of another type is told where the type stands.
+        let (yields, there) = match &step.output {
+            Some((_, ty)) if key == "on_execute" => (yields, at(ty.span())),
+            _ => (quote!(()), at(key.span())),
+        };
         let (cx, saga) = (given(0, quote!(&mut #door::Context))?, given(1, quote!(&#view))?);
-        let output = output(closure, quote_spanned!(span=> #door::Result<#yields>));
+        let door = door.at(there);
+        let output = output(closure, quote_spanned!(there=> #door::Result<#yields>));
         let header = quote_spanned!(span=> async fn #name(#cx, #saga) -> #output);
         return Some(quote!(#header #body));
     }
