@@ -31,7 +31,7 @@ pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handl
         };
         reads.push(quote_spanned! {here=>
             #cfgs
-            let #value = match #extract(&request) {
+            let #value = match #extract(request) {
                 ::core::result::Result::Ok(value) => value,
                 ::core::result::Result::Err(error) => return #door::fail(error),
             };
@@ -55,7 +55,7 @@ pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handl
         #[doc(hidden)]
         const _: () = {
             #[allow(unused_variables, deprecated)]
-            fn __minos_handle<'a>(cx: &'a mut #door::Context, request: #door::Request) -> #door::BoxFuture<'a, #door::Result<#door::Response>> {
+            fn __minos_handle<'a>(cx: &'a mut #door::Context, request: &#door::Request) -> #door::BoxFuture<'a, #door::Result<#door::Response>> {
                 #(#reads)*
                 #run(#call, #answer)
             }

@@ -6,12 +6,12 @@ const _: () = {
     #[allow(unused_variables, deprecated)]
     fn __minos_handle<'a>(
         cx: &'a mut ::minos::__private::Context,
-        request: ::minos::__private::Request,
+        request: &::minos::__private::Request,
     ) -> ::minos::__private::BoxFuture<
         'a,
         ::minos::__private::Result<::minos::__private::Response>,
     > {
-        let p1 = match ::minos::__private::extract_for_query::<Path<Uuid>>(&request) {
+        let p1 = match ::minos::__private::extract_for_query::<Path<Uuid>>(request) {
             ::core::result::Result::Ok(value) => value,
             ::core::result::Result::Err(error) => return ::minos::__private::fail(error),
         };

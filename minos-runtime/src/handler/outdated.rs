@@ -40,7 +40,7 @@ fn ran(cx: &Context) -> Result<()> {
     Ok(())
 }
 
-fn open(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+fn open<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async {
         Account::create_as(cx, ONE, Account { balance: 10 }).await?;
         Account::create_as(cx, OTHER, Account { balance: 0 }).await?;
@@ -49,7 +49,7 @@ fn open(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
     .boxed()
 }
 
-fn open_one(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+fn open_one<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async {
         Account::create_as(cx, ONE, Account { balance: 10 }).await?;
         Ok(Response::default())
@@ -57,7 +57,7 @@ fn open_one(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
     .boxed()
 }
 
-fn pay_in(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+fn pay_in<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async {
         ran(cx)?;
         let mut account = Account::get(cx, ONE).await?;
@@ -69,7 +69,7 @@ fn pay_in(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
 }
 
 /// Takes out more than there was at first.
-fn take_out(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+fn take_out<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async {
         ran(cx)?;
         let mut account = Account::get(cx, ONE).await?;
@@ -83,7 +83,7 @@ fn take_out(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
     .boxed()
 }
 
-fn balance(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+fn balance<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async {
         ran(cx)?;
         Response::json(&Account::get(cx, ONE).await?.balance)
@@ -92,7 +92,7 @@ fn balance(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
 }
 
 /// Writes down elsewhere what it reads.
-fn copy(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+fn copy<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async {
         ran(cx)?;
         let balance = Account::get(cx, ONE).await?.balance;
@@ -105,7 +105,7 @@ fn copy(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
 }
 
 /// Looks, and looks again.
-fn look_twice(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+fn look_twice<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async {
         ran(cx)?;
         let mut account = Account::get(cx, ONE).await?;
@@ -119,7 +119,7 @@ fn look_twice(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
 }
 
 /// Writes it and is refused in the end, by what it read.
-fn write_and_fail(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+fn write_and_fail<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async {
         ran(cx)?;
         let mut account = Account::get(cx, ONE).await?;
@@ -131,7 +131,7 @@ fn write_and_fail(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response
 }
 
 /// Tells the world what it has read.
-fn tell(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+fn tell<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async {
         ran(cx)?;
         let mut account = Account::get(cx, ONE).await?;
@@ -146,7 +146,7 @@ fn tell(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
 }
 
 /// Copies an account into a new one. When it runs for the second time, another process writes what it has read.
-fn copy_anew(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+fn copy_anew<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async {
         ran(cx)?;
         let balance = Account::get(cx, ONE).await?.balance;

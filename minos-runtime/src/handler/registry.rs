@@ -30,7 +30,7 @@ impl Kind {
 }
 
 /// A handler behind the types of its parameters and its answer.
-pub type Handle = for<'a> fn(&'a mut Context, Request) -> BoxFuture<'a, Result<Response>>;
+pub type Handle = for<'a> fn(&'a mut Context, &'a Request) -> BoxFuture<'a, Result<Response>>;
 
 /// A handler, as its macro registers it.
 pub struct HandlerDef {

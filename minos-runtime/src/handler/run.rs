@@ -185,7 +185,7 @@ impl Runner {
 
     /// Runs the handler once, without committing. `None` if it was told what is not so any more.
     async fn attempt(&self, job: &Job<'_>, has_conflicted: bool, held: Vec<HotGuard>) -> Result<Option<(Response, Unit, Vec<HotGuard>)>> {
-        let request = job.request.clone();
+        let request = &job.request;
         let reads = if job.def.kind == Kind::Query { Reads::ToAnswer } else { Reads::Recalling };
         let limit = self.limit.and_then(|limit| Instant::now().checked_add(limit));
         let deadline = job.deadline.into_iter().chain(limit).min();
@@ -193,7 +193,7 @@ impl Runner {
             .again(has_conflicted, held)
             .for_step(request.parts().step.clone(), request.parts().isolated)
             .until(deadline, job.permit.clone());
-        let result = self.handle(&mut cx, job, request).await.and_then(|answer| match job.once {
+        let result = self.handle(&mut cx, job).await.and_then(|answer| match job.once {
             Some(Once::Step { .. }) if is_error(answer.status) => Err(as_error(&answer)),
             _ => Ok(answer),
         });
@@ -206,9 +206,9 @@ impl Runner {
     }
 
     /// What the handler answers.
-    async fn handle(&self, context: &mut Context, job: &Job<'_>, request: Request) -> Result<Response> {
+    async fn handle(&self, context: &mut Context, job: &Job<'_>) -> Result<Response> {
         let mut handling = pin!(
-            AssertUnwindSafe(async { (job.def.handle)(context, request).await })
+            AssertUnwindSafe(async { (job.def.handle)(context, &job.request).await })
                 .catch_unwind()
                 .map(|done| done.unwrap_or_else(|panic| Err(panicked(job.def, &*panic))))
         );
@@ -334,7 +334,7 @@ mod tests {
 
     static RUNS: AtomicUsize = AtomicUsize::new(0);
 
-    fn pay(_: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+    fn pay<'a>(_: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
         RUNS.fetch_add(1, Ordering::SeqCst);
         future::ready(Ok(Response::default())).boxed()
     }

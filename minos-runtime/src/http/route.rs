@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     fn def(function: &'static str, routes: &'static [(&'static str, &'static str)], line: u32) -> &'static HandlerDef {
-        let handle = |_: &mut crate::Context, _| -> crate::__private::BoxFuture<'_, Result<crate::Response>> { unreachable!() };
+        let handle: crate::handler::Handle = |_, _| unreachable!();
         Box::leak(Box::new(HandlerDef { kind: Kind::Command, function, names: &[], routes, handle, module: "m", file: "src/m.rs", line }))
     }
 

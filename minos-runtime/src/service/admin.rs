@@ -105,25 +105,25 @@ struct Page {
     limit: Option<usize>,
 }
 
-fn list(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn list<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     respond(async move {
-        let Query(Page { after, limit }) = Query::from_request(&request)?;
+        let Query(Page { after, limit }) = Query::from_request(request)?;
         let page = letters(cx)?.page(after, limit.unwrap_or(PAGE).min(PAGE)).await?;
         Ok(Value::from(page.iter().map(told).collect::<Vec<_>>()))
     })
 }
 
-fn show(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
-    respond(async move { Ok(told(&letters(cx)?.get(id(&request)?).await?)) })
+fn show<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
+    respond(async move { Ok(told(&letters(cx)?.get(id(request)?).await?)) })
 }
 
-fn replay(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
-    respond(async move { Ok(json!({ "handled": letters(cx)?.replay(id(&request)?).await? })) })
+fn replay<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
+    respond(async move { Ok(json!({ "handled": letters(cx)?.replay(id(request)?).await? })) })
 }
 
-fn discard(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn discard<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     respond(async move {
-        letters(cx)?.discard(id(&request)?).await?;
+        letters(cx)?.discard(id(request)?).await?;
         Ok(json!({ "discarded": 1 }))
     })
 }
@@ -137,9 +137,9 @@ struct SagaPage {
     limit: Option<usize>,
 }
 
-fn list_sagas(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn list_sagas<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     respond(async move {
-        let Query(SagaPage { saga, status, after, limit }) = Query::from_request(&request)?;
+        let Query(SagaPage { saga, status, after, limit }) = Query::from_request(request)?;
         let rows = sagas(cx)?.list(SagaFilter { saga, status }, after, limit.unwrap_or(PAGE).min(PAGE)).await?;
         let told = |row: &SagaRow| {
             json!({
@@ -151,39 +151,39 @@ fn list_sagas(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Respon
     })
 }
 
-fn show_saga(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn show_saga<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     respond(async move {
-        let Path(id) = Path::from_request(&request)?;
+        let Path(id) = Path::from_request(request)?;
         Ok(serde_json::to_value(sagas(cx)?.show(id).await?)?)
     })
 }
 
-fn diagram_of_saga(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn diagram_of_saga<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async move {
-        let Path(id) = Path::from_request(&request)?;
-        Ok(if wants_svg(&request) { svg(sagas(cx)?.svg(id).await?) } else { mermaid(sagas(cx)?.diagram(id).await?) })
+        let Path(id) = Path::from_request(request)?;
+        Ok(if wants_svg(request) { svg(sagas(cx)?.svg(id).await?) } else { mermaid(sagas(cx)?.diagram(id).await?) })
     }
     .boxed()
 }
 
-fn svg_of_saga(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn svg_of_saga<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async move {
-        let Path(id) = Path::from_request(&request)?;
+        let Path(id) = Path::from_request(request)?;
         Ok(svg(sagas(cx)?.svg(id).await?))
     }
     .boxed()
 }
 
-fn diagram_of_definition(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn diagram_of_definition<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async move {
-        let def = definition(cx, &request)?;
-        Ok(if wants_svg(&request) { svg(saga::svg(def, None)) } else { mermaid(saga::diagram(def, None)) })
+        let def = definition(cx, request)?;
+        Ok(if wants_svg(request) { svg(saga::svg(def, None)) } else { mermaid(saga::diagram(def, None)) })
     }
     .boxed()
 }
 
-fn svg_of_definition(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
-    async move { Ok(svg(saga::svg(definition(cx, &request)?, None))) }.boxed()
+fn svg_of_definition<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
+    async move { Ok(svg(saga::svg(definition(cx, request)?, None))) }.boxed()
 }
 
 fn definition(cx: &Context, request: &Request) -> Result<&'static SagaDef> {
@@ -207,9 +207,9 @@ fn mermaid(text: String) -> Response {
     Response::default().with_body(HeaderValue::from_static("text/plain; charset=utf-8"), text)
 }
 
-fn retry_step(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn retry_step<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     respond(async move {
-        let Path((id, step)) = Path::from_request(&request)?;
+        let Path((id, step)) = Path::from_request(request)?;
         repair(cx, id, Repair::Retry { step }).await
     })
 }
@@ -227,17 +227,17 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Val
     Value::deserialize(deserializer).map(Some)
 }
 
-fn skip_step(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn skip_step<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     respond(async move {
-        let Path((id, step)) = Path::from_request(&request)?;
-        let Skipped { value } = FromRequest::from_request(&request)?;
+        let Path((id, step)) = Path::from_request(request)?;
+        let Skipped { value } = FromRequest::from_request(request)?;
         repair(cx, id, Repair::Skip { step, value }).await
     })
 }
 
-fn roll_back_saga(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn roll_back_saga<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     respond(async move {
-        let Path(id) = Path::from_request(&request)?;
+        let Path(id) = Path::from_request(request)?;
         repair(cx, id, Repair::Rollback).await
     })
 }
@@ -247,16 +247,16 @@ async fn repair(cx: &Context, id: Uuid, repair: Repair) -> Result<Value> {
     Ok(serde_json::to_value(sagas(cx)?.repair(id, repair, by).await?)?)
 }
 
-fn show_holder(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn show_holder<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     respond(async move {
-        let Path((aggregate, uuid)) = Path::<(String, Uuid)>::from_request(&request)?;
+        let Path((aggregate, uuid)) = Path::<(String, Uuid)>::from_request(request)?;
         Ok(serde_json::to_value(held_by(&*cx.environment().store, &StreamId::new(aggregate, uuid)).await?)?)
     })
 }
 
-fn release_hold(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn release_hold<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     respond(async move {
-        let Path((aggregate, uuid)) = Path::<(String, Uuid)>::from_request(&request)?;
+        let Path((aggregate, uuid)) = Path::<(String, Uuid)>::from_request(request)?;
         let by = cx.user().map(str::to_owned);
         let holder = release_by_hand(cx.environment(), StreamId::new(aggregate, uuid), by).await?;
         Ok(json!({ "released": holder }))
@@ -269,9 +269,9 @@ struct Limit {
     limit: Option<usize>,
 }
 
-fn list_kept_steps(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn list_kept_steps<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     respond(async move {
-        let Query(Limit { limit }) = Query::from_request(&request)?;
+        let Query(Limit { limit }) = Query::from_request(request)?;
         Ok(serde_json::to_value(cx.resource::<Outcomes>()?.list(limit.unwrap_or(PAGE).min(PAGE)).await?)?)
     })
 }
@@ -282,19 +282,19 @@ struct Asked {
     execution: Option<Uuid>,
 }
 
-fn ask_for_outcomes(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn ask_for_outcomes<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     respond(async move {
-        let Query(Asked { execution }) = Query::from_request(&request)?;
+        let Query(Asked { execution }) = Query::from_request(request)?;
         Ok(json!({ "asked": cx.resource::<Outcomes>()?.ask_now(execution).await? }))
     })
 }
 
-fn apply_step(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
-    respond(async move { settle(cx, &request, true).await })
+fn apply_step<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
+    respond(async move { settle(cx, request, true).await })
 }
 
-fn drop_step(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
-    respond(async move { settle(cx, &request, false).await })
+fn drop_step<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
+    respond(async move { settle(cx, request, false).await })
 }
 
 async fn settle(cx: &Context, request: &Request, apply: bool) -> Result<Value> {

@@ -119,11 +119,9 @@ pub(super) fn shared_topics(services: &[(&str, &Topics)]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Context, Response, Result, handler::Request};
-    use futures_util::future::BoxFuture;
 
     fn def(kind: Kind, module: &'static str, file: &'static str) -> &'static HandlerDef {
-        let handle = |_: &mut Context, _: Request| -> BoxFuture<'_, Result<Response>> { unreachable!() };
+        let handle: crate::handler::Handle = |_, _| unreachable!();
         Box::leak(Box::new(HandlerDef { kind, function: "order_placed", names: &[], routes: &[], handle, module, file, line: 1 }))
     }
 

@@ -130,7 +130,7 @@ mod tests {
     };
     use std::sync::Arc;
 
-    fn hangs(_: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+    fn hangs<'a>(_: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
         never()
     }
 

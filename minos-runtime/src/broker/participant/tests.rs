@@ -48,9 +48,9 @@ struct Script {
 
 struct Gate(Semaphore);
 
-fn pay(cx: &mut Context, request: Request) -> BoxFuture<'_, Result<Response>> {
+fn pay<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async move {
-        let _: Value = <Value as crate::handler::FromRequest>::from_request(&request)?;
+        let _: Value = <Value as crate::handler::FromRequest>::from_request(request)?;
         let (act, run) = {
             let script = cx.resource::<Arc<Script>>()?;
             lock(&script.ids).push(cx.id());
@@ -87,7 +87,7 @@ const fn def(kind: Kind, function: &'static str, names: &'static [&'static str])
     HandlerDef { kind, function, names, routes: &[], handle: pay, module: "bank", file: "bank.rs", line: 1 }
 }
 
-fn look(cx: &mut Context, _: Request) -> BoxFuture<'_, Result<Response>> {
+fn look<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async move {
         lock(&cx.resource::<Arc<Script>>()?.ids).push(cx.id());
         Response::json(&"seen")
