@@ -5,7 +5,7 @@
 
 use crate::{
     aggregate::Hold,
-    context::{Environment, store_error},
+    context::{Environment, is_outage, store_error},
     error::{Error, Result},
     handler::{Kept, Response},
     message::{Direction, Envelope, StepCall, service_of},
@@ -67,7 +67,7 @@ impl Outcomes {
         let mut tenure = Tenure::new(self.0.store.clone(), LEASE);
         let pause = self.look();
         while !stop.was_said() {
-            if let Err(error) = self.round(&mut tenure).await {
+            if let Err(error) = self.round(&mut tenure, &stop).await {
                 tracing::warn!(error = error.chain(), "nobody asks how sagas have ended; will be tried again");
             }
             tokio::select! {
@@ -78,8 +78,8 @@ impl Outcomes {
         tenure.give_back().await;
     }
 
-    async fn round(&self, tenure: &mut Tenure) -> Result<()> {
-        let mut asked = HashSet::new();
+    async fn round(&self, tenure: &mut Tenure, stop: &Stop) -> Result<()> {
+        let (mut asked, mut failed) = (HashSet::new(), false);
         loop {
             let now = self.0.clock.now();
             let due = self.0.store.open_steps(now, None, PAGE).await.map_err(store_error)?;
@@ -95,11 +95,27 @@ impl Outcomes {
             // What a later step of an execution has prepared may rest on what an earlier one has: so the earlier one is told first, and the later one asks next time.
             due.sort_by_key(|(request, _)| request.as_ref().map(|request| request.occurred_at));
             for (request, step) in due {
+                if stop.was_said() {
+                    return Ok(());
+                }
                 let execution = request.as_ref().and_then(|request| request.saga.as_ref()).map(|call| call.execution);
                 let is_next = execution.is_none_or(|execution| asked.insert(execution));
                 let pause = if is_next { self.pause(request.as_ref(), now) } else { self.look() };
                 let ask_at = now.checked_add(pause).unwrap_or(Timestamp::MAX);
-                self.ask(&step, request.as_ref().filter(|_| is_next), now, ask_at).await?;
+                match self.ask(&step, request.as_ref().filter(|_| is_next), now, ask_at).await {
+                    Err(error) if is_outage(&error) => return Err(error),
+                    // The others are asked for all the same, and it is met again at the next look.
+                    Err(error) => {
+                        let OpenStep { subscriber, key, .. } = &step;
+                        tracing::error!(subscriber, key, error = error.chain(), "how the saga of a step ends cannot be asked");
+                        failed = true;
+                    }
+                    Ok(_) => {}
+                }
+            }
+            // What failed is due as before: it would be found again at once.
+            if failed {
+                return Ok(());
             }
         }
     }
@@ -135,14 +151,14 @@ impl Outcomes {
         }
     }
 
-    /// Some of them, those that ask next first: at most `limit`.
+    /// Some of them, those that ask next first: at most `limit`. What cannot be read is told in the log.
     ///
     /// # Errors
     /// If the store does not answer.
     pub async fn list(&self, limit: usize) -> Result<Vec<KeptStep>> {
         let steps = self.0.store.open_steps(Timestamp::MAX, None, limit).await.map_err(store_error)?;
         let told = |step: &OpenStep| read(step).and_then(|(request, kept)| told(&request, kept, step.ask_at));
-        steps.iter().map(told).collect()
+        Ok(steps.iter().filter_map(|step| told(step).inspect_err(|error| unreadable(step, error)).ok()).collect())
     }
 
     /// Asks at once how this execution ends, or all of them, for all that is kept for it here. For how many steps.
@@ -216,11 +232,11 @@ impl Outcomes {
 
 /// What asked for a step, if that can be read.
 fn request_of(step: &OpenStep) -> Option<Envelope> {
-    let tell = |error: &Error| {
-        let OpenStep { subscriber, key, .. } = step;
-        tracing::error!(subscriber, key, error = error.chain(), "what is kept for a step of a saga cannot be read");
-    };
-    read(step).inspect_err(tell).ok().map(|(request, _)| request)
+    read(step).inspect_err(|error| unreadable(step, error)).ok().map(|(request, _)| request)
+}
+
+fn unreadable(OpenStep { subscriber, key, .. }: &OpenStep, error: &Error) {
+    tracing::error!(subscriber, key, error = error.chain(), "what is kept for a step of a saga cannot be read");
 }
 
 /// What asked for a step, and what is kept of it.
@@ -246,6 +262,7 @@ mod tests {
         context::Resources,
         message::{MessageKind, saga_topic},
         metrics::Metrics,
+        stop::Stopper,
         store::{MemoryStore, OPEN, Store},
         sync::lock,
     };
@@ -277,7 +294,8 @@ mod tests {
         async fn at(&mut self, seconds: i64) -> Vec<Uuid> {
             *lock(&self.clock.0) = Timestamp::from_second(seconds).unwrap();
             let before = self.questions().await.len();
-            self.outcomes.round(&mut self.tenure).await.unwrap();
+            let stopper = Stopper::new();
+            self.outcomes.round(&mut self.tenure, &stopper.hear()).await.unwrap();
             self.questions().await.split_off(before)
         }
 

@@ -32,22 +32,32 @@ const PREPARED: usize = 256;
 pub(super) enum Role {
     /// Writes units.
     Writer,
+    /// Writes units behind which others wait: it does not wait for somebody else's lock.
+    Pipeline,
     /// What Minos itself reads.
     Internal,
     /// Queries of the user: nothing can be written.
     Reader,
 }
 
+/// Who stops between two statements must not keep the others from the end of the log; who waits for somebody else's lock gives up in the end; and,
+/// whatever the database is set to, what is checked behind a lock sees what was committed before it, and what is acknowledged survives a crash.
+macro_rules! writing {
+    ($patience:literal) => {
+        concat!(
+            "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '",
+            $patience,
+            "'; SET default_transaction_isolation = 'read committed';
+            SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+    };
+}
+
 impl Role {
     fn settings(self) -> &'static str {
         match self {
-            // Who stops between two statements must not keep the others from the end of the log; who waits for somebody else's lock gives
-            // up in the end; and, whatever the database is set to, what is checked behind a lock sees what was committed before it, and what is
-            // acknowledged survives a crash.
-            Role::Writer => {
-                "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '10s'; SET default_transaction_isolation = 'read committed';
-                SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-            }
+            Role::Writer => writing!("10s"),
+            Role::Pipeline => writing!("50ms"),
             // Only the index is right at any size of a table, and plans are kept.
             Role::Internal => {
                 "SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;

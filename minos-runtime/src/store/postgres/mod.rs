@@ -96,20 +96,15 @@ impl PostgresStore {
         let changes = watch::Sender::new(0);
         let (queue, fence) = (Arc::new(Queue::new(metrics)), Arc::new(Fence::new(changes.clone())));
         // With few connections one writer does it all on one.
-        let (writers, users) = if settings.connections >= 7 { (3, 2) } else { (1, 1) };
-        let links: Vec<_> = (0..writers).map(|_| Arc::new(link(Role::Writer))).collect();
-        let readers = Arc::new(Readers::new(&server, settings.connections - links.len() - users - 1, users));
+        let (writers, users) = if settings.connections >= 7 { (2, 2) } else { (1, 1) };
+        let own: Vec<_> = (0..writers).map(|_| Arc::new(link(Role::Writer))).collect();
+        let shared = (writers > 1).then(|| Arc::new(link(Role::Pipeline)));
+        let taken = own.len() + usize::from(shared.is_some()) + users + 1;
+        let readers = Arc::new(Readers::new(&server, settings.connections - taken, users));
         let loads = Loads::new(readers.clone(), place.clone());
         let failed = Arc::new(AtomicBool::new(false));
-        let own = if let [_, own @ ..] = &links[..]
-            && !own.is_empty()
-        {
-            own
-        } else {
-            &links
-        };
-        let writer = |own: &Arc<Link>| Writer::new([links[0].clone(), own.clone()], queue.clone(), fence.clone(), failed.clone());
-        let writers = Mutex::new(own.iter().map(|own| tokio::spawn(writer(own).run())).collect());
+        let writer = |own| Writer::new(own, shared.clone(), queue.clone(), fence.clone(), failed.clone());
+        let writers = Mutex::new(own.into_iter().map(|own| tokio::spawn(writer(own).run())).collect());
         let looks = tokio::spawn(fence.clone().run(reserved.clone()));
         let (schema, closed) = (settings.schema.clone(), AtomicBool::new(false));
         Ok(PostgresStore { place, schema, queue, fence, reserved, readers, loads, changes, closed, failed, writers, looks })

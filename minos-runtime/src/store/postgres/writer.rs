@@ -38,10 +38,10 @@ const REMOVE: &str = "DELETE FROM {s}.batches WHERE writer = $1 AND batch >= $2 
 /// A writer.
 pub(super) struct Writer {
     id: Uuid,
-    /// The connection of all writers.
-    shared: Arc<Link>,
     /// The connection of this one.
     own: Arc<Link>,
+    /// That of all writers, if there are several.
+    shared: Option<Arc<Link>>,
     queue: Arc<Queue>,
     fence: Arc<Fence>,
     /// The number of the last batch.
@@ -83,9 +83,8 @@ fn heads<'u>(units: &'u [Unit], results: &'u [StoreResult<Committed>]) -> HashMa
 }
 
 impl Writer {
-    /// A writer on these connections, which are one if there is no other writer.
-    pub(super) fn new([shared, own]: [Arc<Link>; 2], queue: Arc<Queue>, fence: Arc<Fence>, failed: Arc<AtomicBool>) -> Self {
-        Writer { id: Uuid::now_v7(), shared, own, queue, fence, batch: 0, removed: 0, failed }
+    pub(super) fn new(own: Arc<Link>, shared: Option<Arc<Link>>, queue: Arc<Queue>, fence: Arc<Fence>, failed: Arc<AtomicBool>) -> Self {
+        Writer { id: Uuid::now_v7(), own, shared, queue, fence, batch: 0, removed: 0, failed }
     }
 
     /// Serves the queue until it is closed.
@@ -93,9 +92,14 @@ impl Writer {
         let mut before = None;
         while let Some(Batch { taken, aside, units, answers, keys }) = self.queue.next(before).await {
             before = Some(taken);
-            // Nothing may come between the messages of a transaction that takes several.
-            let link = if aside || units.iter().any(|unit| !unit.statements.is_empty()) { &self.own } else { &self.shared };
-            let results = self.commit(&link.clone(), &units, &keys).await;
+            let results = match &self.shared {
+                // Nothing may come between the messages of a transaction that takes several.
+                Some(shared) if !aside && units.iter().all(|unit| unit.statements.is_empty()) => {
+                    let shared = shared.clone();
+                    self.commit(&shared, &units, &keys).await
+                }
+                _ => self.commit(&self.own.clone(), &units, &keys).await,
+            };
             self.queue.done(&keys, &heads(&units, &results));
             for (answer, result) in answers.into_iter().zip(results) {
                 // Nobody may wait for the answer any more.
@@ -106,7 +110,7 @@ impl Writer {
         self.remove(self.batch + 1, 1).await;
     }
 
-    async fn commit(&mut self, link: &Link, units: &[Unit], keys: &[Vec<i64>]) -> Vec<StoreResult<Committed>> {
+    async fn commit(&mut self, link: &Arc<Link>, units: &[Unit], keys: &[Vec<i64>]) -> Vec<StoreResult<Committed>> {
         match self.transaction(link, units, keys).await {
             Ok(outcome) => {
                 self.failed.store(false, Ordering::Relaxed);
@@ -122,6 +126,10 @@ impl Writer {
                     results.extend(Box::pin(self.commit(link, std::slice::from_ref(unit), std::slice::from_ref(keys))).await);
                 }
                 results
+            }
+            // Others wait behind it: it waits where nobody does.
+            Err(Failure::OfAll(StoreError::Locked(_))) if !Arc::ptr_eq(link, &self.own) => {
+                Box::pin(self.commit(&self.own.clone(), units, keys)).await
             }
             Err(Failure::OfAll(error)) => {
                 self.failed.store(true, Ordering::Relaxed);
@@ -248,7 +256,7 @@ impl Writer {
         if below - self.removed < at_least {
             return;
         }
-        if let Some(session) = self.shared.connected()
+        if let Some(session) = self.shared.as_ref().unwrap_or(&self.own).connected()
             && let Err(error) = session.query(REMOVE, &[&self.id, &self.removed, &below]).await
         {
             tracing::debug!(%error, "old outcomes could not be removed");

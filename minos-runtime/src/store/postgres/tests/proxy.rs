@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -41,6 +41,8 @@ struct State {
     marker: &'static [u8],
     cut: AtomicU8,
     cuts: AtomicUsize,
+    /// From which port the server was spoken to on the last one.
+    port: AtomicI32,
     delivered: AtomicUsize,
     closed: AtomicBool,
 }
@@ -54,6 +56,7 @@ impl Proxy {
             marker: marker.as_bytes(),
             cut: AtomicU8::new(0),
             cuts: AtomicUsize::new(0),
+            port: AtomicI32::new(0),
             delivered: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         });
@@ -76,6 +79,11 @@ impl Proxy {
     /// For how many of them the server got all that it ever gets.
     pub(super) fn delivered(&self) -> usize {
         self.state.delivered.load(Ordering::SeqCst)
+    }
+
+    /// The client's port of the last connection that was cut, as the server sees it.
+    pub(super) fn last_port(&self) -> i32 {
+        self.state.port.load(Ordering::SeqCst)
     }
 
     /// How many were cut.
@@ -103,6 +111,7 @@ impl State {
             let marked = bytes.windows(self.marker.len()).any(|window| window == self.marker);
             let cut = if marked { self.cut.swap(Cut::Never as u8, Ordering::SeqCst) } else { Cut::Never as u8 };
             if cut != Cut::Never as u8 {
+                self.port.store(to.local_addr().map_or(0, |address| address.port().into()), Ordering::SeqCst);
                 self.cuts.fetch_add(1, Ordering::SeqCst);
                 self.closed.store(cut == Cut::Final as u8, Ordering::SeqCst);
                 // The client sees its end at once; the server does not.
