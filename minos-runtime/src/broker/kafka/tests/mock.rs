@@ -281,7 +281,8 @@ async fn f27_reading_that_is_allowed_again() {
     let messages = mixed(&topic, 1, 2);
     publish_all(&*broker, &messages[..1]).await;
     inbox.count(1).await;
-    mock.0.request_errors(RDKafkaApiKey::Fetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
+    // Each is asked for anew half a second later: long enough to be seen on a busy machine.
+    mock.0.request_errors(RDKafkaApiKey::Fetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 3]);
     let told = until_health(&health, "it is told", |failing| failing.is_some_and(|why| why.contains("rights"))).await.unwrap();
     assert!(told.contains(&format!("needs `Read` on its topics and on the group `{service}`")), "{told}");
     until_health(&health, "it works again", |failing| failing.is_none()).await;
