@@ -409,7 +409,7 @@ mod tests {
     #[test]
     fn every_lane_can_be_kept() {
         let lane = |key: &str| {
-            let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None };
+            let cause = Cause::nobody();
             lane(&Envelope::request(Uuid::nil(), "Pay", Some(key.to_owned()), "{}", Timestamp::UNIX_EPOCH, cause))
         };
         assert_eq!(lane("ada"), "Pay/ada");

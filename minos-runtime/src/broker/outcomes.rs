@@ -133,9 +133,7 @@ impl Outcomes {
 
     /// Asks, unless it was heard meanwhile. Whether it was not.
     async fn ask(&self, step: &OpenStep, request: Option<&Envelope>, now: Timestamp, ask_at: Timestamp) -> Result<bool> {
-        let nobody = || Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None };
-        let cause = request.map_or_else(nobody, Envelope::cause);
-        let mut unit = Unit::new(now, cause);
+        let mut unit = Unit::new(now, request.map_or_else(Cause::nobody, Envelope::cause));
         if let Some(question) = request.and_then(|request| request.question(now)) {
             let StepCall { saga, execution, step, .. } =
                 question.saga.as_ref().ok_or_else(|| Error::internal("a question about no step"))?;
@@ -312,7 +310,7 @@ mod tests {
 
         async fn mark(&self, key: &str, becomes: StepMark, answer: String) {
             let handled = Handled::Step { key: key.to_owned(), becomes, answer };
-            let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None };
+            let cause = Cause::nobody();
             let mut unit = Unit::new(self.clock.now(), cause);
             unit.mark = Some(Mark { subscriber: "pay".into(), handled, lane: None });
             self.store.commit(unit).await.unwrap();

@@ -207,7 +207,7 @@ impl DeadLetters {
     }
 
     async fn resolve(&self, id: u64) -> StoreResult<()> {
-        let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None };
+        let cause = Cause::nobody();
         let mut unit = Unit::new(self.dispatcher.state().runner.environment().clock.now(), cause);
         unit.resolved.push(id);
         self.store().commit(unit).await.map(|_| ())

@@ -184,7 +184,7 @@ mod tests {
     use jiff::Timestamp;
 
     fn unit() -> Unit {
-        Unit::new(Timestamp::UNIX_EPOCH, Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None })
+        Unit::new(Timestamp::UNIX_EPOCH, Cause::nobody())
     }
 
     #[tokio::test]

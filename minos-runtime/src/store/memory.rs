@@ -404,7 +404,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_changes_once_it_is_closed() {
         use crate::store::Cause;
-        let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None };
+        let cause = Cause::nobody();
         let row = |ended, wake| SagaRow {
             id: Uuid::now_v7(),
             saga: "Pay".to_owned(),

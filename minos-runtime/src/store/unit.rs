@@ -20,6 +20,13 @@ pub struct Cause {
     pub trace: Option<Trace>,
 }
 
+impl Cause {
+    /// Of what no request has led to, such as what Minos does by itself in time.
+    pub fn nobody() -> Self {
+        Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None }
+    }
+}
+
 /// An event to append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {

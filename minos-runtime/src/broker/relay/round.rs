@@ -370,8 +370,7 @@ impl<'r> Round<'r> {
     }
 
     fn unit(&self) -> Unit {
-        let mut unit =
-            Unit::new(self.relay.clock.now(), Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None });
+        let mut unit = Unit::new(self.relay.clock.now(), Cause::nobody());
         unit.fence = Some(self.lease.clone());
         unit
     }

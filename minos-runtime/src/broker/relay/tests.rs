@@ -68,7 +68,7 @@ impl Broker for Taken {
 }
 
 fn unit() -> Unit {
-    Unit::new(clock::system().now(), Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None })
+    Unit::new(clock::system().now(), Cause::nobody())
 }
 
 async fn append(store: &SharedStore, aggregate: &'static str, versions: std::ops::Range<u64>) {
@@ -144,7 +144,7 @@ async fn a_topic_that_refuses_stops_no_other() {
 }
 
 fn headers(name: &str) -> String {
-    let cause = Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None };
+    let cause = Cause::nobody();
     Envelope::request(Uuid::now_v7(), name, None, "{}", clock::system().now(), cause).headers()
 }
 

@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     metrics::AlarmLabels,
     saga::Execution,
-    store::{Lease, SagaRow, Unit},
+    store::{Cause, Lease, SagaRow, Unit},
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -60,7 +60,7 @@ impl State {
                 }
             }
             // Who dies before this lets the next one tell them again: better twice than never.
-            let mut unit = Unit::new(now, super::turn::nobody());
+            let mut unit = Unit::new(now, Cause::nobody());
             unit.checkpoints.push((NAME.to_owned(), u64::try_from(last.as_microsecond()).unwrap_or_default()));
             unit.fence = Some(lease.clone());
             self.environment.commit(unit).await.map_err(store_error)?;
@@ -105,7 +105,7 @@ mod tests {
         let (manager, store, lease) = world(Duration::from_secs(3600)).await;
         let (state, now) = (&manager.0, manager.0.environment.clock.now());
         let began = |seconds: u64| now - Duration::from_secs(seconds);
-        let mut unit = Unit::new(now, super::super::turn::nobody());
+        let mut unit = Unit::new(now, Cause::nobody());
         let times = (0..PAGE + 10).map(|_| 9000).chain((0..2 * PAGE as u64).map(|n| 8000 - n)).chain([100, 10]);
         let mut add = |seconds, ended| {
             let row = SagaRow { started_at: began(seconds), ended, ..row() };
@@ -128,10 +128,7 @@ mod tests {
         assert_eq!(told(), PAGE + 10 + 2 * PAGE);
         let other = Lease { epoch: lease.epoch - 1, ..lease.clone() };
         let late = SagaRow { started_at: began(3700), ..row() };
-        store
-            .commit(Unit { sagas: vec![SagaWrite { expected: 0, row: late }], ..Unit::new(now, super::super::turn::nobody()) })
-            .await
-            .unwrap();
+        store.commit(Unit { sagas: vec![SagaWrite { expected: 0, row: late }], ..Unit::new(now, Cause::nobody()) }).await.unwrap();
         assert!(state.tell_ages(&mut Ages::new(), &other).await.is_err(), "it does not look after them any more");
         let before = told();
         state.tell_ages(&mut Ages::new(), &lease).await.unwrap();

@@ -6,7 +6,7 @@
 
 use super::{
     Manager,
-    turn::{Turned, end_message, nobody},
+    turn::{Turned, end_message},
 };
 use crate::{
     context::store_error,
@@ -14,7 +14,7 @@ use crate::{
     message::{Direction, Envelope, StepCall},
     metrics::AlarmLabels,
     saga::{Call, Execution, Input, Plan},
-    store::{SagaRow, Unit},
+    store::{Cause, SagaRow, Unit},
 };
 
 impl Manager {
@@ -46,7 +46,7 @@ impl Manager {
         let commit = execution.applied(&step.step);
         let (direction, attempt) = commit.map_or((step.direction, step.attempt), |attempt| (Direction::Commit, attempt));
         let call = Call { step: step.step.clone(), direction, attempt };
-        let mut unit = Unit::new(environment.clock.now(), nobody());
+        let mut unit = Unit::new(environment.clock.now(), Cause::nobody());
         unit.messages.push(end_message(row, &call, commit.is_none(), name, None, unit.at)?);
         environment.commit(unit).await.map_err(store_error)?;
         tracing::info!(saga = row.saga, execution = %row.id, step = step.step, status = row.status, "a step has asked how its saga has ended, and is told");
@@ -114,13 +114,13 @@ mod tests {
             state: serde_json::to_string(&execution).unwrap(),
             ..kit::row()
         };
-        store.commit(Unit { sagas: vec![SagaWrite { expected: 0, row }], ..Unit::new(moment.now, nobody()) }).await.unwrap();
+        store.commit(Unit { sagas: vec![SagaWrite { expected: 0, row }], ..Unit::new(moment.now, Cause::nobody()) }).await.unwrap();
         id
     }
 
     /// Who has prepared the step asks. What it is told: the direction and the attempt, and whether only that all has ended.
     async fn told(manager: &Manager, store: &MemoryStore, execution: Uuid) -> Vec<(Direction, u32, bool)> {
-        let mut request = Envelope::request(Uuid::now_v7(), "Ask", None, "{}", Timestamp::UNIX_EPOCH, nobody());
+        let mut request = Envelope::request(Uuid::now_v7(), "Ask", None, "{}", Timestamp::UNIX_EPOCH, Cause::nobody());
         request.saga = Some(StepCall::new(execution, kit::ISOLATED, "ask", Direction::Execute, 1));
         request.reply_to = Some(saga_topic("x"));
         let before = store.outbox(0, 100).await.unwrap().len();

@@ -1,13 +1,13 @@
 //! What tests of the manager need: a saga of one remote step, one with a local step beside that, and executions of them.
 
-use super::{Manager, turn::nobody};
+use super::Manager;
 use crate::{
     clock,
     context::{Environment, Resources},
     health::Health,
     metrics::Metrics,
     saga::{Node, Outgoing, Plan, Policy, Retry, SagaDef, Step, StepKind, Work},
-    store::{Lease, MemoryStore, SagaRow, Store},
+    store::{Cause, Lease, MemoryStore, SagaRow, Store},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -110,7 +110,7 @@ pub(super) fn row() -> SagaRow {
         wake: None,
         version: 1,
         state: "{}".to_owned(),
-        cause: nobody(),
+        cause: Cause::nobody(),
         started_at: Timestamp::UNIX_EPOCH,
         changed_at: Timestamp::UNIX_EPOCH,
     }

@@ -163,17 +163,14 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{
-        kit::{process, row, world},
-        turn::nobody,
-    };
+    use super::super::kit::{process, row, world};
     use super::*;
     use crate::{
         clock,
         context::{Coordinator, NewExecution},
         message::Envelope,
         saga::Execution,
-        store::{MemoryStore, SagaFilter, SagaWrite, Store, Unit},
+        store::{Cause, MemoryStore, SagaFilter, SagaWrite, Store, Unit},
     };
     use serde_json::json;
     use std::sync::Arc;
@@ -183,7 +180,7 @@ mod tests {
         let (manager, store, _) = world(Duration::from_secs(3600)).await;
         let health = Health::new(clock::system());
         expect(&health);
-        let mut unit = Unit::new(clock::system().now(), nobody());
+        let mut unit = Unit::new(clock::system().now(), Cause::nobody());
         let good = NewExecution { id: Uuid::now_v7(), saga: "Ask", key: None, values: json!({}) };
         manager.0.begin(&mut unit, good.clone()).unwrap();
         unit.sagas.extend((0..2 * PAGE).map(|_| SagaWrite { expected: 0, row: SagaRow { wake: Some(Timestamp::UNIX_EPOCH), ..row() } }));
@@ -211,7 +208,7 @@ mod tests {
     async fn an_execution_that_others_move_again_and_again_is_looked_at_ever_more_seldom() {
         let (manager, store, _) = world(Duration::from_secs(3600)).await;
         let (now, new) = (clock::system().now(), NewExecution { id: Uuid::now_v7(), saga: "Ask", key: None, values: json!({}) });
-        let mut unit = Unit::new(now, nobody());
+        let mut unit = Unit::new(now, Cause::nobody());
         manager.0.begin(&mut unit, new.clone()).unwrap();
         let row = &mut unit.sagas[0].row;
         row.version = 7;
@@ -238,7 +235,7 @@ mod tests {
         let mut leads = Tenure::new(store.clone(), LEASE);
         assert!(leads.hold().await.unwrap().is_some());
         let new = NewExecution { id: Uuid::now_v7(), saga: "Both", key: None, values: json!({}) };
-        let mut unit = Unit::new(clock::system().now(), nobody());
+        let mut unit = Unit::new(clock::system().now(), Cause::nobody());
         mine.0.begin(&mut unit, new.clone()).unwrap();
         store.commit(unit).await.unwrap();
         mine.0.began(vec![new.id]);

@@ -213,7 +213,7 @@ impl State {
     pub(super) async fn resume(&self, id: Uuid) -> Result<()> {
         let Some(loaded) = self.load(id).await? else { return Ok(()) };
         let (version, due, now) = (loaded.row.version, loaded.execution.due(), self.environment.clock.now());
-        let Turned::Same(effects) = self.advance(loaded, Input::Resumed, Unit::new(now, nobody())).await? else { return Ok(()) };
+        let Turned::Same(effects) = self.advance(loaded, Input::Resumed, Unit::new(now, Cause::nobody())).await? else { return Ok(()) };
         for effect in effects {
             // What was to be sent is in the outbox since.
             if let Effect::Run { call } = effect {
@@ -323,10 +323,6 @@ pub(super) fn after(now: Timestamp, time: Duration) -> Timestamp {
 /// Why what an execution does happens.
 pub(super) fn cause(row: &SagaRow) -> Cause {
     Cause { causation: row.id, ..row.cause.clone() }
-}
-
-pub(super) fn nobody() -> Cause {
-    Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None }
 }
 
 /// Why a transition was refused: by the operator's own wish, or by a definition that is not that of the execution.

@@ -236,8 +236,7 @@ mod tests {
     use uuid::Uuid;
 
     fn creating() -> Unit {
-        let mut unit =
-            Unit::new(jiff::Timestamp::UNIX_EPOCH, Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None });
+        let mut unit = Unit::new(jiff::Timestamp::UNIX_EPOCH, Cause::nobody());
         unit.appends.push(Append { stream: StreamId::new("Foo", Uuid::now_v7()), expected: 0, events: Vec::new() });
         unit
     }

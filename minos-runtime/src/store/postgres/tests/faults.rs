@@ -138,16 +138,12 @@ pub(super) async fn through_proxy(url: &str) -> (Proxy, Arc<PostgresStore>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn f4_what_still_waits_in_the_database_is_ended_first() {
     let Some(url) = server::url() else { return };
-    let (proxy, store) = through_proxy(&url).await;
-    let (stream, client) = (stream(), server::client(&url).await);
-    let unit = appending(&stream, 0, "\"cut-me\"");
-    let lock = keys::of_unit(&server::schema_of(&url), &unit, &[])[0];
-    client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({lock})")).await.unwrap();
+    // With few connections there is one for all that is written, on which a lock is waited for long.
+    let (proxy, store) = through_proxy(&format!("{url}&connections=4")).await;
+    let client = server::client(&url).await;
+    let (stream, unit, lock) = locked(&url, &client, "\"cut-me\"").await;
     proxy.cut(Cut::After);
-    let commit = tokio::spawn({
-        let store = store.clone();
-        async move { store.commit(unit).await.map(|_| ()) }
-    });
+    let commit = committing(&store, unit);
     let sql = format!("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = ({lock} & 4294967295)::oid");
     let waiting = async || client.query(&sql, &[]).await.unwrap().first().map(|row| row.get::<_, i32>(0));
     // Looked at without a pause: the first one waits only until the writer has a new connection.

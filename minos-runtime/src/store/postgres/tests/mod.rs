@@ -44,6 +44,20 @@ fn executing(sql: &str, parameters: Vec<serde_json::Value>) -> Unit {
     Unit { statements: vec![Statement { sql: sql.to_owned(), parameters }], ..unit() }
 }
 
+/// A unit that appends to a new stream, whose lock somebody else holds, until the client's transaction ends.
+async fn locked(url: &str, client: &tokio_postgres::Client, data: &str) -> (StreamId, Unit, i64) {
+    let stream = stream();
+    let unit = appending(&stream, 0, data);
+    let lock = keys::of_unit(&server::schema_of(url), &unit, &[])[0];
+    client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({lock})")).await.unwrap();
+    (stream, unit, lock)
+}
+
+fn committing(store: &Arc<PostgresStore>, unit: Unit) -> JoinHandle<StoreResult<()>> {
+    let store = store.clone();
+    tokio::spawn(async move { store.commit(unit).await.map(|_| ()) })
+}
+
 async fn refused(url: &str) -> String {
     PostgresStore::open_within(url, "test", &Metrics::new("test"), Duration::from_millis(200))
         .await

@@ -4,20 +4,6 @@ use super::{faults::through_proxy, proxy::Cut, server, *};
 use futures_util::future::join_all;
 use tokio_postgres::Client;
 
-/// The lock of somebody else's on a stream to which nothing has been appended.
-async fn locked(url: &str, client: &Client) -> (StreamId, Unit, i64) {
-    let stream = stream();
-    let unit = appending(&stream, 0, "{}");
-    let lock = keys::of_unit(&server::schema_of(url), &unit, &[])[0];
-    client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({lock})")).await.unwrap();
-    (stream, unit, lock)
-}
-
-fn committing(store: &Arc<PostgresStore>, unit: Unit) -> JoinHandle<StoreResult<()>> {
-    let store = store.clone();
-    tokio::spawn(async move { store.commit(unit).await.map(|_| ()) })
-}
-
 /// Waits until a commit waits for a lock. The client's port of its connection.
 async fn waited(client: &Client, lock: i64, commit: &JoinHandle<StoreResult<()>>) -> i32 {
     // Inside of its transaction the client would see the same activity again and again.
@@ -39,7 +25,7 @@ async fn nobody_waits_for_long_behind_a_batch_that_waits_for_somebody_else() {
     let Some(url) = server::url() else { return };
     let (store, client) = (Arc::new(server::store(&url).await.unwrap()), server::client(&url).await);
     for _ in 0..5 {
-        let (stream, unit, lock) = locked(&url, &client).await;
+        let (stream, unit, lock) = locked(&url, &client, "{}").await;
         let held = committing(&store, unit);
         waited(&client, lock, &held).await;
         // As many as are sent behind it, then a few, and again as many: it has taken too long by then.
@@ -64,7 +50,7 @@ async fn f4_what_is_sent_behind_a_batch_is_lost_with_its_connection_and_happens_
         // On a busy machine the second batch may come so late that it goes over another connection.
         let mut together = false;
         for _ in 0..20 {
-            let (first, unit, lock) = locked(&url, &client).await;
+            let (first, unit, lock) = locked(&url, &client, "{}").await;
             let (held, cuts) = (committing(&store, unit), proxy.cuts());
             let waiter = waited(&client, lock, &held).await;
             proxy.cut(cut);
