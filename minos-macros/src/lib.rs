@@ -8,6 +8,7 @@
 
 mod aggregate;
 mod diag;
+mod document;
 mod door;
 #[cfg(test)]
 mod examples;
@@ -18,6 +19,7 @@ mod main_fn;
 mod matrix;
 mod message;
 mod problem;
+mod projection;
 mod purity;
 mod saga;
 mod serial;
@@ -78,6 +80,18 @@ pub fn message(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     main_fn::expand(args.into(), item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn document(args: TokenStream, item: TokenStream) -> TokenStream {
+    document::expand(args.into(), item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
+    projection::expand(args.into(), item.into()).into()
 }
 
 #[doc(hidden)]

@@ -39,3 +39,6 @@ pub(crate) const ISOLATED: &str = "isolated";
 
 /// Names that `saga!` derives itself.
 pub(crate) const SAGA_DERIVES: &[&str] = &["Debug", "Clone", "Serialize", "Deserialize"];
+
+/// What can be said of a projection.
+pub(crate) const PROJECTION_KEYS: &[&str] = &["inline", "version"];

@@ -61,7 +61,19 @@ pub struct Metrics {
     pub(crate) saga_alarms: Family<AlarmLabels, Counter>,
     /// The age of the oldest execution that is under way; 0 if there is none, or another process looks after them.
     pub(crate) saga_age: Gauge<f64, AtomicU64>,
+    /// Up to which position of the log a projection has taken all, where this process goes on with it.
+    pub(crate) projection_position: Family<ProjectionLabels, Gauge>,
+    /// The age of the oldest event that a projection has not taken; 0 if there is none.
+    pub(crate) projection_lag: Family<ProjectionLabels, Gauge<f64, AtomicU64>>,
+    /// Streams of which a projection takes nothing, because an earlier event of them could not be taken.
+    pub(crate) projection_parked: Family<ProjectionLabels, Gauge>,
     registry: Arc<Registry>,
+}
+
+/// Labels of a projection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ProjectionLabels {
+    pub(crate) projection: &'static str,
 }
 
 /// Labels of a saga.
@@ -179,12 +191,17 @@ impl Metrics {
                 Family::default(),
             ),
             saga_age: Gauge::default(),
+            projection_position: put(registry, "projection_position", "Position of the log up to which a projection has taken all", Family::default()),
+            projection_lag: Family::default(),
+            projection_parked: put(registry, "projection_parked", "Streams of which a projection takes nothing any more", Family::default()),
             registry: Arc::default(),
         };
         let help = "The age of the oldest event or message that the broker has not answered for";
         registry.register_with_unit("relay_oldest_unsent", help, Unit::Seconds, metrics.relay_age.clone());
         let help = "The age of the oldest execution of a saga that is under way";
         registry.register_with_unit("saga_oldest", help, Unit::Seconds, metrics.saga_age.clone());
+        let help = "The age of the oldest event that a projection has not taken";
+        registry.register_with_unit("projection_lag", help, Unit::Seconds, metrics.projection_lag.clone());
         registry.register_with_unit("http_request", "How long HTTP requests took", Unit::Seconds, metrics.http_seconds.clone());
         let help = "How long steps of sagas took until they were done";
         registry.register_with_unit("saga_step", help, Unit::Seconds, metrics.saga_step_seconds.clone());

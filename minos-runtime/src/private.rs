@@ -8,9 +8,11 @@ pub use crate::testing;
 pub use crate::{
     aggregate::{Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, Recorded, Root, Stored, Updated},
     context::Context,
+    document::{Column, Document},
     error::{Error, Problem, ProblemDef, Result},
     handler::{Answer, FromRequest, HandlerDef, HandlerError, Kind, Request, Response},
     message::{Message, MessageField, Replies},
+    projection::{ProjectedEvent, Projection, ProjectionDef, ProjectionHandler, View, Work, projected},
 };
 pub use futures_util::future::BoxFuture;
 pub use inventory;
@@ -59,6 +61,21 @@ pub fn run<'a, F: Future + Send + 'a>(future: F, answer: fn(F::Output) -> Result
 
 /// The answer of a handler whose parameters cannot be read.
 pub fn fail<'a>(error: Error) -> BoxFuture<'a, Result<Response>> {
+    Box::pin(std::future::ready(Err(error)))
+}
+
+/// The end of a function of a projection.
+pub async fn project<E: HandlerError>(function: impl Future<Output = Result<(), E>>) -> Result<()> {
+    function.await.map_err(HandlerError::into_error)
+}
+
+/// A future, boxed.
+pub fn boxed<'a>(future: impl Future<Output = Result<()>> + Send + 'a) -> BoxFuture<'a, Result<()>> {
+    Box::pin(future)
+}
+
+/// What a function of a projection makes of an event that it cannot read.
+pub fn not_projected<'a>(error: Error) -> BoxFuture<'a, Result<()>> {
     Box::pin(std::future::ready(Err(error)))
 }
 

@@ -56,7 +56,7 @@ pub(super) fn fields<'i>(errors: &Errors, name: &str, input: &'i DeriveInput) ->
 }
 
 /// A derive of serde beside the attribute would be a second one.
-pub(super) fn derives(errors: &Errors, name: &str, attrs: &[Attribute]) {
+pub(crate) fn derives(errors: &Errors, name: &str, attrs: &[Attribute]) {
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("derive")) {
         let Ok(paths) = attr.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated) else { continue };
         for path in &paths {

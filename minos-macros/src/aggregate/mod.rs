@@ -4,6 +4,8 @@ mod check;
 mod expand;
 mod methods;
 
+pub(crate) use check::derives;
+
 use crate::{diag::Errors, door::Door, serial};
 use proc_macro2::TokenStream;
 use syn::{

@@ -47,6 +47,18 @@ pub trait Coordinator: Send + Sync + 'static {
     fn run(&self, cause: Cause, new: NewExecution, patience: Duration) -> BoxFuture<'_, Result<serde_json::Value>>;
 }
 
+/// Read models that are part of the commit of their events. The room of projections implements it.
+pub(crate) trait InlineViews: Send + Sync + 'static {
+    /// Whether one of them takes an event of this unit.
+    fn concerns(&self, unit: &Unit) -> bool;
+
+    /// Adds to a unit what they make of its events.
+    fn project<'a>(&'a self, unit: &'a mut Unit) -> BoxFuture<'a, Result<()>>;
+}
+
+/// How often a unit is committed whose read models others have changed since they were read.
+const ATTEMPTS: u32 = 32;
+
 /// An execution of a saga that is to begin.
 #[derive(Debug, Clone)]
 pub struct NewExecution {
@@ -100,6 +112,7 @@ pub struct Environment {
     courier: OnceLock<Arc<dyn Courier>>,
     /// Not owned: it works in this environment itself.
     coordinator: OnceLock<Weak<dyn Coordinator>>,
+    views: OnceLock<Weak<dyn InlineViews>>,
 }
 
 impl Environment {
@@ -117,6 +130,7 @@ impl Environment {
             recent: RecentStreams::new(0),
             courier: OnceLock::new(),
             coordinator: OnceLock::new(),
+            views: OnceLock::new(),
         }
     }
 
@@ -132,6 +146,29 @@ impl Environment {
     /// # Errors
     /// Why nothing of it was committed.
     pub(crate) async fn commit(&self, unit: Unit) -> StoreResult<Committed> {
+        match self.views.get().and_then(Weak::upgrade) {
+            Some(views) if views.concerns(&unit) => self.commit_with(&*views, &unit).await,
+            _ => self.write(unit).await,
+        }
+    }
+
+    /// Commits a unit with what read models make of it: again, if they were changed since they were read.
+    async fn commit_with(&self, views: &dyn InlineViews, unit: &Unit) -> StoreResult<Committed> {
+        let mut attempt = 1;
+        loop {
+            let mut whole = unit.clone();
+            views.project(&mut whole).await.map_err(|error| match error.downcast_ref::<StoreError>() {
+                Some(error) => error.clone(),
+                None => StoreError::Unstorable(error.chain()),
+            })?;
+            match self.write(whole).await {
+                Err(StoreError::DocumentConflict { .. }) if attempt < ATTEMPTS => attempt += 1,
+                result => return result,
+            }
+        }
+    }
+
+    async fn write(&self, unit: Unit) -> StoreResult<Committed> {
         let writing = self.recent.writing(&unit);
         let result = self.store.commit(unit).await;
         match &result {
@@ -165,6 +202,11 @@ impl Environment {
     pub(crate) fn coordinator(&self) -> Result<Arc<dyn Coordinator>> {
         let found = self.coordinator.get().and_then(Weak::upgrade);
         found.ok_or_else(|| Error::internal(format!("the service `{}` has no sagas", self.service)))
+    }
+
+    /// Sets the read models that are part of each commit. Only the first call counts.
+    pub(crate) fn set_views(&self, views: Weak<dyn InlineViews>) {
+        let _ = self.views.set(views);
     }
 
     /// Sets who carries questions to other services. Only the first call counts.

@@ -8,10 +8,11 @@ mod permit;
 mod recent;
 mod step;
 
+pub(crate) use environment::InlineViews;
 pub use environment::{Coordinator, Courier, Environment, NewExecution, Resources};
 pub(crate) use hot::{HotGuard, HotStreams};
 pub use permit::Permit;
-pub(crate) use recent::RecentStreams;
+pub(crate) use recent::{RecentStreams, appended};
 pub use step::SagaStep;
 
 use crate::{
@@ -23,7 +24,6 @@ use crate::{
 };
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use recent::appended;
 use serde::de::DeserializeOwned;
 use std::{
     future::Future,

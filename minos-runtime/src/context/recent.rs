@@ -154,7 +154,7 @@ fn keep(streams: &mut Streams, stream: StreamId, events: Vec<StoredEvent>) {
 }
 
 /// Events as they are once they are appended, but for their position, which is not known before.
-pub(super) fn appended<'u>(append: &'u Append, at: Timestamp, cause: &'u Cause) -> impl Iterator<Item = StoredEvent> + 'u {
+pub(crate) fn appended<'u>(append: &'u Append, at: Timestamp, cause: &'u Cause) -> impl Iterator<Item = StoredEvent> + 'u {
     append.events.iter().zip(append.expected + 1..).map(move |(event, version)| StoredEvent {
         position: 0,
         stream: append.stream.clone(),

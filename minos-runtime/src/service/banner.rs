@@ -19,6 +19,7 @@ pub(super) struct Banner<'b> {
     pub(super) topics: &'b Topics,
     pub(super) periodic: &'b Periodic,
     pub(super) sagas: &'b Manager,
+    pub(super) projections: &'b Projections,
 }
 
 impl Banner<'_> {
@@ -56,6 +57,7 @@ impl Banner<'_> {
             self.periodic.entries().map(|(schedule, def)| format!("{:<8} {} -> {}", Kind::Periodic.name(), schedule.text(), def.function)),
         );
         lines.extend(self.sagas.plans().map(|plan| format!("{:<8} {} ({} steps)", "saga", plan.name(), plan.steps().len())));
+        lines.extend(self.projections.names().map(|name| format!("{:<8} {name}", "view")));
         lines
     }
 }

@@ -165,6 +165,12 @@ impl Ownership<'_> {
         defs
     }
 
+    fn projections(&self, service: usize) -> Vec<&'static ProjectionDef> {
+        let mut defs: Vec<_> = inventory::iter::<ProjectionDef>.into_iter().filter(|def| self.owner(def.module) == Some(service)).collect();
+        defs.sort_by_key(|def| (def.module, def.line));
+        defs
+    }
+
     /// Modules that two services name.
     fn contested(&self) -> Vec<String> {
         let mut wrong = Vec::new();

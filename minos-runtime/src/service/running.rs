@@ -8,13 +8,14 @@ use crate::{
     handler::{Job, Response, Runner},
     health::Health,
     message::Envelope,
+    projection::Projections,
     saga::Manager,
     stop::{Stop, Stopper},
     store::{Cause, SharedStore, StreamId},
     telemetry,
 };
 use serde::Serialize;
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::Instant};
 use uuid::Uuid;
 
@@ -30,6 +31,7 @@ pub struct Running {
     pub(super) dispatcher: Dispatcher,
     pub(super) broker: Arc<dyn Broker>,
     pub(super) sagas: Manager,
+    pub(super) projections: Projections,
     pub(super) ways_in: Tasks,
     pub(super) relay: Tasks,
     pub(super) housekeeping: Tasks,
@@ -41,12 +43,12 @@ pub struct Running {
 pub(super) struct Tasks {
     stop: Stopper,
     health: Health,
-    tasks: Vec<(&'static str, JoinHandle<()>)>,
+    tasks: Vec<(Cow<'static, str>, JoinHandle<()>)>,
 }
 
 /// Tells that a task has ended before it was told to, by a panic or otherwise.
 struct Watch {
-    name: &'static str,
+    name: Cow<'static, str>,
     stop: Stop,
     health: Health,
 }
@@ -54,7 +56,7 @@ struct Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         if !self.stop.was_said() {
-            self.health.ended(self.name);
+            self.health.ended(&self.name);
             tracing::error!("the part `{}` of the service has ended: start the service again", self.name);
         }
     }
@@ -66,8 +68,9 @@ impl Tasks {
     }
 
     /// Starts a task, which gets the word when it is time to end. If it ends before, [`Health`] tells it under this name.
-    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(&mut self, name: &'static str, task: impl FnOnce(Stop) -> F) {
-        let watch = Watch { name, stop: self.stop.hear(), health: self.health.clone() };
+    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(&mut self, name: impl Into<Cow<'static, str>>, task: impl FnOnce(Stop) -> F) {
+        let name = name.into();
+        let watch = Watch { name: name.clone(), stop: self.stop.hear(), health: self.health.clone() };
         let task = task(self.stop.hear());
         let watched = async move {
             let _watch = watch;

@@ -16,6 +16,7 @@ use crate::{
     health::Health,
     http::{App, Routes, Server},
     metrics::Metrics,
+    projection::{self, Projections},
     saga::{self, Manager, Policy},
     schedule::Periodic,
     stop::Stop,
@@ -40,6 +41,7 @@ struct Plan {
     topics: Topics,
     periodic: Periodic,
     sagas: Vec<saga::Plan>,
+    projections: Vec<projection::Plan>,
 }
 
 /// A service that listens, and does not speak yet.
@@ -47,6 +49,7 @@ struct Ready {
     config: Config,
     periodic: Periodic,
     sagas: Manager,
+    projections: Projections,
     runner: Runner,
     dispatcher: Dispatcher,
     broker: Arc<dyn Broker>,
@@ -85,11 +88,12 @@ fn plan(services: &[Service]) -> Result<Vec<Plan>> {
         let routes = collect(&mut wrong, Routes::of(&defs));
         let periodic = collect(&mut wrong, Periodic::of(&defs));
         let sagas = check::sagas(&ownership.sagas(n), Policy::of(&service.config.sagas), &mut wrong);
+        let projections = check::projections(&ownership.projections(n), &mut wrong);
         if is_local(&service.config) {
             wrong.extend(check::undeliverable(&topics));
         }
         if let (Some(routes), Some(periodic)) = (routes, periodic) {
-            plans.push(Plan { defs, routes, topics, periodic, sagas });
+            plans.push(Plan { defs, routes, topics, periodic, sagas, projections });
         }
     }
     let shared: Vec<_> = services
@@ -129,7 +133,7 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
 
 async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: SharedStore, metrics: Metrics) -> Result<Ready> {
     let Service { config, resources, layers, .. } = service;
-    let Plan { defs, routes, topics, periodic, sagas } = plan;
+    let Plan { defs, routes, topics, periodic, sagas, projections } = plan;
     let (clock, name) = (clock::system(), config.service.name.clone());
     let health = Health::new(clock.clone());
     health.expect_every(STORE, PING_COUNTS);
@@ -142,16 +146,20 @@ async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: Shared
     let environment = Arc::new(environment);
     environment.set_courier(Arc::new(questions.clone()));
     let sagas = Manager::new(environment.clone(), sagas, config.broker.concurrency, config.sagas.alarm_after, &health).await?;
+    let attempts = RetryPolicy::of(&config.broker).attempts;
+    let projections = Projections::new(environment.clone(), projections, attempts);
+    projections.prepare().await?;
     let runner = Runner::new(environment);
     let sources = topics.sources().into_iter().chain([questions.source()]).chain(broker::answers(&sagas)).collect();
     // Who asks by HTTP has `http.request_timeout`; nobody waits for a message or a schedule, so these need a limit of their own.
     let unwatched = runner.limited(config.broker.handler_timeout);
     let dispatcher = Dispatcher::new(unwatched, broker.clone(), topics, questions, Some(sagas.clone()), &config.broker).await?;
+    let letters = DeadLetters::new(dispatcher.clone()).with(projections.clone());
     broker.subscribe(&name, sources, Arc::new(dispatcher.clone())).await?;
     let app = App::new(routes, runner.clone(), health.clone(), config.http.clone());
     let server = Server::bind(&config.http, app, layers).await?;
     let admin = match config.admin.addr {
-        Some(addr) => Some(admin::server(addr, &config.http, &runner, &health, DeadLetters::new(dispatcher.clone()), sagas.clone()).await?),
+        Some(addr) => Some(admin::server(addr, &config.http, &runner, &health, letters, sagas.clone(), projections.clone()).await?),
         None => None,
     };
     let store = runner.environment().store.describe();
@@ -164,15 +172,16 @@ async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: Shared
         defs: &defs,
         topics: dispatcher.topics(),
         sagas: &sagas,
+        projections: &projections,
         periodic: &periodic,
     }
     .tell();
-    Ok(Ready { config, periodic, sagas, runner, dispatcher, broker, health, server, admin })
+    Ok(Ready { config, periodic, sagas, projections, runner, dispatcher, broker, health, server, admin })
 }
 
 /// Sets everything going.
 fn begin(ready: Ready) -> Running {
-    let Ready { config, periodic, sagas, runner, dispatcher, broker, health, server, admin } = ready;
+    let Ready { config, periodic, sagas, projections, runner, dispatcher, broker, health, server, admin } = ready;
     let environment = runner.environment().clone();
     let (store, clock) = (environment.store.clone(), environment.clock.clone());
     let (mut ways_in, mut relay, mut housekeeping) = (Tasks::new(&health), Tasks::new(&health), Tasks::new(&health));
@@ -186,6 +195,9 @@ fn begin(ready: Ready) -> Running {
     ways_in.spawn("schedule", |stop| periodic.run(unwatched, stop));
     if !sagas.is_empty() {
         ways_in.spawn(Manager::PART, |stop| sagas.clone().run(health.clone(), stop));
+    }
+    for (part, run) in projections.loops(&health) {
+        ways_in.spawn(part, run);
     }
     let outcomes = Outcomes::new(environment.clone());
     ways_in.spawn("outcomes", |stop| outcomes.run(stop));
@@ -210,6 +222,7 @@ fn begin(ready: Ready) -> Running {
         dispatcher,
         broker,
         sagas,
+        projections,
         ways_in,
         relay,
         housekeeping,

@@ -1,7 +1,7 @@
 //! Leases: who of several replicas does what only one may do.
 
 use super::{SharedStore, StoreResult};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ const RENEW: Duration = Duration::from_millis(1500);
 /// Holds a lease for as long as it can.
 pub struct Tenure {
     store: SharedStore,
-    name: &'static str,
+    name: Cow<'static, str>,
     owner: Uuid,
     /// What is held, and since when.
     held: Option<(Lease, Instant)>,
@@ -32,8 +32,8 @@ pub struct Tenure {
 
 impl Tenure {
     /// Nothing held yet. The owner is new: a process that is started again is another one.
-    pub fn new(store: SharedStore, name: &'static str) -> Self {
-        Tenure { store, name, owner: Uuid::now_v7(), held: None }
+    pub fn new(store: SharedStore, name: impl Into<Cow<'static, str>>) -> Self {
+        Tenure { store, name: name.into(), owner: Uuid::now_v7(), held: None }
     }
 
     /// The lease, acquired or renewed if it is time for it; `None` while somebody else holds it. If it has another epoch than the last time,
@@ -45,7 +45,7 @@ impl Tenure {
         if self.due() <= Instant::now() {
             // From before the question, so that it ends here no later than there.
             let now = Instant::now();
-            self.held = self.store.acquire(self.name, self.owner, TTL).await?.map(|lease| (lease, now));
+            self.held = self.store.acquire(&self.name, self.owner, TTL).await?.map(|lease| (lease, now));
         }
         Ok(self.held.as_ref().map(|(lease, _)| lease))
     }

@@ -1,0 +1,198 @@
+//! What a projection has done and not yet committed: documents, as the values that they are, and statements.
+
+use super::{
+    definition::Plan,
+    tables::Generation,
+};
+use crate::{
+    context::store_error,
+    error::{Error, Result},
+    store::{DocumentWrite, SharedStore, Statement, Unit},
+    sync::lock,
+};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::{
+    any::Any,
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex},
+};
+
+/// The work of a projection on some events. Cheap to clone; the clones share it.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct Work(Arc<Inner>);
+
+struct Inner {
+    store: SharedStore,
+    plan: Arc<Plan>,
+    generation: Generation,
+    /// Whether others may write the same documents, so that each is compared with what was read.
+    shared: bool,
+    collected: Mutex<Collected>,
+}
+
+#[derive(Default)]
+struct Collected {
+    now: Timestamp,
+    statements: Vec<Statement>,
+    documents: HashMap<String, Entry>,
+    /// Those that differ from what is stored, in the order of their keys, so that a unit is the same each time.
+    changed: BTreeSet<String>,
+    /// Whether a document that is not here is nowhere.
+    complete: bool,
+}
+
+struct Entry {
+    /// Which version it has in the store, if it was read and others may write it.
+    read: Option<u64>,
+    /// Nothing if it is not there, or is removed.
+    value: Option<Box<dyn Any + Send>>,
+    write: fn(&dyn Any) -> Result<String>,
+}
+
+impl Work {
+    pub(super) fn new(store: SharedStore, plan: Arc<Plan>, generation: Generation, shared: bool) -> Self {
+        Work(Arc::new(Inner { store, plan, generation, shared, collected: Mutex::default() }))
+    }
+
+    /// From now on a document that is not known here is nowhere: nothing was written before.
+    pub(super) fn begins_empty(&self) {
+        lock(&self.0.collected).complete = true;
+    }
+
+    /// The time of the events that follow.
+    pub(super) fn at(&self, now: Timestamp) {
+        lock(&self.0.collected).now = now;
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        lock(&self.0.collected).now
+    }
+
+    /// How many documents and statements wait to be committed.
+    pub(super) fn pending(&self) -> usize {
+        let collected = lock(&self.0.collected);
+        collected.changed.len() + collected.statements.len()
+    }
+
+    /// How many documents are kept in memory.
+    pub(super) fn kept(&self) -> usize {
+        lock(&self.0.collected).documents.len()
+    }
+
+    /// Adds to a unit what was done. It stays here until it is known what became of the unit.
+    ///
+    /// # Errors
+    /// If a document cannot be written as JSON.
+    pub(super) fn add_to(&self, unit: &mut Unit) -> Result<()> {
+        let collection = self.0.generation.name(self.0.plan.def.name).into_owned();
+        let collected = lock(&self.0.collected);
+        for key in &collected.changed {
+            let Some(entry) = collected.documents.get(key) else { continue };
+            let body = entry.value.as_deref().map(entry.write).transpose().map_err(|error| error.context(format!("the document `{key}`")))?;
+            unit.documents.push(DocumentWrite { collection: collection.clone().into(), key: key.clone(), body, expected: entry.read });
+        }
+        unit.statements.extend(collected.statements.iter().cloned());
+        Ok(())
+    }
+
+    /// What was done is committed. Documents are kept for what comes, unless there are more than so many.
+    pub(super) fn committed(&self, keep: usize) {
+        let mut collected = lock(&self.0.collected);
+        collected.statements.clear();
+        collected.changed.clear();
+        if collected.documents.len() > keep || self.0.shared {
+            collected.documents.clear();
+            collected.complete = false;
+        }
+    }
+
+    /// What was done is not committed, and is to be done again.
+    pub(super) fn forget(&self) {
+        *lock(&self.0.collected) = Collected::default();
+    }
+
+    /// Adds a statement, with the names that its tables have in this generation.
+    pub(super) fn execute(&self, sql: &str, parameters: Vec<Value>) -> Result<()> {
+        let statement = Statement { sql: self.named(sql)?, parameters };
+        lock(&self.0.collected).statements.push(statement);
+        Ok(())
+    }
+
+    /// Rows as they are before what was done here.
+    pub(super) async fn select(&self, sql: &str, parameters: Vec<Value>) -> Result<Vec<Value>> {
+        let statement = Statement { sql: self.named(sql)?, parameters };
+        self.0.store.select(statement).await.map_err(store_error)
+    }
+
+    fn named(&self, sql: &str) -> Result<String> {
+        match &self.0.plan.tables {
+            Some(tables) => tables.named(sql, self.0.generation),
+            None => Err(Error::internal(format!(
+                "the projection `{}` has no tables: say how they are made in `const TABLES: &str = \"CREATE TABLE {{name}} (…)\"`",
+                self.0.plan.def.name
+            ))),
+        }
+    }
+
+    /// Reads a document into memory, if it is not there.
+    pub(super) async fn fetch<D: Kept>(&self, key: &str) -> Result<()> {
+        {
+            let collected = lock(&self.0.collected);
+            if collected.complete || collected.documents.contains_key(key) {
+                return Ok(());
+            }
+        }
+        let collection = self.0.generation.name(self.0.plan.def.name);
+        let stored = self.0.store.document(&collection, key).await.map_err(store_error)?;
+        let read = self.0.shared.then(|| stored.as_ref().map_or(0, |document| document.version));
+        let value = match stored {
+            Some(document) => Some(D::read(&document.body).map_err(|error| error.context(format!("the document `{key}` of `{collection}`")))?),
+            None => None,
+        };
+        let entry = Entry { read, value: value.map(|value| Box::new(value) as Box<dyn Any + Send>), write: D::write };
+        lock(&self.0.collected).documents.entry(key.to_owned()).or_insert(entry);
+        Ok(())
+    }
+
+    /// Looks at a document that was fetched, or changes it.
+    pub(super) fn with<D: Kept, T>(&self, key: &str, work: impl FnOnce(&mut Option<D>) -> (T, bool)) -> T {
+        let mut collected = lock(&self.0.collected);
+        let collected = &mut *collected;
+        let known = collected.documents.get_mut(key);
+        let mut value = known.and_then(|entry| entry.value.take()).and_then(|value| value.downcast::<D>().ok()).map(|value| *value);
+        let (answer, changed) = work(&mut value);
+        let value = value.map(|value| Box::new(value) as Box<dyn Any + Send>);
+        match collected.documents.get_mut(key) {
+            Some(entry) => entry.value = value,
+            None if changed || value.is_some() => {
+                collected.documents.insert(key.to_owned(), Entry { read: None, value, write: D::write });
+            }
+            None => {}
+        }
+        if changed {
+            collected.changed.insert(key.to_owned());
+        }
+        answer
+    }
+}
+
+/// A value that documents are made of.
+pub(super) trait Kept: Any + Send + Sized {
+    fn read(body: &str) -> Result<Self>;
+    fn write(value: &dyn Any) -> Result<String>;
+}
+
+impl<D: serde::Serialize + serde::de::DeserializeOwned + Send + 'static> Kept for D {
+    fn read(body: &str) -> Result<Self> {
+        Ok(serde_json::from_str(body)?)
+    }
+
+    fn write(value: &dyn Any) -> Result<String> {
+        match value.downcast_ref::<D>() {
+            Some(value) => Ok(serde_json::to_string(value)?),
+            None => Err(Error::internal("a document is of another type than its collection")),
+        }
+    }
+}
