@@ -387,5 +387,8 @@ pub(crate) fn store_error(error: StoreError) -> Error {
         ErrorKind::Conflict => "somebody else was faster: look again, and try again".to_owned(),
         _ => error.to_string(),
     };
-    Error::new(kind, message).caused_by(error)
+    let answer = Error::new(kind, message);
+    // It contradicts what is there, as a conflict does, and is one again each time.
+    let answer = if matches!(error, StoreError::NotUnique { .. }) { answer.with_status(http::StatusCode::CONFLICT) } else { answer };
+    answer.caused_by(error)
 }

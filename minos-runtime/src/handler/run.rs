@@ -172,6 +172,13 @@ impl Runner {
                 Err(StoreError::SagaExists { .. } | StoreError::SagaMoved { .. }) if attempt < ATTEMPTS_TO_CREATE => {
                     self.environment.metrics.conflicts.inc();
                 }
+                Err(StoreError::DocumentConflict { .. } | StoreError::KeyExists(_)) if attempt < ATTEMPTS => {
+                    self.environment.metrics.conflicts.inc();
+                    has_conflicted = true;
+                    if attempt > 2 {
+                        tokio::time::sleep(jitter(attempt)).await;
+                    }
+                }
                 Err(StoreError::Duplicate { subscriber, key }) => {
                     return match self.repeated(&job, &subscriber).await? {
                         Some(answer) => Ok(answer),

@@ -1,8 +1,8 @@
 //! A store that never answers, as one whose server stands still: for tests.
 
 use crate::store::{
-    Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement, Store,
-    StoreResult, StoredEvent, StreamId, Unit,
+    Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, NewSnapshot, OpenStep,
+    OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreResult, StoredEvent, StreamId, SubjectKey, Unit,
 };
 use futures_util::future::{BoxFuture, FutureExt, pending};
 use jiff::Timestamp;
@@ -98,6 +98,50 @@ impl Store for SilentStore {
     }
 
     fn forget_answers(&self, _: Timestamp) -> BoxFuture<'_, StoreResult<u64>> {
+        never()
+    }
+
+    fn document(&self, _: &str, _: &str) -> BoxFuture<'_, StoreResult<Option<Document>>> {
+        never()
+    }
+
+    fn documents_of(&self, _: &str, _: &[String]) -> BoxFuture<'_, StoreResult<Vec<Document>>> {
+        never()
+    }
+
+    fn find(&self, _: Find) -> BoxFuture<'_, StoreResult<Vec<Document>>> {
+        never()
+    }
+
+    fn count(&self, _: &str, _: Filter) -> BoxFuture<'_, StoreResult<u64>> {
+        never()
+    }
+
+    fn index(&self, _: &str, _: Field) -> BoxFuture<'_, StoreResult<()>> {
+        never()
+    }
+
+    fn owner_of(&self, _: &str, _: &str, _: &str) -> BoxFuture<'_, StoreResult<Option<Uuid>>> {
+        never()
+    }
+
+    fn load(&self, _: StreamId) -> BoxFuture<'_, StoreResult<Loaded>> {
+        never()
+    }
+
+    fn put_snapshots(&self, _: Vec<NewSnapshot>) -> BoxFuture<'_, StoreResult<()>> {
+        never()
+    }
+
+    fn forget_snapshot(&self, _: StreamId) -> BoxFuture<'_, StoreResult<()>> {
+        never()
+    }
+
+    fn keys_of(&self, _: &[Uuid]) -> BoxFuture<'_, StoreResult<Vec<(Uuid, SubjectKey)>>> {
+        never()
+    }
+
+    fn forget_subject(&self, _: Uuid) -> BoxFuture<'_, StoreResult<bool>> {
         never()
     }
 

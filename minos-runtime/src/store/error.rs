@@ -63,6 +63,34 @@ pub enum StoreError {
         /// The key.
         key: String,
     },
+    /// The document has another version than the unit was made for: nothing of the unit was written. The handler is to be run again on fresh state.
+    #[error("the document `{key}` of `{collection}` has moved on to version {actual}")]
+    DocumentConflict {
+        /// The collection.
+        collection: String,
+        /// The key.
+        key: String,
+        /// The version that it has; 0 if it is not there.
+        actual: u64,
+    },
+    /// Another aggregate has a value that only one may have: nothing of the unit was written.
+    #[error("there is a `{aggregate}` already whose `{field}` is {value}")]
+    NotUnique {
+        /// The aggregate's name.
+        aggregate: String,
+        /// The field.
+        field: String,
+        /// The value, as JSON.
+        value: String,
+        /// Which aggregate has it.
+        owner: Uuid,
+    },
+    /// The subject has a key already: nothing of the unit was written. The handler is to be run again, and reads it.
+    #[error("the subject {0} has a key already")]
+    KeyExists(Uuid),
+    /// The subject was forgotten, and gets no key any more: nothing of the unit was written.
+    #[error("the subject {0} was forgotten: nothing can be stored of it any more")]
+    Forgotten(Uuid),
     /// The lease was lost to somebody else, who does now what the unit was about: nothing of it was written.
     #[error("the lease `{0}` is not held any more")]
     Fenced(String),
@@ -147,7 +175,10 @@ impl StoreError {
             | StoreError::Resolved(_)
             | StoreError::SagaMoved { .. }
             | StoreError::SagaExists { .. }
+            | StoreError::DocumentConflict { .. }
+            | StoreError::KeyExists(_)
             | StoreError::Fenced(_) => ErrorKind::Conflict,
+            StoreError::NotUnique { .. } | StoreError::Forgotten(_) => ErrorKind::Rejected,
             StoreError::Unstorable(_) => ErrorKind::Invalid,
             StoreError::Statement { .. }
             | StoreError::Unsupported(_)

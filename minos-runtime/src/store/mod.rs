@@ -6,28 +6,38 @@
 
 #[cfg(feature = "sqlite")]
 mod commit;
+mod document;
 mod error;
+mod find;
 mod lease;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod rows;
 mod saga;
+mod snapshot;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod subject;
 #[cfg(any(test, feature = "testing"))]
 pub mod suite;
+mod unique;
 mod unit;
 
+pub use document::{CollectionChange, Document, DocumentWrite};
 pub use error::{StoreError, StoreResult};
+pub use find::{Cursor, Direction, Field, FieldPath, Filter, Find, Kind, Op, Order};
 pub use lease::{Lease, Tenure};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 pub use rows::{DeadLetter, InboxRow, LogPage, OpenStep, OutboxRow, StoredEvent};
 pub use saga::{LiveDefinition, SagaFilter, SagaRow, SagaWrite};
+pub use snapshot::{Loaded, NewSnapshot, Snapshot};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub use subject::{NewKey, SubjectKey};
+pub use unique::UniqueWrite;
 pub use unit::{Append, CLIENT_KEY, Cause, Handled, Mark, NewDeadLetter, NewEvent, NewMessage, OPEN, SETTLED, Statement, StepMark, Unit};
 
 use crate::metrics::Metrics;
@@ -136,6 +146,44 @@ pub trait Store: Send + Sync + 'static {
     /// Removes answers ([`Handled::Message`]) that were stored before this time; returns how many. That a message was handled is known for ever;
     /// only keys of clients ([`CLIENT_KEY`]) are forgotten with their answers, and those of steps ([`Handled::Step`]) never.
     fn forget_answers(&self, before: Timestamp) -> BoxFuture<'_, StoreResult<u64>>;
+
+    /// The document of this key.
+    fn document(&self, collection: &str, key: &str) -> BoxFuture<'_, StoreResult<Option<Document>>>;
+
+    /// Those documents of these keys that there are, in the order of their keys, each once.
+    fn documents_of(&self, collection: &str, keys: &[String]) -> BoxFuture<'_, StoreResult<Vec<Document>>>;
+
+    /// The documents that are looked for, in order.
+    fn find(&self, find: Find) -> BoxFuture<'_, StoreResult<Vec<Document>>>;
+
+    /// How many documents of a collection a filter is true of.
+    fn count(&self, collection: &str, filter: Filter) -> BoxFuture<'_, StoreResult<u64>>;
+
+    /// Makes an index of a field of a collection's documents, for [`find`](Store::find) and [`count`](Store::count), unless there is one. It may take
+    /// long, and cost a connection for as long; others write meanwhile, but for the embedded store. What is indexed must not be longer than some 2,500 bytes
+    /// on PostgreSQL, which refuses the unit otherwise.
+    fn index(&self, collection: &str, field: Field) -> BoxFuture<'_, StoreResult<()>>;
+
+    /// Which aggregate has a unique value.
+    fn owner_of(&self, aggregate: &str, field: &str, value: &str) -> BoxFuture<'_, StoreResult<Option<Uuid>>>;
+
+    /// The snapshot of a stream, and the events behind it: all that its state is made of.
+    fn load(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<Loaded>>;
+
+    /// Writes snapshots that no unit has to wait for.
+    fn put_snapshots(&self, snapshots: Vec<NewSnapshot>) -> BoxFuture<'_, StoreResult<()>>;
+
+    /// Removes the snapshot of a stream, if there is one: it cannot be read any more.
+    fn forget_snapshot(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<()>>;
+
+    /// The keys of those of these subjects that have or had one, each once.
+    fn keys_of(&self, subjects: &[Uuid]) -> BoxFuture<'_, StoreResult<Vec<(Uuid, SubjectKey)>>>;
+
+    /// Forgets the key of a subject for ever; whether it had one.
+    ///
+    /// The key is gone from the database from then on, and with it whatever was encrypted with it. It is not gone from backups, standbys that lag, and
+    /// archived logs: they have to be removed within the time by which it has to be forgotten. PostgreSQL keeps the bytes in its file until the next `VACUUM`.
+    fn forget_subject(&self, subject: Uuid) -> BoxFuture<'_, StoreResult<bool>>;
 
     /// Rows of a query of the user's own over read models, each as a JSON object.
     fn select(&self, statement: Statement) -> BoxFuture<'_, StoreResult<Vec<serde_json::Value>>>;

@@ -1,6 +1,9 @@
 //! What is written: the unit of work, and what it is made of.
 
-use super::{Lease, SagaWrite, StoreError, StoreResult, StreamId};
+use super::{
+    CollectionChange, DocumentWrite, Lease, NewKey, NewSnapshot, SagaWrite, StoreError, StoreResult, StreamId, UniqueWrite, document,
+    subject, unique,
+};
 use crate::trace::Trace;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -248,6 +251,16 @@ pub struct Unit {
     /// Dead letters that are dealt with, to be removed. If one is not there any more, the unit is refused as
     /// [`StoreError::Resolved`](super::StoreError::Resolved), so that each is dealt with once.
     pub resolved: Vec<u64>,
+    /// Documents, each at most once.
+    pub documents: Vec<DocumentWrite>,
+    /// What becomes of collections as wholes, each at most once, before the documents are written.
+    pub collections: Vec<CollectionChange>,
+    /// Unique values that are taken or released.
+    pub unique: Vec<UniqueWrite>,
+    /// Snapshots. They never refuse a unit.
+    pub snapshots: Vec<NewSnapshot>,
+    /// Keys of subjects that had none, each at most once.
+    pub new_keys: Vec<NewKey>,
     /// How far readers of the log have come, by name.
     pub checkpoints: Vec<(String, u64)>,
     /// Outbox rows that were sent, to be removed.
@@ -270,6 +283,11 @@ impl Unit {
             sagas: Vec::new(),
             dead_letters: Vec::new(),
             resolved: Vec::new(),
+            documents: Vec::new(),
+            collections: Vec::new(),
+            unique: Vec::new(),
+            snapshots: Vec::new(),
+            new_keys: Vec::new(),
             checkpoints: Vec::new(),
             sent: Vec::new(),
             fence: None,
@@ -298,12 +316,17 @@ impl Unit {
             _ => 0,
         };
         let sagas = self.sagas.iter().map(|write| write.row.state.len());
-        events.chain(messages).chain(letters).chain(statements).chain(sagas).sum::<usize>() + answer
+        let documents = self.documents.iter().map(|write| write.body.as_ref().map_or(0, String::len));
+        let snapshots = self.snapshots.iter().map(|snapshot| snapshot.state.len());
+        events.chain(messages).chain(letters).chain(statements).chain(sagas).chain(documents).chain(snapshots).sum::<usize>() + answer
     }
 
     /// Refuses what no store can keep.
     pub(super) fn check(&self) -> StoreResult<()> {
         self.check_sagas()?;
+        document::check(&self.documents, &self.collections)?;
+        unique::check(&self.unique)?;
+        subject::check(&self.new_keys)?;
         match self.mark.as_ref().map(|mark| (mark.handled.key(), mark.handled.above())) {
             Some((key, Some(version))) if version > SETTLED => {
                 Err(StoreError::Unstorable(format!("{key} cannot be at version {version}: the highest is {SETTLED}")))
@@ -337,6 +360,11 @@ impl Unit {
             && self.sagas.is_empty()
             && self.dead_letters.is_empty()
             && self.resolved.is_empty()
+            && self.documents.is_empty()
+            && self.collections.is_empty()
+            && self.unique.is_empty()
+            && self.snapshots.is_empty()
+            && self.new_keys.is_empty()
             && self.checkpoints.is_empty()
             && self.sent.is_empty()
     }

@@ -153,6 +153,10 @@ impl State {
                     Some(StoreError::SagaExists { .. } | StoreError::SagaMoved { .. }) if attempt < ATTEMPTS => {
                         self.environment.metrics.conflicts.inc();
                     }
+                    Some(StoreError::DocumentConflict { .. } | StoreError::KeyExists(_)) if attempt < ATTEMPTS => {
+                        self.environment.metrics.conflicts.inc();
+                        has_conflicted = true;
+                    }
                     _ => return self.step_failed(id, call, error).await,
                 },
             }

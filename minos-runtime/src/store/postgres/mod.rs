@@ -146,6 +146,9 @@ impl Store for PostgresStore {
                 letter.cause = letter.cause.replace('\0', "\u{fffd}");
             }
             unit.check()?;
+            if !(unit.documents.is_empty() && unit.collections.is_empty() && unit.unique.is_empty() && unit.new_keys.is_empty()) {
+                return Err(StoreError::Unsupported("the store does not keep this yet".to_owned()));
+            }
             self.fence.check()?;
             unit.statements.iter().try_for_each(statement::check)?;
             let resolved = if unit.resolved.is_empty() {
@@ -336,6 +339,50 @@ impl Store for PostgresStore {
                 }
             }
         })
+    }
+
+    fn document(&self, _: &str, _: &str) -> BoxFuture<'_, StoreResult<Option<super::Document>>> {
+        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    }
+
+    fn documents_of(&self, _: &str, _: &[String]) -> BoxFuture<'_, StoreResult<Vec<super::Document>>> {
+        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    }
+
+    fn find(&self, _: super::Find) -> BoxFuture<'_, StoreResult<Vec<super::Document>>> {
+        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    }
+
+    fn count(&self, _: &str, _: super::Filter) -> BoxFuture<'_, StoreResult<u64>> {
+        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    }
+
+    fn index(&self, _: &str, _: super::Field) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    }
+
+    fn owner_of(&self, _: &str, _: &str, _: &str) -> BoxFuture<'_, StoreResult<Option<Uuid>>> {
+        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    }
+
+    fn load(&self, _: StreamId) -> BoxFuture<'_, StoreResult<super::Loaded>> {
+        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    }
+
+    fn put_snapshots(&self, _: Vec<super::NewSnapshot>) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    }
+
+    fn forget_snapshot(&self, _: StreamId) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    }
+
+    fn keys_of(&self, _: &[Uuid]) -> BoxFuture<'_, StoreResult<Vec<(Uuid, super::SubjectKey)>>> {
+        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    }
+
+    fn forget_subject(&self, _: Uuid) -> BoxFuture<'_, StoreResult<bool>> {
+        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
     }
 
     fn select(&self, statement: Statement) -> BoxFuture<'_, StoreResult<Vec<serde_json::Value>>> {

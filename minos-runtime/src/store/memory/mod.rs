@@ -1,10 +1,17 @@
 //! A store in memory, for tests and for trying things out. What it holds ends with the process.
 
+mod documents;
+
 use super::{
-    CLIENT_KEY, Cause, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, Mark, OPEN, OpenStep, OutboxRow, SagaFilter,
-    SagaRow, SagaWrite, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, Unit,
+    CLIENT_KEY, Cause, Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, Mark,
+    NewKey, NewSnapshot, OPEN, OpenStep, OutboxRow, SagaFilter, SagaRow, SagaWrite, Snapshot, Statement, Store, StoreError, StoreResult,
+    StoredEvent, StreamId, SubjectKey, UniqueWrite, Unit, find,
 };
-use crate::sync::lock;
+use crate::{
+    clock::{Clock, SystemClock},
+    sync::lock,
+};
+use documents::Documents;
 use futures_util::future::{self, BoxFuture, FutureExt};
 use jiff::Timestamp;
 use std::{
@@ -35,6 +42,11 @@ struct State {
     last_dead_letter: u64,
     leases: HashMap<String, LeaseRow>,
     sagas: BTreeMap<Uuid, SagaRow>,
+    documents: Documents,
+    /// Who has a unique value: of an aggregate's name, a field, and the value.
+    unique: HashMap<(String, String, String), Uuid>,
+    snapshots: HashMap<StreamId, Snapshot>,
+    subjects: HashMap<Uuid, SubjectKey>,
 }
 
 struct LeaseRow {
@@ -107,6 +119,17 @@ impl State {
         for write in &unit.sagas {
             self.check_saga(write)?;
         }
+        unit.documents.iter().try_for_each(|write| self.documents.check(write))?;
+        for write in unit.unique.iter().filter(|write| write.takes) {
+            self.check_unique(write, &unit.unique)?;
+        }
+        for NewKey { subject, .. } in &unit.new_keys {
+            match self.subjects.get(subject) {
+                Some(SubjectKey::Known(_)) => return Err(StoreError::KeyExists(*subject)),
+                Some(SubjectKey::Forgotten(_)) => return Err(StoreError::Forgotten(*subject)),
+                None => {}
+            }
+        }
         for append in &unit.appends {
             let actual = self.streams.get(&append.stream).map_or(0, Vec::len) as u64;
             if actual != append.expected {
@@ -127,6 +150,44 @@ impl State {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_unique(&self, write: &UniqueWrite, all: &[UniqueWrite]) -> StoreResult<()> {
+        match self.owner_of(write.place()) {
+            Some(owner)
+                if owner != write.uuid
+                    && !all.iter().any(|other| !other.takes && other.uuid == owner && other.place() == write.place()) =>
+            {
+                Err(write.refused(owner))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn owner_of(&self, (aggregate, field, value): (&str, &str, &str)) -> Option<Uuid> {
+        self.unique.get(&(aggregate.to_owned(), field.to_owned(), value.to_owned())).copied()
+    }
+
+    fn write_unique(&mut self, writes: &[UniqueWrite]) {
+        let place = |write: &UniqueWrite| (write.aggregate.to_string(), write.field.to_string(), write.value.clone());
+        for write in writes.iter().filter(|write| !write.takes && self.owner_of(write.place()) == Some(write.uuid)).collect::<Vec<_>>() {
+            self.unique.remove(&place(write));
+        }
+        self.unique.extend(writes.iter().filter(|write| write.takes).map(|write| (place(write), write.uuid)));
+    }
+
+    fn put_snapshot(&mut self, NewSnapshot { stream, version, schema, state }: NewSnapshot) {
+        let known = self.snapshots.get(&stream);
+        if known.is_none_or(|known| version > known.version || version == known.version && schema != known.schema) {
+            self.snapshots.insert(stream, Snapshot { version, schema, state });
+        }
+    }
+
+    /// The events of a stream with a version above `after`.
+    fn stream(&self, stream: &StreamId, after: u64) -> Vec<StoredEvent> {
+        let places = self.streams.get(stream).map(Vec::as_slice).unwrap_or_default();
+        let after = usize::try_from(after).unwrap_or(usize::MAX);
+        places.iter().skip(after).filter_map(|place| self.log.get(*place)).cloned().collect()
     }
 
     fn saga_of_key(&self, saga: &str, key: &str) -> Option<&SagaRow> {
@@ -183,6 +244,11 @@ impl State {
             }
             self.sagas.insert(row.id, row);
         }
+        unit.collections.into_iter().for_each(|change| self.documents.change(change));
+        unit.documents.into_iter().for_each(|write| self.documents.write(write));
+        self.write_unique(&unit.unique);
+        unit.snapshots.into_iter().for_each(|snapshot| self.put_snapshot(snapshot));
+        self.subjects.extend(unit.new_keys.into_iter().map(|NewKey { subject, key }| (subject, SubjectKey::Known(key))));
         for letter in unit.dead_letters {
             self.last_dead_letter += 1;
             self.dead_letters.insert(self.last_dead_letter, DeadLetter { id: self.last_dead_letter, at: unit.at, letter });
@@ -222,11 +288,7 @@ impl Store for MemoryStore {
     }
 
     fn stream(&self, stream: StreamId, after: u64) -> BoxFuture<'_, StoreResult<Vec<StoredEvent>>> {
-        self.read(|state| {
-            let places = state.streams.get(&stream).map(Vec::as_slice).unwrap_or_default();
-            let after = usize::try_from(after).unwrap_or(usize::MAX);
-            places.iter().skip(after).filter_map(|place| state.log.get(*place)).cloned().collect()
-        })
+        self.read(|state| state.stream(&stream, after))
     }
 
     fn log(&self, after: u64, limit: usize, aggregates: Option<&[String]>) -> BoxFuture<'_, StoreResult<LogPage>> {
@@ -372,6 +434,74 @@ impl Store for MemoryStore {
                 !key.starts_with(CLIENT_KEY)
             });
             forgotten
+        })
+    }
+
+    fn document(&self, collection: &str, key: &str) -> BoxFuture<'_, StoreResult<Option<Document>>> {
+        self.read(|state| state.documents.one(collection, key).cloned())
+    }
+
+    fn documents_of(&self, collection: &str, keys: &[String]) -> BoxFuture<'_, StoreResult<Vec<Document>>> {
+        self.read(|state| {
+            let keys = keys.iter().collect::<BTreeSet<_>>();
+            keys.into_iter().filter_map(|key| state.documents.one(collection, key)).cloned().collect()
+        })
+    }
+
+    fn find(&self, find: Find) -> BoxFuture<'_, StoreResult<Vec<Document>>> {
+        match find.check() {
+            Ok(()) => self.read(|state| state.documents.find(&find)),
+            Err(error) => future::ready(Err(error)).boxed(),
+        }
+    }
+
+    fn count(&self, collection: &str, filter: Filter) -> BoxFuture<'_, StoreResult<u64>> {
+        match filter.check() {
+            Ok(()) => self.read(|state| state.documents.count(collection, &filter)),
+            Err(error) => future::ready(Err(error)).boxed(),
+        }
+    }
+
+    fn index(&self, _: &str, field: Field) -> BoxFuture<'_, StoreResult<()>> {
+        // All is looked at for each question.
+        let checked = find::check_path(&field.path);
+        self.read(|_| checked).map(StoreResult::flatten).boxed()
+    }
+
+    fn owner_of(&self, aggregate: &str, field: &str, value: &str) -> BoxFuture<'_, StoreResult<Option<Uuid>>> {
+        self.read(|state| state.owner_of((aggregate, field, value)))
+    }
+
+    fn load(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<Loaded>> {
+        self.read(|state| {
+            let snapshot = state.snapshots.get(&stream).cloned();
+            let events = state.stream(&stream, snapshot.as_ref().map_or(0, |snapshot| snapshot.version));
+            Loaded { snapshot, events }
+        })
+    }
+
+    fn put_snapshots(&self, snapshots: Vec<NewSnapshot>) -> BoxFuture<'_, StoreResult<()>> {
+        self.change(|state| snapshots.into_iter().for_each(|snapshot| state.put_snapshot(snapshot)))
+    }
+
+    fn forget_snapshot(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<()>> {
+        self.change(|state| drop(state.snapshots.remove(&stream)))
+    }
+
+    fn keys_of(&self, subjects: &[Uuid]) -> BoxFuture<'_, StoreResult<Vec<(Uuid, SubjectKey)>>> {
+        self.read(|state| {
+            let subjects = subjects.iter().copied().collect::<BTreeSet<_>>();
+            subjects.into_iter().filter_map(|subject| Some((subject, state.subjects.get(&subject)?.clone()))).collect()
+        })
+    }
+
+    fn forget_subject(&self, subject: Uuid) -> BoxFuture<'_, StoreResult<bool>> {
+        self.change(|state| match state.subjects.get_mut(&subject) {
+            Some(key @ SubjectKey::Known(_)) => {
+                *key = SubjectKey::Forgotten(SystemClock.now());
+                true
+            }
+            _ => false,
         })
     }
 
