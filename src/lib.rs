@@ -123,6 +123,68 @@ pub use minos_macros::query;
 #[doc(inline)]
 pub use minos_macros::event;
 
+/// Makes a struct a [`Document`]: plain data of which a [`projection`](macro@projection) keeps one under each key, and which is found by its fields.
+///
+/// It adds serde's derives, the trait, and a function for each field, by which queries name it.
+///
+/// ```
+/// use minos::prelude::*;
+///
+/// #[document]
+/// pub struct Balance {
+///     pub owner: String,
+///     pub cents: i64,
+/// }
+///
+/// #[query(GET "/rich/{cents}")]
+/// async fn rich(cx: &Context, Path(cents): Path<i64>) -> Result<Vec<Balance>> {
+///     Balance::find(cx, Balance::cents().ge(cents)).order_by(Balance::cents().descending()).limit(10).list().await
+/// }
+/// ```
+#[doc(inline)]
+pub use minos_macros::document;
+
+/// Makes the functions of an `impl` keep a read model: each takes the events that its `#[event("…")]` names, in their order, exactly once.
+///
+/// On a [`document`](macro@document), they keep a document under each key. On any other struct, they keep tables of their own: `const TABLES` says how these
+/// are made, and names them in braces there and in all statements, so that a rebuild makes new ones beside them.
+///
+/// They run behind the commit of the event, or with `#[projection(inline)]` as a part of it. `version = 2` says that they do something else than before:
+/// then the read model is built anew, beside the one that is read.
+///
+/// ```
+/// use minos::prelude::*;
+///
+/// #[aggregate]
+/// pub struct Account {
+///     pub owner: String,
+///     pub cents: i64,
+/// }
+///
+/// #[document]
+/// pub struct Balance {
+///     pub owner: String,
+///     pub cents: i64,
+/// }
+///
+/// #[projection]
+/// impl Balance {
+///     #[event("AccountCreated")]
+///     async fn opened(view: &mut View<Self>, event: AccountCreated) -> Result<()> {
+///         view.put(event.uuid(), Balance { owner: event.owner.clone(), cents: event.cents });
+///         Ok(())
+///     }
+///
+///     #[event("AccountUpdated.cents")]
+///     async fn changed(view: &mut View<Self>, event: AccountUpdated) -> Result<()> {
+///         let cents = event.get("cents")?.unwrap_or_default();
+///         view.update(event.uuid(), |balance| balance.cents = cents).await
+///     }
+/// }
+/// ```
+#[doc(inline)]
+pub use minos_macros::projection;
+
 /// Makes an `async fn` a handler that the clock calls: minute, hour, day, month, weekday, in UTC. It takes `&mut Context`, or nothing.
 ///
 /// ```
@@ -317,8 +379,9 @@ pub use minos_runtime::*;
 /// What a service needs, in one line: `use minos::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Aggregate, Context, Error, ErrorKind, Event, Headers, HoldError, Message, Path, Query, Ref, Response, Result, ResultExt, Root,
-        Saga, SagaStep, Service, Timestamp, User, Uuid, aggregate, aggregate_ref, bail, command, ensure, event, message, periodic, query,
+        Aggregate, Context, Document, Error, ErrorKind, Event, Headers, HoldError, Message, Path, Query, Ref, Response, Result, ResultExt, Root,
+        Saga, SagaStep, Service, Timestamp, User, Uuid, View, aggregate, aggregate_ref, bail, command, document, ensure, event, message,
+        periodic, projection, query,
     };
     #[doc(no_inline)]
     pub use minos_macros::saga;

@@ -113,17 +113,16 @@ impl Plan {
     }
 
     /// The functions that take this event, each once.
-    pub(super) fn takers(&self, event: &StoredEvent) -> impl Iterator<Item = &'static ProjectionHandler> {
+    pub(super) fn takers(&self, event: &StoredEvent) -> Vec<&'static ProjectionHandler> {
         let key = (&*event.stream.aggregate, &*event.name);
-        let takers = self.handlers.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let mut seen: Vec<&'static ProjectionHandler> = Vec::new();
-        takers.iter().filter_map(move |Taker { field, handler }| {
-            let takes = field.is_none_or(|field| touches(event.data.as_bytes(), field)) && !seen.iter().any(|known| std::ptr::eq(*known, *handler));
-            takes.then(|| {
-                seen.push(handler);
-                *handler
-            })
-        })
+        let mut takers: Vec<&'static ProjectionHandler> = Vec::new();
+        for Taker { field, handler } in self.handlers.get(&key).into_iter().flatten() {
+            let takes = field.is_none_or(|field| touches(event.data.as_bytes(), field));
+            if takes && !takers.iter().any(|known| std::ptr::eq(*known, *handler)) {
+                takers.push(handler);
+            }
+        }
+        takers
     }
 
     /// What its view depends on: a view that was made under another definition is made anew.

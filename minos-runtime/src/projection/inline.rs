@@ -1,27 +1,35 @@
 //! Projections that are part of the commit of their events.
 
-use super::{Projections, definition::Plan, run::project, tables::Generation, work::Work};
+use super::{Projections, Shared, definition::Plan, run::project, tables::Generation, work::Work};
 use crate::{
     context::{InlineViews, appended},
     error::Result,
     store::Unit,
 };
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-impl InlineViews for Projections {
+impl Projections {
+    /// Those that are part of the commit of their events, for the environment that commits.
+    pub(crate) fn inline(&self) -> Weak<dyn InlineViews> {
+        let shared: Arc<dyn InlineViews> = self.0.clone();
+        Arc::downgrade(&shared)
+    }
+}
+
+impl InlineViews for Shared {
     fn concerns(&self, unit: &Unit) -> bool {
         let takes = |plan: &Plan| unit.appends.iter().any(|append| plan.aggregates.iter().any(|name| *name == append.stream.aggregate));
-        self.0.kept.iter().any(|kept| kept.plan.def.inline && takes(&kept.plan))
+        self.kept.iter().any(|kept| kept.plan.def.inline && takes(&kept.plan))
     }
 
     fn project<'a>(&'a self, unit: &'a mut Unit) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let (at, cause) = (unit.at, unit.cause.clone());
             let events: Vec<_> = unit.appends.iter().flat_map(|append| appended(append, at, &cause)).collect();
-            for kept in self.0.kept.iter().filter(|kept| kept.plan.def.inline) {
+            for kept in self.kept.iter().filter(|kept| kept.plan.def.inline) {
                 let plan: &Arc<Plan> = &kept.plan;
-                let work = Work::new(self.0.environment.store.clone(), plan.clone(), Generation::Live, true);
+                let work = Work::new(self.environment.store.clone(), plan.clone(), Generation::Live, true);
                 for event in events.iter().filter(|event| !event.is_internal()) {
                     project(plan, &work, event).await?;
                 }

@@ -30,7 +30,7 @@ use crate::{
 };
 use futures_util::future::BoxFuture;
 use projector::{Projector, make};
-use run::{Advance, Halt, Run, project};
+use run::{Advance, Halt, project};
 use serde::Serialize;
 use state::State;
 use std::{
@@ -58,7 +58,26 @@ pub struct Projections(Arc<Shared>);
 struct Shared {
     environment: Arc<Environment>,
     kept: Vec<Kept>,
-    attempts: u32,
+    policy: Policy,
+}
+
+/// When an event that could not be taken is tried again, and how often.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    /// How often it is tried before it is put aside.
+    pub(crate) attempts: u32,
+    /// The pause after the first attempt. It doubles with each.
+    pub(crate) first_pause: Duration,
+    /// The longest pause.
+    pub(crate) longest_pause: Duration,
+}
+
+impl Policy {
+    /// The pause after this attempt, from 1, with jitter that spreads what failed together.
+    fn pause(&self, attempt: u32) -> Duration {
+        let full = self.first_pause.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(self.longest_pause);
+        full.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
 }
 
 struct Kept {
@@ -107,9 +126,9 @@ pub struct Standing {
 }
 
 impl Projections {
-    pub(crate) fn new(environment: Arc<Environment>, plans: Vec<Plan>, attempts: u32) -> Self {
+    pub(crate) fn new(environment: Arc<Environment>, plans: Vec<Plan>, policy: Policy) -> Self {
         let kept = plans.into_iter().map(|plan| Kept { plan: Arc::new(plan), tell: Tell::new() }).collect();
-        Projections(Arc::new(Shared { environment, kept, attempts }))
+        Projections(Arc::new(Shared { environment, kept, policy }))
     }
 
     /// The names of all of them.
@@ -154,7 +173,7 @@ impl Projections {
 
     fn projector(&self, plan: &Arc<Plan>, health: Health) -> Projector {
         let tell = self.0.kept.iter().find(|kept| Arc::ptr_eq(&kept.plan, plan)).map_or_else(Tell::new, |kept| kept.tell.clone());
-        Projector { environment: self.0.environment.clone(), plan: plan.clone(), health, attempts: self.0.attempts, tell }
+        Projector { environment: self.0.environment.clone(), plan: plan.clone(), health, policy: self.0.policy, tell }
     }
 
     /// What keeps each of those that are not inline, by the name of its part in [`Health`].
@@ -301,7 +320,7 @@ impl Projector {
     async fn build_now(&self, state: &mut State) -> std::result::Result<(), Halt> {
         self.begin_if_needed(state).await?;
         let Some(mut building) = self.rebuild(state).await? else { return Ok(()) };
-        while building.advance(state, self.attempts).await? == Advance::More {}
+        while building.advance(state, self.policy.attempts).await? == Advance::More {}
         self.promote(state, &building).await
     }
 }

@@ -1,35 +1,32 @@
 //! Keeps the views of one projection: the one that is read, and the one that is built to take its place.
 
 use super::{
-    Tell,
+    Policy, Tell,
     definition::Plan,
     run::{Advance, Halt, Run, subscriber},
-    state::{Built, Progress, State},
+    state::{Built, State},
     tables::Generation,
 };
 use crate::{
     context::{Environment, store_error},
-    error::{Error, Result},
+    error::Result,
     health::Health,
     metrics::ProjectionLabels,
     stop::Stop,
-    store::{Cause, CollectionChange, Store, StoreError, Tenure, Unit},
+    store::{Cause, CollectionChange, StoreError, Tenure, Unit},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// How often a process looks whether it is to go on with a projection, and whether there is something that it was not told of.
 const LOOK: Duration = Duration::from_secs(1);
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What keeps one projection.
 pub(super) struct Projector {
     pub(super) environment: Arc<Environment>,
     pub(super) plan: Arc<Plan>,
     pub(super) health: Health,
-    /// How often an event is tried before it is put aside.
-    pub(super) attempts: u32,
+    pub(super) policy: Policy,
     pub(super) tell: Tell,
 }
 
@@ -51,11 +48,11 @@ impl Projector {
                     if before.elapsed() < LOOK { LOOK } else { Duration::ZERO }
                 }
                 Err(Halt::Failed(error)) => {
-                    failures = if before.elapsed() > LONGEST_PAUSE * 2 { 1 } else { failures + 1 };
+                    failures = if before.elapsed() > self.policy.longest_pause * 2 { 1 } else { failures + 1 };
                     if self.health.failed(&part, error.chain()) {
                         tracing::error!(projection = self.plan.def.name, error = error.chain(), "a projection does not go on; will be tried again");
                     }
-                    pause(failures)
+                    self.policy.pause(failures)
                 }
             };
             tokio::select! {
@@ -76,44 +73,57 @@ impl Projector {
         let mut state = State::read(&**store, self.plan.def.name).await?;
         self.begin_if_needed(&mut state).await?;
         let (mut live, mut rebuild) = (self.live(&state).await?, self.rebuild(&state).await?);
-        let mut failed = None;
         loop {
             if stop.was_said() || tenure.hold().await.map_err(fail)?.is_none() {
                 return Ok(());
             }
             changes.mark_unchanged();
-            let mut more = false;
+            // How long to wait, because an event could not be taken.
+            let (mut more, mut wait) = (false, None);
             if let Some(live) = &mut live {
-                match live.advance(&mut state, self.attempts).await {
-                    Ok(advance) => more |= advance == Advance::More,
-                    Err(Halt::Failed(error)) if rebuild.is_some() && live.failed() > 0 => failed = Some(error),
-                    Err(halt) => return Err(halt),
-                }
+                more |= self.advance(live, &mut state, &mut wait).await?;
                 self.tell_progress(live);
             }
             if let Some(building) = &mut rebuild {
-                let advance = building.advance(&mut state, self.attempts).await?;
+                let before = wait;
+                more |= self.advance(building, &mut state, &mut wait).await?;
                 self.tell.building(building.built().position);
-                if advance == Advance::Done && has_caught_up(building, live.as_ref()) {
+                if !more && wait == before && has_caught_up(building, live.as_ref()) {
                     self.promote(&mut state, building).await?;
                     (live, rebuild) = (self.live(&state).await?, None);
-                    failed = None;
                     continue;
                 }
-                more |= advance == Advance::More;
             }
-            match failed.take() {
-                Some(error) if !more => return Err(Halt::Failed(error)),
-                _ => drop(self.health.succeeded(part)),
+            if wait.is_none() && self.health.succeeded(part) {
+                tracing::info!(projection = self.plan.def.name, "the projection goes on again");
             }
-            if !more {
-                tokio::select! {
-                    changed = changes.changed() => changed.map_err(|_| Halt::Failed(store_error(StoreError::Closed)))?,
-                    () = tokio::time::sleep_until(tenure.due().min(Instant::now() + LOOK)) => self.look(&state).await?,
-                    () = self.tell.0.kick.notified() => self.look(&state).await?,
-                    () = stop.said() => {}
+            if more && wait.is_none() {
+                continue;
+            }
+            let until = Instant::now() + wait.unwrap_or(LOOK);
+            tokio::select! {
+                changed = changes.changed(), if wait.is_none() => changed.map_err(|_| Halt::Failed(store_error(StoreError::Closed)))?,
+                () = tokio::time::sleep_until(tenure.due().min(until)) => self.look(&state).await?,
+                () = self.tell.0.kick.notified() => self.look(&state).await?,
+                () = stop.said() => {}
+            }
+        }
+    }
+
+    /// Brings a view further. Whether there may be more.
+    async fn advance(&self, view: &mut Run, state: &mut State, wait: &mut Option<Duration>) -> std::result::Result<bool, Halt> {
+        match view.advance(state, self.policy.attempts).await {
+            Ok(advance) => Ok(advance == Advance::More),
+            // It is this event's own fault: the next attempt knows how many there were.
+            Err(Halt::Failed(error)) if view.failed() > 0 => {
+                if self.health.failed(&Self::part(&self.plan), error.chain()) {
+                    tracing::error!(projection = self.plan.def.name, error = error.chain(), "an event could not be taken; will be tried again");
                 }
+                let pause = self.policy.pause(view.failed());
+                *wait = Some(wait.map_or(pause, |other| other.min(pause)));
+                Ok(false)
             }
+            Err(halt) => Err(halt),
         }
     }
 
@@ -229,9 +239,4 @@ fn has_caught_up(building: &Run, live: Option<&Run>) -> bool {
 
 fn fail(error: StoreError) -> Halt {
     if super::state::is_overtaken(&error) { Halt::Overtaken } else { Halt::Failed(store_error(error)) }
-}
-
-fn pause(failures: u32) -> Duration {
-    let full = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(LONGEST_PAUSE);
-    full.mul_f64(0.5 + fastrand::f64() / 2.0)
 }

@@ -192,7 +192,7 @@ impl Run {
             return Ok(());
         }
         // Behind an event that could not be taken, the others of its stream wait.
-        if !self.parked.is_empty() && self.parked.contains(&event.stream.to_string()) && self.plan.takers(event).next().is_some() {
+        if !self.parked.is_empty() && self.parked.contains(&event.stream.to_string()) && !self.plan.takers(event).is_empty() {
             return Err(Waits.into_error());
         }
         project(&self.plan, &self.work, event).await

@@ -90,7 +90,7 @@ impl Work {
         let collected = lock(&self.0.collected);
         for key in &collected.changed {
             let Some(entry) = collected.documents.get(key) else { continue };
-            let body = entry.value.as_deref().map(entry.write).transpose().map_err(|error| error.context(format!("the document `{key}`")))?;
+            let body = entry.value.as_ref().map(|value| (entry.write)(&**value)).transpose().map_err(|error| error.context(format!("the document `{key}`")))?;
             unit.documents.push(DocumentWrite { collection: collection.clone().into(), key: key.clone(), body, expected: entry.read });
         }
         unit.statements.extend(collected.statements.iter().cloned());

@@ -12,6 +12,7 @@ use crate::{
     handler::{FromRequest, Handle, HandlerDef, Kind, Path, Query, Request, Response, Runner},
     health::Health,
     http::{App, Layers, Routes, Server},
+    projection::Projections,
     saga::{self, Manager, Repair, SagaDef},
     store::{DeadLetter, SagaFilter, SagaRow, StreamId},
 };
@@ -48,8 +49,11 @@ static ASK: HandlerDef = def(Kind::Command, "ask_for_outcomes", &[("PUT", "/kept
 static APPLY: HandlerDef = def(Kind::Command, "apply_step", &[("PUT", "/kept-steps/{execution}/{step}/apply")], apply_step);
 static DROP: HandlerDef = def(Kind::Command, "drop_step", &[("PUT", "/kept-steps/{execution}/{step}/drop")], drop_step);
 
+static PROJECTIONS: HandlerDef = def(Kind::Query, "list_projections", &[("GET", "/projections")], list_projections);
+static REBUILD: HandlerDef = def(Kind::Command, "rebuild_projection", &[("PUT", "/projections/{name}/rebuild")], rebuild_projection);
+
 /// All of it.
-static DEFS: [&HandlerDef; 19] = [
+static DEFS: [&HandlerDef; 21] = [
     &LIST,
     &SHOW,
     &REPLAY,
@@ -69,6 +73,8 @@ static DEFS: [&HandlerDef; 19] = [
     &ASK,
     &APPLY,
     &DROP,
+    &PROJECTIONS,
+    &REBUILD,
 ];
 
 const fn def(kind: Kind, function: &'static str, routes: &'static [(&'static str, &'static str)], handle: Handle) -> HandlerDef {
@@ -83,10 +89,12 @@ pub(super) async fn server(
     health: &Health,
     letters: DeadLetters,
     sagas: Manager,
+    projections: Projections,
 ) -> Result<Server> {
     let mut resources = Resources::default();
     resources.insert(letters);
     resources.insert(sagas);
+    resources.insert(projections);
     resources.insert(Outcomes::new(service.environment().clone()));
     let Environment { service, store, clock, metrics, .. } = &**service.environment();
     let environment = Environment::new(service.as_str(), store.clone(), clock.clone(), resources, metrics.clone());
@@ -302,6 +310,18 @@ async fn settle(cx: &Context, request: &Request, apply: bool) -> Result<Value> {
     let by = cx.user().map(str::to_owned);
     cx.resource::<Outcomes>()?.settle(execution, &step, apply, by).await?;
     Ok(json!({ "told": step }))
+}
+
+fn list_projections<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
+    respond(async move { Ok(serde_json::to_value(cx.resource::<Projections>()?.list().await?)?) })
+}
+
+fn rebuild_projection<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
+    respond(async move {
+        let Path(name) = Path::<String>::from_request(request)?;
+        cx.resource::<Projections>()?.rebuild(&name).await?;
+        Ok(json!({ "rebuilding": name }))
+    })
 }
 
 fn sagas(cx: &Context) -> Result<&Manager> {

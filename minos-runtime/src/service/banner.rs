@@ -3,6 +3,7 @@
 use crate::{
     broker::Topics,
     handler::{HandlerDef, Kind},
+    projection::Projections,
     saga::Manager,
     schedule::Periodic,
 };

@@ -5,6 +5,7 @@ use crate::{
     broker::{Subscription, Topics},
     handler::{HandlerDef, Kind},
     message::EventName,
+    projection::{self, ProjectionDef},
     saga::{Plan, Policy, SagaDef},
 };
 use std::collections::BTreeMap;
@@ -57,22 +58,50 @@ pub(super) fn sagas(defs: &[&'static SagaDef], policy: Policy, wrong: &mut Vec<S
     plans
 }
 
+/// Plans of these projections. Those of one name in one service would take each other's progress for their own, and so do their documents.
+pub(super) fn projections(defs: &[&'static ProjectionDef], wrong: &mut Vec<String>) -> Vec<projection::Plan> {
+    let (mut plans, mut known) = (Vec::new(), BTreeMap::<&str, &ProjectionDef>::new());
+    for def in defs {
+        if let Some(other) = known.insert(def.name, def) {
+            wrong.push(format!(
+                "two projections named `{}`, at {} and {}: the name is that of their progress, so rename one",
+                def.name,
+                other.place(),
+                def.place()
+            ));
+        }
+        let Some(plan) = projection::Plan::of(def, wrong) else { continue };
+        for (event, function) in plan.subscriptions() {
+            if let Some(why) = not_in_log(&event) {
+                wrong.push(format!("nothing can bring `{}` to `{function}` of `{}` at {}: {why}", named(&event), def.name, def.place()));
+            }
+        }
+        plans.push(plan);
+    }
+    plans
+}
+
 /// Events that nobody in this process can send: with the local broker, they would never come.
 pub(super) fn undeliverable(topics: &Topics) -> Vec<String> {
-    topics.subscriptions().filter_map(|subscription| why_not(subscription).map(|why| told(subscription, &why))).collect()
+    topics.subscriptions().filter_map(|subscription| not_in_log(&subscription.event).map(|why| told(subscription, &why))).collect()
 }
 
 fn told(subscription: &Subscription, why: &str) -> String {
     let Subscription { event, def } = subscription;
-    let name = match event.field {
-        Some(field) => format!("{}.{field}", event.event),
-        None => event.event.to_owned(),
-    };
+    let name = named(event);
     format!("nothing can deliver `{name}` to `{}` at {}: {why}", def.function, def.place())
 }
 
-fn why_not(subscription: &Subscription) -> Option<String> {
-    let EventName { aggregate, event, field } = subscription.event;
+fn named(event: &EventName<'_>) -> String {
+    match event.field {
+        Some(field) => format!("{}.{field}", event.event),
+        None => event.event.to_owned(),
+    }
+}
+
+/// Why no aggregate of this process makes such an event.
+fn not_in_log(event: &EventName<'_>) -> Option<String> {
+    let EventName { aggregate, event, field } = *event;
     let Some(def) = inventory::iter::<AggregateDef>.into_iter().find(|def| def.name == aggregate) else {
         let known: Vec<_> = inventory::iter::<AggregateDef>.into_iter().map(|def| def.name).collect();
         return Some(format!("there is no aggregate `{aggregate}` in this process; there are {}", list(&known)));

@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     handler::HandlerDef,
     http::{Body, HttpService, Layers},
+    projection::ProjectionDef,
     saga::SagaDef,
     telemetry,
 };

@@ -140,9 +140,14 @@ impl Running {
         self.runner.run(Job::new(def, broker::request(def, &message))).await
     }
 
+    /// Its read models: how they stand, and to have them rebuilt.
+    pub fn projections(&self) -> Projections {
+        self.projections.clone()
+    }
+
     /// What it could not handle.
     pub fn dead_letters(&self) -> DeadLetters {
-        DeadLetters::new(self.dispatcher.clone())
+        DeadLetters::new(self.dispatcher.clone()).with(self.projections.clone())
     }
 
     /// Its sagas: to look at their executions, and to repair them.

@@ -1,0 +1,10 @@
+//! Read models, as users meet them, on every store.
+
+#![allow(unreachable_pub)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bank;
+mod documents;
+mod kit;
