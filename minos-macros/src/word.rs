@@ -42,3 +42,6 @@ pub(crate) const SAGA_DERIVES: &[&str] = &["Debug", "Clone", "Serialize", "Deser
 
 /// What can be said of a projection.
 pub(crate) const PROJECTION_KEYS: &[&str] = &["inline", "version"];
+
+/// Of a command: the read models that show it before it is answered.
+pub(crate) const CONSISTENCY: &str = "consistency";

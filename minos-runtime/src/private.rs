@@ -64,6 +64,11 @@ pub fn fail<'a>(error: Error) -> BoxFuture<'a, Result<Response>> {
     Box::pin(std::future::ready(Err(error)))
 }
 
+/// Lets a command be answered when this read model shows what it has done.
+pub fn consistent<P: Projection>(cx: &mut Context) {
+    cx.show_in(P::NAME);
+}
+
 /// The end of a function of a projection.
 pub async fn project<E: HandlerError>(function: impl Future<Output = Result<(), E>>) -> Result<()> {
     function.await.map_err(HandlerError::into_error)

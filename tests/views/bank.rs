@@ -1,10 +1,7 @@
 //! Accounts, and what is read of them.
 
 use minos::prelude::*;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[aggregate]
 pub struct Account {
@@ -28,6 +25,18 @@ async fn change(cx: &mut Context, Path(uuid): Path<Uuid>, cents: i64) -> Result<
     let mut account = Account::get(cx, uuid).await?;
     account.cents = cents;
     account.save(cx).await
+}
+
+/// The same, and the balance shows it when this is answered.
+#[command(PUT "/accounts/{uuid}/shown", consistency = Balance)]
+async fn change_and_show(cx: &mut Context, Path(uuid): Path<Uuid>, cents: i64) -> Result<()> {
+    change(cx, Path(uuid), cents).await
+}
+
+/// The same for a read model that does not take every account.
+#[command(PUT "/accounts/{uuid}/strict", consistency = Balance, consistency = Strict)]
+async fn change_strictly(cx: &mut Context, Path(uuid): Path<Uuid>, cents: i64) -> Result<()> {
+    change(cx, Path(uuid), cents).await
 }
 
 #[command(DELETE "/accounts/{uuid}")]
@@ -88,9 +97,6 @@ impl Owner {
 }
 
 /// Whether the function that fails is mended.
-#[derive(Clone, Default)]
-pub struct Mended(pub Arc<AtomicBool>);
-
 static MENDED: AtomicBool = AtomicBool::new(false);
 
 pub fn mend(mended: bool) {

@@ -102,3 +102,15 @@ async fn a_rebuilt_one_takes_the_place_of_the_other() {
     assert_eq!(refused.to_string(), "the service has no projection `Balanec`; it has `Balance`, `Owner`, `Strict`");
     running.stop().await;
 }
+
+#[tokio::test]
+async fn an_answer_waits_for_the_read_models_that_it_names() {
+    let (running, addr) = start("memory:").await;
+    let ann = open(addr, "ann", 0).await;
+    for cents in 1..50 {
+        let answer = send(addr, "PUT", &format!("/accounts/{ann}/shown"), "", &cents.to_string()).await.unwrap();
+        assert!(answer.status == 204 && !answer.head.contains("minos-not-shown-in"), "{answer:?}");
+        assert_eq!(balances(addr).await, [("ann".to_owned(), cents)]);
+    }
+    running.stop().await;
+}

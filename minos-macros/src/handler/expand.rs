@@ -14,7 +14,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handler<'_>) -> TokenStream {
-    let Attribute { names, routes, door } = attribute;
+    let Attribute { names, routes, consistency, door } = attribute;
     let here = at(Span::call_site());
     let ident = &function.sig.ident;
     let (mut reads, mut arguments) = (Vec::new(), Vec::new());
@@ -49,6 +49,10 @@ pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handl
         quote!((#method, #path))
     });
     let cfgs = cfgs(&function.attrs);
+    let consistency = consistency.iter().map(|view| {
+        let consistent = quote_spanned!(at(view.span())=> #door::consistent::<#view>);
+        quote_spanned!(here=> #consistent(cx);)
+    });
     quote_spanned! {here=>
         #function
         #cfgs
@@ -57,6 +61,7 @@ pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handl
             #[allow(unused_variables, deprecated)]
             fn __minos_handle<'a>(cx: &'a mut #door::Context, request: &#door::Request) -> #door::BoxFuture<'a, #door::Result<#door::Response>> {
                 #(#reads)*
+                #(#consistency)*
                 #run(#call, #answer)
             }
             #door::inventory::submit! { #door::HandlerDef {

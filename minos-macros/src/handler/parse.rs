@@ -4,10 +4,10 @@ use super::Kind;
 use crate::{
     diag::{Errors, did_you_mean},
     door::Door,
-    word::METHODS,
+    word::{CONSISTENCY, METHODS},
 };
 use proc_macro2::Span;
-use syn::{Ident, LitStr, Token, parse::ParseStream};
+use syn::{Ident, LitStr, Token, Type, parse::ParseStream};
 
 /// What the attribute says.
 #[derive(Default)]
@@ -15,6 +15,8 @@ pub(crate) struct Attribute {
     /// Topics, events or schedules.
     pub(crate) names: Vec<LitStr>,
     pub(crate) routes: Vec<(Ident, LitStr)>,
+    /// The read models that show what was done, before it is answered.
+    pub(crate) consistency: Vec<Type>,
     pub(crate) door: Door,
 }
 
@@ -50,6 +52,13 @@ fn argument(kind: Kind, errors: &Errors, input: ParseStream<'_>, attribute: &mut
         attribute.names.push(name);
     } else if input.peek(Ident) && input.peek2(LitStr) {
         attribute.routes.push((input.parse()?, input.parse()?));
+    } else if input.peek(Ident) && input.peek2(Token![=]) && input.fork().parse::<Ident>()? == CONSISTENCY {
+        let word: Ident = input.parse()?;
+        input.parse::<Token![=]>()?;
+        attribute.consistency.push(input.parse()?);
+        if kind != Kind::Command {
+            errors.at(&word, format!("{} changes nothing that a read model could show\nhelp: `consistency` is for a `#[command]`", kind.noun()));
+        }
     } else if input.peek(Ident) {
         let word: Ident = input.parse()?;
         let known = METHODS.iter().any(|method| word == method);

@@ -47,13 +47,16 @@ pub trait Coordinator: Send + Sync + 'static {
     fn run(&self, cause: Cause, new: NewExecution, patience: Duration) -> BoxFuture<'_, Result<serde_json::Value>>;
 }
 
-/// Read models that are part of the commit of their events. The room of projections implements it.
-pub(crate) trait InlineViews: Send + Sync + 'static {
-    /// Whether one of them takes an event of this unit.
+/// The read models of a service. The room of projections implements it.
+pub(crate) trait Views: Send + Sync + 'static {
+    /// Whether one that is part of each commit takes an event of this unit.
     fn concerns(&self, unit: &Unit) -> bool;
 
     /// Adds to a unit what they make of its events.
     fn project<'a>(&'a self, unit: &'a mut Unit) -> BoxFuture<'a, Result<()>>;
+
+    /// Waits until this one shows all up to a position of the log; false if it does not in time.
+    fn reached<'a>(&'a self, name: &'a str, position: u64, patience: Duration) -> BoxFuture<'a, Result<bool>>;
 }
 
 /// How often a unit is committed whose read models others have changed since they were read.
@@ -112,7 +115,7 @@ pub struct Environment {
     courier: OnceLock<Arc<dyn Courier>>,
     /// Not owned: it works in this environment itself.
     coordinator: OnceLock<Weak<dyn Coordinator>>,
-    views: OnceLock<Weak<dyn InlineViews>>,
+    views: OnceLock<Weak<dyn Views>>,
 }
 
 impl Environment {
@@ -153,7 +156,7 @@ impl Environment {
     }
 
     /// Commits a unit with what read models make of it: again, if they were changed since they were read.
-    async fn commit_with(&self, views: &dyn InlineViews, unit: &Unit) -> StoreResult<Committed> {
+    async fn commit_with(&self, views: &dyn Views, unit: &Unit) -> StoreResult<Committed> {
         let mut attempt = 1;
         loop {
             let mut whole = unit.clone();
@@ -166,6 +169,26 @@ impl Environment {
                 result => return result,
             }
         }
+    }
+
+    /// The first of these read models that does not show in time what was committed at a position of the log.
+    pub(crate) async fn not_shown(&self, names: &[&'static str], committed: Committed, patience: Duration) -> Option<&'static str> {
+        let views = self.views.get().and_then(Weak::upgrade);
+        for name in names {
+            let shown = match &views {
+                Some(views) => views.reached(name, committed.position, patience).await,
+                None => Err(Error::internal(format!("the service has no projection `{name}`"))),
+            };
+            match shown {
+                Ok(true) => {}
+                Ok(false) => return Some(name),
+                Err(error) => {
+                    tracing::warn!(projection = name, error = error.chain(), "what was done may not be shown yet");
+                    return Some(name);
+                }
+            }
+        }
+        None
     }
 
     async fn write(&self, unit: Unit) -> StoreResult<Committed> {
@@ -205,7 +228,7 @@ impl Environment {
     }
 
     /// Sets the read models that are part of each commit. Only the first call counts.
-    pub(crate) fn set_views(&self, views: Weak<dyn InlineViews>) {
+    pub(crate) fn set_views(&self, views: Weak<dyn Views>) {
         let _ = self.views.set(views);
     }
 

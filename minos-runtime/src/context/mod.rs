@@ -8,7 +8,7 @@ mod permit;
 mod recent;
 mod step;
 
-pub(crate) use environment::InlineViews;
+pub(crate) use environment::Views;
 pub use environment::{Coordinator, Courier, Environment, NewExecution, Resources};
 pub(crate) use hot::{HotGuard, HotStreams};
 pub use permit::Permit;
@@ -58,6 +58,8 @@ pub struct Context {
     deadline: Option<Instant>,
     /// What lets it run, where only so many do at once.
     permit: Option<Arc<Permit>>,
+    /// The read models that show what it has done before it is answered.
+    shown_in: Vec<&'static str>,
 }
 
 /// How a handler reads streams.
@@ -86,6 +88,7 @@ impl Context {
             isolated: false,
             deadline: None,
             permit: None,
+            shown_in: Vec::new(),
         }
     }
 
@@ -255,6 +258,16 @@ impl Context {
     /// What this handler has collected so far.
     pub(crate) fn unit(&mut self) -> &mut Unit {
         &mut self.unit
+    }
+
+    /// Lets it be answered when this read model shows what it has done.
+    pub(crate) fn show_in(&mut self, projection: &'static str) {
+        self.shown_in.push(projection);
+    }
+
+    /// The read models that show what it has done before it is answered.
+    pub(crate) fn shown_in(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.shown_in)
     }
 
     /// The next id that this unit makes: the same one each time that the request is tried.

@@ -8,10 +8,10 @@ use crate::{
     failpoint,
     message::{Envelope, is_error},
     metrics::HandlerLabels,
-    store::{Handled, Mark, StepMark, StoreError, Unit},
+    store::{Committed, Handled, Mark, StepMark, StoreError, Unit},
 };
 use futures_util::FutureExt;
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use std::{any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, task::Poll, time::Duration};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -25,6 +25,13 @@ const PING: Duration = Duration::from_secs(2);
 
 /// A second attempt to create what exists fails like the first.
 const ATTEMPTS_TO_CREATE: u32 = 3;
+
+/// How long an answer waits for the read models that are to show what was done, and how it says that one does not yet.
+const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+const NOT_SHOWN_IN: HeaderName = HeaderName::from_static("minos-not-shown-in");
+
+/// What an attempt has come to: the answer, what is to be committed, what is held until then, and the read models that are to show it.
+type Attempt = (Response, Unit, Vec<HotGuard>, Vec<&'static str>);
 
 /// Runs the handlers of one service.
 #[derive(Clone)]
@@ -134,7 +141,7 @@ impl Runner {
         loop {
             attempt += 1;
             pass(failpoint::HANDLER_BEFORE, &job);
-            let Some((answer, unit, guards)) = self.attempt(&job, has_conflicted, std::mem::take(&mut held)).await? else {
+            let Some((answer, unit, guards, shown_in)) = self.attempt(&job, has_conflicted, std::mem::take(&mut held)).await? else {
                 self.environment.metrics.conflicts.inc();
                 if attempt >= ATTEMPTS {
                     return Err(Error::new(ErrorKind::Conflict, "others change what this reads faster than it is done: try again"));
@@ -148,12 +155,13 @@ impl Runner {
             let began: Vec<_> = unit.sagas.iter().map(|write| write.row.id).collect();
             pass(failpoint::HANDLER_COMMIT_BEFORE, &job);
             match self.environment.commit(unit).await {
-                Ok(_) => {
+                Ok(committed) => {
                     pass(failpoint::HANDLER_COMMIT_AFTER, &job);
                     if !began.is_empty() {
                         self.environment.coordinator()?.began(began);
                     }
-                    return Ok(answer);
+                    drop(guards);
+                    return Ok(self.shown(answer, &shown_in, committed, job.deadline).await);
                 }
                 Err(StoreError::Conflict { stream, expected, actual }) => {
                     self.environment.metrics.conflicts.inc();
@@ -190,8 +198,21 @@ impl Runner {
         }
     }
 
+    /// The answer, once these read models show what was committed. If one does not in time, the answer says so: what was done is done.
+    async fn shown(&self, answer: Response, names: &[&'static str], committed: Committed, deadline: Option<Instant>) -> Response {
+        if names.is_empty() || committed.position == 0 {
+            return answer;
+        }
+        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let patience = SHOWN_WITHIN.min(left.saturating_sub(left / 5));
+        match self.environment.not_shown(names, committed, patience).await {
+            Some(name) => answer.with_header(NOT_SHOWN_IN, HeaderValue::from_static(name)),
+            None => answer,
+        }
+    }
+
     /// Runs the handler once, without committing. `None` if it was told what is not so any more.
-    async fn attempt(&self, job: &Job<'_>, has_conflicted: bool, held: Vec<HotGuard>) -> Result<Option<(Response, Unit, Vec<HotGuard>)>> {
+    async fn attempt(&self, job: &Job<'_>, has_conflicted: bool, held: Vec<HotGuard>) -> Result<Option<Attempt>> {
         let request = &job.request;
         let reads = if job.def.kind == Kind::Query { Reads::ToAnswer } else { Reads::Recalling };
         let limit = self.limit.and_then(|limit| Instant::now().checked_add(limit));
@@ -208,8 +229,9 @@ impl Runner {
             return Ok(None);
         }
         let answer = result?;
+        let shown_in = cx.shown_in();
         let (unit, guards) = cx.finish();
-        Ok(Some((answer, unit, guards)))
+        Ok(Some((answer, unit, guards, shown_in)))
     }
 
     /// What the handler answers.

@@ -2,22 +2,25 @@
 
 use super::{Projections, Shared, definition::Plan, run::project, tables::Generation, work::Work};
 use crate::{
-    context::{InlineViews, appended},
+    context::{Views, appended},
     error::Result,
     store::Unit,
 };
 use futures_util::future::BoxFuture;
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 impl Projections {
-    /// Those that are part of the commit of their events, for the environment that commits.
-    pub(crate) fn inline(&self) -> Weak<dyn InlineViews> {
-        let shared: Arc<dyn InlineViews> = self.0.clone();
+    /// As the environment knows them.
+    pub(crate) fn views(&self) -> Weak<dyn Views> {
+        let shared: Arc<dyn Views> = self.0.clone();
         Arc::downgrade(&shared)
     }
 }
 
-impl InlineViews for Shared {
+impl Views for Shared {
     fn concerns(&self, unit: &Unit) -> bool {
         let takes = |plan: &Plan| unit.appends.iter().any(|append| plan.aggregates.iter().any(|name| *name == append.stream.aggregate));
         self.kept.iter().any(|kept| kept.plan.def.inline && takes(&kept.plan))
@@ -37,5 +40,9 @@ impl InlineViews for Shared {
             }
             Ok(())
         })
+    }
+
+    fn reached<'a>(&'a self, name: &'a str, position: u64, patience: Duration) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(self.wait_for(name, position, patience))
     }
 }

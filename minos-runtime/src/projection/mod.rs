@@ -125,6 +125,37 @@ pub struct Standing {
     pub parked: usize,
 }
 
+impl Shared {
+    fn find(&self, name: &str) -> Result<&Kept> {
+        self.kept.iter().find(|kept| kept.plan.def.name == name).ok_or_else(|| {
+            let known: Vec<_> = self.kept.iter().map(|kept| format!("`{}`", kept.plan.def.name)).collect();
+            let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+            Error::not_found(format!("the service has no projection `{name}`; {known}"))
+        })
+    }
+
+    /// Waits until a projection has taken all up to this position of the log; false if that does not happen within this time.
+    async fn wait_for(&self, name: &str, position: u64, patience: Duration) -> Result<bool> {
+        let Kept { plan, tell } = self.find(name)?;
+        let (began, mut pause, mut told) = (Instant::now(), ASK, tell.0.live.subscribe());
+        while !plan.def.inline && *told.borrow_and_update() < position {
+            let Some(left) = patience.checked_sub(began.elapsed()) else { return Ok(false) };
+            tokio::select! {
+                _ = told.changed() => {}
+                // Another process may be the one that goes on with it.
+                () = tokio::time::sleep(pause.min(left)) => {
+                    pause = (pause * 2).min(ASK_AT_LAST);
+                    let state = State::read(&*self.environment.store, plan.def.name).await?;
+                    if state.progress.live.is_some_and(|live| live.position >= position) {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
 impl Projections {
     pub(crate) fn new(environment: Arc<Environment>, plans: Vec<Plan>, policy: Policy) -> Self {
         let kept = plans.into_iter().map(|plan| Kept { plan: Arc::new(plan), tell: Tell::new() }).collect();
@@ -189,14 +220,6 @@ impl Projections {
             .collect()
     }
 
-    fn find(&self, name: &str) -> Result<&Kept> {
-        self.0.kept.iter().find(|kept| kept.plan.def.name == name).ok_or_else(|| {
-            let known: Vec<_> = self.names().map(|name| format!("`{name}`")).collect();
-            let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
-            Error::not_found(format!("the service has no projection `{name}`; {known}"))
-        })
-    }
-
     /// How all of them stand.
     ///
     /// # Errors
@@ -224,7 +247,7 @@ impl Projections {
     /// # Errors
     /// If there is none of this name, it is being rebuilt already, or it is inline: that one is rebuilt when its `version` is raised and the service starts.
     pub async fn rebuild(&self, name: &str) -> Result<()> {
-        let Kept { plan, tell } = self.find(name)?;
+        let Kept { plan, tell } = self.0.find(name)?;
         if plan.def.inline {
             let message = format!("`{name}` is part of each commit, so it is rebuilt only while there are none: raise its `version`, and start the service again");
             return Err(Error::new(ErrorKind::Conflict, message));
@@ -237,32 +260,6 @@ impl Projections {
         self.0.environment.store.commit(unit).await.map_err(store_error)?;
         tell.building(0);
         tell.0.kick.notify_one();
-        Ok(())
-    }
-
-    /// Waits until a projection has taken all up to this position of the log.
-    ///
-    /// # Errors
-    /// If that does not happen within this time. Whatever was committed stays.
-    pub(crate) async fn reached(&self, name: &str, position: u64, patience: Duration) -> Result<()> {
-        let Kept { plan, tell } = self.find(name)?;
-        let (began, mut pause, mut told) = (Instant::now(), ASK, tell.0.live.subscribe());
-        while !plan.def.inline && *told.borrow_and_update() < position {
-            if began.elapsed() >= patience {
-                return Err(Error::new(ErrorKind::Timeout, format!("it is done, and the projection `{name}` does not show it yet")));
-            }
-            tokio::select! {
-                _ = told.changed() => {}
-                // Another process may be the one that goes on with it.
-                () = tokio::time::sleep(pause) => {
-                    pause = (pause * 2).min(ASK_AT_LAST);
-                    let state = State::read(&*self.0.environment.store, plan.def.name).await?;
-                    if state.progress.live.is_some_and(|live| live.position >= position) {
-                        return Ok(());
-                    }
-                }
-            }
-        }
         Ok(())
     }
 
@@ -305,7 +302,7 @@ impl Projections {
     fn whose(&self, subscriber: &str) -> Result<(&Kept, u64)> {
         let parts = subscriber.strip_prefix("projection ").and_then(|rest| rest.split_once(" #"));
         let (name, generation) = parts.ok_or_else(|| Error::not_found(format!("there is no projection `{subscriber}`")))?;
-        Ok((self.find(name)?, generation.parse().unwrap_or_default()))
+        Ok((self.0.find(name)?, generation.parse().unwrap_or_default()))
     }
 }
 

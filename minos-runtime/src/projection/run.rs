@@ -116,10 +116,6 @@ impl Run {
         &self.built
     }
 
-    pub(super) fn is_live(&self) -> bool {
-        self.is_live
-    }
-
     /// How often the next event has failed, by itself.
     pub(super) fn failed(&self) -> u32 {
         self.failed

@@ -148,7 +148,7 @@ async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: Shared
     let sagas = Manager::new(environment.clone(), sagas, config.broker.concurrency, config.sagas.alarm_after, &health).await?;
     let RetryPolicy { attempts, first_pause, longest_pause } = RetryPolicy::of(&config.broker);
     let projections = Projections::new(environment.clone(), projections, projection::Policy { attempts, first_pause, longest_pause });
-    environment.set_views(projections.inline());
+    environment.set_views(projections.views());
     projections.prepare().await?;
     let runner = Runner::new(environment);
     let sources = topics.sources().into_iter().chain([questions.source()]).chain(broker::answers(&sagas)).collect();
