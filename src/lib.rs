@@ -380,7 +380,7 @@ pub use minos_runtime::*;
 pub mod prelude {
     pub use crate::{
         Aggregate, Context, Document, Error, ErrorKind, Event, Headers, HoldError, Message, Path, Query, Ref, Response, Result, ResultExt, Root,
-        Saga, SagaStep, Service, Timestamp, User, Uuid, View, aggregate, aggregate_ref, bail, command, document, ensure, event, message,
+        Saga, SagaStep, Seen, Service, Timestamp, User, Uuid, View, aggregate, aggregate_ref, bail, command, document, ensure, event, message,
         periodic, projection, query,
     };
     #[doc(no_inline)]

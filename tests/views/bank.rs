@@ -44,6 +44,21 @@ async fn close(cx: &mut Context, Path(uuid): Path<Uuid>) -> Result<()> {
     Account::get(cx, uuid).await?.delete(cx).await
 }
 
+#[query(GET "/accounts/{uuid}/versions/{version}")]
+async fn at_version(cx: &Context, Path((uuid, version)): Path<(Uuid, u64)>) -> Result<Option<Seen<Account>>> {
+    Account::at_version(cx, uuid, version).await
+}
+
+#[query(GET "/accounts/{uuid}/times/{time}")]
+async fn at_time(cx: &Context, Path((uuid, time)): Path<(Uuid, Timestamp)>) -> Result<Option<Seen<Account>>> {
+    Account::at_time(cx, uuid, time).await
+}
+
+#[query(GET "/accounts/{uuid}/history")]
+async fn history(cx: &Context, Path(uuid): Path<Uuid>) -> Result<Vec<minos::aggregate::PastEvent>> {
+    Account::history(cx, uuid).await
+}
+
 /// An account, as lists show it.
 #[document]
 pub struct Balance {

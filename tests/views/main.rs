@@ -8,3 +8,4 @@ mod common;
 mod bank;
 mod documents;
 mod kit;
+mod time;

@@ -3,24 +3,29 @@
 mod difference;
 mod event;
 mod fold;
+mod history;
 mod hold;
 mod prepared;
 mod reference;
 mod root;
+mod seen;
 
 pub use event::{Changes, Created, Deleted, DomainEvent, Event, EventContent, EventDef, EventMeta, InitialState, NoState, Updated};
+pub use history::PastEvent;
 pub use hold::{Hold, HoldError};
 pub(crate) use hold::{held_by, release, release_by_hand, taken};
 pub use prepared::Prepared;
 pub(crate) use prepared::{apply, not_isolated, prepare};
 pub use reference::{AggregateRef, Ref};
 pub use root::Root;
+pub use seen::Seen;
 
 use crate::{
     context::Context,
     error::{Error, Result},
     store::{NewEvent, StoredEvent, StreamId},
 };
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{future::Future, time::Duration};
 use tokio::time::Instant;
@@ -103,6 +108,33 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
         }
     }
 
+    /// The aggregate as it was when it had this version; `None` if it was not there then.
+    ///
+    /// # Errors
+    /// If the store does not answer, or what is stored cannot be read as this type.
+    fn at_version(cx: &Context, uuid: Uuid, version: u64) -> impl Future<Output = Result<Option<Seen<Self>>>> + Send {
+        past(cx, uuid, move |event| event.version <= version)
+    }
+
+    /// The aggregate as it was at this time; `None` if it was not there then.
+    ///
+    /// # Errors
+    /// If the store does not answer, or what is stored cannot be read as this type.
+    fn at_time(cx: &Context, uuid: Uuid, at: Timestamp) -> impl Future<Output = Result<Option<Seen<Self>>>> + Send {
+        past(cx, uuid, move |event| event.at <= at)
+    }
+
+    /// All that happened to the aggregate of this uuid, the first event first: also to one that was deleted. Nothing if there never was one.
+    ///
+    /// # Errors
+    /// If the store does not answer, or what is stored is no JSON.
+    fn history(cx: &Context, uuid: Uuid) -> impl Future<Output = Result<Vec<PastEvent>>> + Send {
+        async move {
+            let events = cx.events_now(StreamId::new(Self::NAME, uuid)).await?;
+            events.into_iter().filter(|event| !event.is_internal()).map(PastEvent::of).collect()
+        }
+    }
+
     /// As [`get`](Aggregate::get), but `None` if there is none or it was deleted.
     ///
     /// # Errors
@@ -110,6 +142,14 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn find_one(cx: &Context, uuid: Uuid) -> impl Future<Output = Result<Option<Root<Self>>>> + Send {
         async move { fold::fold(uuid, cx.step(), cx.events(StreamId::new(Self::NAME, uuid)).await?) }
     }
+}
+
+/// The aggregate that the events up to some place make.
+async fn past<A: Aggregate>(cx: &Context, uuid: Uuid, is_past: impl Fn(&StoredEvent) -> bool + Send) -> Result<Option<Seen<A>>> {
+    let mut events = cx.events_now(StreamId::new(A::NAME, uuid)).await?;
+    // Later ones that a clock has put before earlier ones are later all the same.
+    events.truncate(events.iter().take_while(|event| is_past(event)).count());
+    Ok(fold::fold(uuid, cx.step(), events)?.map(Seen::new))
 }
 
 /// The version of a stream in which there was never anything but what an isolated saga has prepared; 0 if there was, or is for this handler.
