@@ -3,5 +3,6 @@
 #![allow(unreachable_pub)]
 
 mod drive;
+mod given;
 mod holds;
 mod wrong;

@@ -62,7 +62,8 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// # Errors
     /// If the state cannot be written as JSON and read again, such as a number that is not finite.
     fn create(cx: &mut Context, state: Self) -> impl Future<Output = Result<Root<Self>>> + Send {
-        Self::create_as(cx, Uuid::now_v7(), state)
+        let uuid = cx.new_uuid();
+        Self::create_as(cx, uuid, state)
     }
 
     /// Creates one under a uuid that the caller chose.

@@ -15,7 +15,10 @@ use jiff::Timestamp;
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
-    sync::{Arc, OnceLock, Weak},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use uuid::Uuid;
@@ -116,6 +119,8 @@ pub struct Environment {
     /// Not owned: it works in this environment itself.
     coordinator: OnceLock<Weak<dyn Coordinator>>,
     views: OnceLock<Weak<dyn Views>>,
+    /// How many uuids were made, where they are numbered.
+    uuids: Option<AtomicU64>,
 }
 
 impl Environment {
@@ -134,6 +139,7 @@ impl Environment {
             courier: OnceLock::new(),
             coordinator: OnceLock::new(),
             views: OnceLock::new(),
+            uuids: None,
         }
     }
 
@@ -142,6 +148,24 @@ impl Environment {
     pub fn remembering(mut self, bytes: usize) -> Self {
         self.recent = RecentStreams::new(bytes);
         self
+    }
+
+    /// The same with uuids that are numbered, for tests that are to be the same each time.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn counting_uuids(mut self) -> Self {
+        self.uuids = Some(AtomicU64::new(0));
+        self
+    }
+
+    /// A new uuid, which comes behind those made before.
+    pub(crate) fn new_uuid(&self) -> Uuid {
+        match &self.uuids {
+            None => Uuid::now_v7(),
+            Some(made) => {
+                let number = made.fetch_add(1, Ordering::Relaxed) + 1;
+                Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0000 | u128::from(number))
+            }
+        }
     }
 
     /// Commits the unit of a handler.

@@ -128,6 +128,11 @@ impl Context {
         self.unit.cause.causation
     }
 
+    /// A new uuid, of version 7, which is in the order of time. In tests they are numbered, so that these are the same each time.
+    pub fn new_uuid(&self) -> Uuid {
+        self.environment.new_uuid()
+    }
+
     /// The same for everything that one request from outside led to, in all services.
     pub fn correlation_id(&self) -> Uuid {
         self.unit.cause.correlation

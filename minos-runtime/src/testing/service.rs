@@ -17,8 +17,8 @@ use std::{
 };
 use uuid::Uuid;
 
-/// A service for tests of what works on a [`Context`]: aggregates in a store in memory, values of [`Service::with`](crate::Service::with), and a clock that only
-/// the test moves. Cheap to clone; the clones share all of it.
+/// A service for tests of what works on a [`Context`]: aggregates in a store in memory, values of [`Service::with`](crate::Service::with), a clock that only
+/// the test moves, and uuids that are the same each time. Cheap to clone; the clones share all of it.
 ///
 /// It has no broker and no HTTP: messages that are sent are kept to be looked at, and questions to others are refused.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ impl TestService {
     pub fn new() -> Self {
         let clock = Arc::new(Standing(Mutex::new(Timestamp::UNIX_EPOCH + Duration::from_secs(946_684_800))));
         let (store, metrics) = (Arc::new(MemoryStore::new()), Metrics::new("test"));
-        let environment = Environment::new("test", store, clock.clone(), Resources::default(), metrics);
+        let environment = Environment::new("test", store, clock.clone(), Resources::default(), metrics).counting_uuids();
         TestService { environment: Arc::new(environment), clock }
     }
 
@@ -77,7 +77,7 @@ impl TestService {
     /// What it says, or that it cannot be committed.
     pub fn run<T: Send>(&self, work: impl AsyncFnOnce(&mut Context) -> Result<T> + Send) -> Result<T> {
         block_on(async || {
-            let mut cx = self.context(Uuid::now_v7());
+            let mut cx = self.context(self.new_uuid());
             let value = work(&mut cx).await?;
             self.commit(collected(cx)?).await?;
             Ok(value)
@@ -94,6 +94,11 @@ impl TestService {
         let rows = rows.unwrap_or_else(|error| panic!("{}", error.chain()));
         let messages = rows.into_iter().filter_map(|row| Envelope::of_row(row).ok()).filter(|message| message.name == M::NAME);
         messages.map(|message| read(M::NAME, &message.content)).collect()
+    }
+
+    /// The next uuid: they are numbered from 1, so that a test is the same each time.
+    pub fn new_uuid(&self) -> Uuid {
+        self.environment.new_uuid()
     }
 
     /// The time that its clock shows.
