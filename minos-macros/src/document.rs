@@ -62,7 +62,7 @@ fn generate(door: &Door, input: &DeriveInput, fields: &[&Field]) -> TokenStream 
     let (ident, name, cfgs) = (&input.ident, plain(&input.ident), cfgs(&input.attrs));
     let types = serial::types(ident, fields.iter().copied());
     let (derives, proofs) = (Fit::Store.derives(door, &types), Fit::Store.proofs(door, &types));
-    let columns = columns(door, ident, fields);
+    let columns = columns(door, ident, fields, &quote!(of_document));
     quote! {
         #derives
         #input
@@ -82,7 +82,7 @@ fn generate(door: &Door, input: &DeriveInput, fields: &[&Field]) -> TokenStream 
 }
 
 /// Functions by which queries name the fields.
-pub(crate) fn columns(door: &Door, owner: &syn::Ident, fields: &[&Field]) -> TokenStream {
+pub(crate) fn columns(door: &Door, owner: &syn::Ident, fields: &[&Field], made_by: &TokenStream) -> TokenStream {
     let columns = fields.iter().filter_map(|field| {
         let (ident, ty, vis) = (field.ident.as_ref()?, &field.ty, &field.vis);
         let stored = serial::renamed(&field.attrs).unwrap_or_else(|| plain(ident));
@@ -93,7 +93,7 @@ pub(crate) fn columns(door: &Door, owner: &syn::Ident, fields: &[&Field]) -> Tok
             #[doc = #doc]
             #[allow(dead_code)]
             #vis const fn #ident() -> #column {
-                #door::Column::new(#stored)
+                #door::Column::#made_by(#stored)
             }
         })
     });

@@ -45,3 +45,6 @@ pub(crate) const PROJECTION_KEYS: &[&str] = &["inline", "version"];
 
 /// Of a command: the read models that show it before it is answered.
 pub(crate) const CONSISTENCY: &str = "consistency";
+
+/// What can be said of an aggregate.
+pub(crate) const AGGREGATE_KEYS: &[&str] = &["queryable", "resolvable"];

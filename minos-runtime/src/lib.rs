@@ -33,7 +33,7 @@ mod telemetry;
 pub mod testing;
 mod trace;
 
-pub use aggregate::{Aggregate, AggregateRef, Event, Field, HoldError, Recorded, Ref, Root, Seen};
+pub use aggregate::{Aggregate, AggregateRef, Event, Field, HoldError, Recorded, Ref, Resolved, Root, Seen, Unresolved};
 pub use config::Config;
 pub use context::{Context, SagaStep};
 pub use document::Document;

@@ -6,7 +6,7 @@
 #[cfg(any(test, feature = "testing"))]
 pub use crate::testing;
 pub use crate::{
-    aggregate::{Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, Recorded, Root, Stored, Updated},
+    aggregate::{Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, QueryableDef, Recorded, Root, Stored, Updated},
     context::Context,
     document::{Column, Document},
     error::{Error, Problem, ProblemDef, Result},
@@ -23,6 +23,7 @@ pub use std::{
     string::{String, ToString},
 };
 
+use crate::aggregate::States;
 use std::{future::Future, time::Duration};
 
 /// What `saga!` writes.
@@ -62,6 +63,14 @@ pub fn run<'a, F: Future + Send + 'a>(future: F, answer: fn(F::Output) -> Result
 /// The answer of a handler whose parameters cannot be read.
 pub fn fail<'a>(error: Error) -> BoxFuture<'a, Result<Response>> {
     Box::pin(std::future::ready(Err(error)))
+}
+
+/// Answers who resolves references to aggregates of this type.
+pub fn states<'a, A: Aggregate>(cx: &'a mut Context, request: &Request) -> BoxFuture<'a, Result<Response>> {
+    match extract::<States>(request) {
+        Ok(states) => Box::pin(async move { Response::json(&crate::aggregate::states::<A>(cx, states).await?) }),
+        Err(error) => fail(error),
+    }
 }
 
 /// Lets a command be answered when this read model shows what it has done.

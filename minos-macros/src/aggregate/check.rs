@@ -10,6 +10,7 @@ pub(super) struct Aggregate<'i> {
     pub(super) types: Vec<&'i Type>,
     /// The names of the fields as stored; empty where attributes of serde make them unknown.
     pub(super) stored: Vec<String>,
+    pub(super) fields: Vec<&'i Field>,
 }
 
 pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Option<Aggregate<'i>> {
@@ -25,6 +26,7 @@ pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Option<Aggre
         input,
         types: serial::types(&input.ident, fields.iter().copied()),
         stored: stored(input, &fields),
+        fields,
     })
 }
 

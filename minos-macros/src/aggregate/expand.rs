@@ -1,7 +1,8 @@
 //! An aggregate's derives, its registration, and the names of its events.
 
-use super::check::Aggregate;
+use super::{check::Aggregate, options::Options};
 use crate::{
+    document::columns,
     door::{Door, at},
     item::{cfgs, plain},
     serial::Fit,
@@ -11,22 +12,23 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::{DeriveInput, Type};
 
 /// `#[aggregate]`: the derives, and all that `#[derive(Aggregate)]` gives.
-pub(super) fn attribute(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
+pub(super) fn attribute(options: &Options, aggregate: &Aggregate<'_>) -> TokenStream {
     let input = aggregate.input;
-    let derives = Fit::Store.derives(door, &aggregate.types);
-    let rest = glue(door, aggregate);
+    let derives = Fit::Store.derives(&options.door, &aggregate.types);
+    let rest = glue(options, aggregate);
     quote!(#derives #input #rest)
 }
 
 /// `#[derive(Aggregate)]`: the derives of serde are the user's.
-pub(super) fn derive(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
+pub(super) fn derive(options: &Options, aggregate: &Aggregate<'_>) -> TokenStream {
+    let door = &options.door;
     let (ident, cfgs) = (&aggregate.input.ident, cfgs(&aggregate.input.attrs));
-    let (proof, glue) = (quote_spanned!(at(ident.span())=> #door::stored::<#ident>()), glue(door, aggregate));
+    let (proof, glue) = (quote_spanned!(at(ident.span())=> #door::stored::<#ident>()), glue(options, aggregate));
     quote!(#cfgs const _: () = #proof; #glue)
 }
 
-fn glue(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
-    let Aggregate { input, types, stored } = aggregate;
+fn glue(options: &Options, aggregate: &Aggregate<'_>) -> TokenStream {
+    let (Options { door, queryable, resolvable, .. }, Aggregate { input, types, stored, fields }) = (options, aggregate);
     let (ident, vis, cfgs) = (&input.ident, &input.vis, cfgs(&input.attrs));
     let name = plain(ident);
     let proofs = Fit::Store.proofs(door, types);
@@ -40,6 +42,23 @@ fn glue(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
         let doc = format!(" A [`{name}`] {what}");
         quote!(#cfgs #[doc = #doc] #[allow(dead_code)] #vis type #alias = #door::#event<#ident>;)
     });
+    let is_queryable = queryable.then(|| quote!(const QUERYABLE: bool = true;));
+    let queryable = queryable.then(|| {
+        let columns = columns(door, ident, fields, &quote!(of_aggregate));
+        quote! {
+            #columns
+            #door::inventory::submit! { #door::QueryableDef::of::<#ident>(::core::module_path!(), ::core::file!(), ::core::line!()) }
+        }
+    });
+    let resolvable = resolvable.then(|| {
+        let topic = format!("{name}.states");
+        quote! {
+            #door::inventory::submit! { #door::HandlerDef {
+                kind: #door::Kind::Query, function: #topic, names: &[#topic], routes: &[], handle: #door::states::<#ident>,
+                module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
+            } }
+        }
+    });
     quote! {
         #cfgs
         const _: () = {
@@ -51,7 +70,10 @@ fn glue(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
             {
                 const NAME: &'static str = #name;
                 const FIELDS: &'static [&'static str] = &[#(#stored),*];
+                #is_queryable
             }
+            #queryable
+            #resolvable
             #door::inventory::submit! { #door::AggregateDef {
                 name: #name, fields: &[#(#stored),*],
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),

@@ -3,6 +3,7 @@
 mod check;
 mod expand;
 mod methods;
+mod options;
 
 pub(crate) use check::derives;
 
@@ -15,14 +16,17 @@ use syn::{
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let errors = Errors::default();
-    let door = arguments(&errors, "aggregate", args);
+    let options = errors.ok((|input: ParseStream<'_>| options::parse(&errors, input)).parse2(args)).unwrap_or_default();
     if let Ok(block) = syn::parse2::<ItemImpl>(item.clone()) {
-        return methods::expand(errors, &door, block);
+        for key in &options.keys {
+            errors.at(key, "options of an aggregate stand on its struct, not on its `impl`");
+        }
+        return methods::expand(errors, &options.door, block);
     }
     let Some(input) = structure(&errors, "aggregate", &item) else { return errors.with_item(&item) };
     check::derives(&errors, "aggregate", &input.attrs);
     match check::check(&errors, &input) {
-        Some(aggregate) if errors.is_empty() => expand::attribute(&door, &aggregate),
+        Some(aggregate) if errors.is_empty() => expand::attribute(&options, &aggregate),
         _ => errors.with_item(&item),
     }
 }
@@ -31,7 +35,7 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let errors = Errors::default();
     let Some(input) = structure(&errors, "derive(Aggregate)", &item) else { return errors.into_tokens() };
     match check::check(&errors, &input) {
-        Some(aggregate) if errors.is_empty() => expand::derive(&Door::default(), &aggregate),
+        Some(aggregate) if errors.is_empty() => expand::derive(&options::Options::default(), &aggregate),
         _ => errors.into_tokens(),
     }
 }
@@ -59,7 +63,7 @@ fn arguments(errors: &Errors, name: &str, args: TokenStream) -> Door {
             return Door::parse(input);
         }
         let rest: TokenStream = input.parse()?;
-        Err(syn::Error::new_spanned(rest, format!("`#[{name}]` takes no arguments: the name of the struct is the name of its streams")))
+        Err(syn::Error::new_spanned(rest, format!("`#[{name}]` takes no arguments")))
     };
     errors.ok(parse.parse2(args)).unwrap_or_default()
 }

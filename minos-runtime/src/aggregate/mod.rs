@@ -6,7 +6,9 @@ mod fold;
 mod history;
 mod hold;
 mod prepared;
+mod queryable;
 mod reference;
+mod resolve;
 mod root;
 mod seen;
 
@@ -16,12 +18,17 @@ pub use hold::{Hold, HoldError};
 pub(crate) use hold::{held_by, release, release_by_hand, taken};
 pub use prepared::Prepared;
 pub(crate) use prepared::{apply, not_isolated, prepare};
+pub use queryable::QueryableDef;
+pub(crate) use queryable::prepare as prepare_queries;
 pub use reference::{AggregateRef, Ref};
+pub use resolve::{Resolved, Unresolved};
+pub(crate) use resolve::{States, states};
 pub use root::Root;
 pub use seen::Seen;
 
 use crate::{
     context::Context,
+    document::{Condition, Find},
     error::{Error, Result},
     store::{NewEvent, StoredEvent, StreamId},
 };
@@ -56,6 +63,10 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// The names of its fields as they are stored, as far as the macro can tell.
     const FIELDS: &'static [&'static str];
+
+    /// Whether it is found by its fields: `#[aggregate(queryable)]`.
+    #[doc(hidden)]
+    const QUERYABLE: bool = false;
 
     /// Creates one, under a new uuid: a `FooCreated` event.
     ///
@@ -134,6 +145,17 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
             let events = cx.events_now(StreamId::new(Self::NAME, uuid)).await?;
             events.into_iter().filter(|event| !event.is_internal()).map(PastEvent::of).collect()
         }
+    }
+
+    /// The aggregates for which this holds: `Foo::find(cx, Foo::bar().eq("x"))`. That takes `#[aggregate(queryable)]`.
+    fn find(cx: &Context, condition: impl Into<Condition<Self>>) -> Find<'_, Seen<Self>> {
+        const { assert!(Self::QUERYABLE, "`find` takes `#[aggregate(queryable)]`") };
+        queryable::find(cx, condition.into())
+    }
+
+    /// All aggregates of this type, which takes `#[aggregate(queryable)]`.
+    fn all(cx: &Context) -> Find<'_, Seen<Self>> {
+        Self::find(cx, Condition::always())
     }
 
     /// As [`get`](Aggregate::get), but `None` if there is none or it was deleted.

@@ -5,7 +5,7 @@ use super::{
     difference::difference,
     fold,
     hold::{self, HoldError},
-    new_event, not_found, own_event,
+    new_event, not_found, own_event, queryable,
 };
 use crate::{
     context::{Context, SagaStep},
@@ -92,7 +92,9 @@ impl<A: Aggregate> Root<A> {
     pub(super) fn create(cx: &mut Context, uuid: Uuid, before: u64, state: A) -> Result<Self> {
         let data = write(&state)?;
         cx.append(StreamId::new(A::NAME, uuid), before, vec![new_event(own_event(A::NAME, "Created"), data)])?;
-        Ok(Root::loaded(Loaded { uuid, version: before + 1, created_at: cx.now(), updated_at: cx.now(), held_by: None, state }))
+        let root = Root::loaded(Loaded { uuid, version: before + 1, created_at: cx.now(), updated_at: cx.now(), held_by: None, state });
+        queryable::show(cx, &root)?;
+        Ok(root)
     }
 
     /// Stores what changed since it was loaded or last saved: recorded domain events, and the difference of the fields as an
@@ -115,7 +117,7 @@ impl<A: Aggregate> Root<A> {
         }
         self.append(cx, events)?;
         self.updated_at = cx.now();
-        Ok(())
+        queryable::show(cx, self)
     }
 
     /// Holds it for the saga that this handler does a step for: until its execution has ended, however it ends, only its own steps change it. Whoever else
@@ -170,7 +172,9 @@ impl<A: Aggregate> Root<A> {
     /// As [`save`](Root::save): what was changed before is saved, too.
     pub async fn delete(mut self, cx: &mut Context) -> Result<()> {
         self.save(cx).await?;
-        self.append(cx, vec![new_event(own_event(A::NAME, "Deleted"), "{}".to_owned())])
+        self.append(cx, vec![new_event(own_event(A::NAME, "Deleted"), "{}".to_owned())])?;
+        queryable::hide::<A>(cx, self.uuid);
+        Ok(())
     }
 
     /// Records a domain event and applies it. Generated methods call this.

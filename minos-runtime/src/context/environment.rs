@@ -1,13 +1,13 @@
 //! What all handlers of a service share.
 
-use super::{HotStreams, RecentStreams};
+use super::{HotStreams, RecentStreams, appended};
 use crate::{
     clock::Clock,
     config::SagasConfig,
     error::{Error, ErrorKind, Result},
     message::Envelope,
     metrics::Metrics,
-    store::{Cause, Committed, SharedStore, StoreError, StoreResult, Unit},
+    store::{Cause, Committed, DocumentWrite, SharedStore, StoreError, StoreResult, StoredEvent, Unit},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -61,6 +61,9 @@ pub(crate) trait Views: Send + Sync + 'static {
     /// Waits until this one shows all up to a position of the log; false if it does not in time.
     fn reached<'a>(&'a self, name: &'a str, position: u64, patience: Duration) -> BoxFuture<'a, Result<bool>>;
 }
+
+/// Makes what queries find of an aggregate from the events of its stream; nothing if it is not there.
+pub(crate) type MakesDocument = fn(Uuid, Vec<StoredEvent>) -> Result<Option<String>>;
 
 /// How often a unit is committed whose read models others have changed since they were read.
 const ATTEMPTS: u32 = 32;
@@ -119,6 +122,8 @@ pub struct Environment {
     /// Not owned: it works in this environment itself.
     coordinator: OnceLock<Weak<dyn Coordinator>>,
     views: OnceLock<Weak<dyn Views>>,
+    /// The aggregates that are found by queries.
+    queryables: OnceLock<Vec<(&'static str, MakesDocument)>>,
     /// How many uuids were made, where they are numbered.
     uuids: Option<AtomicU64>,
 }
@@ -139,6 +144,7 @@ impl Environment {
             courier: OnceLock::new(),
             coordinator: OnceLock::new(),
             views: OnceLock::new(),
+            queryables: OnceLock::new(),
             uuids: None,
         }
     }
@@ -172,11 +178,33 @@ impl Environment {
     ///
     /// # Errors
     /// Why nothing of it was committed.
-    pub(crate) async fn commit(&self, unit: Unit) -> StoreResult<Committed> {
+    pub(crate) async fn commit(&self, mut unit: Unit) -> StoreResult<Committed> {
+        self.show_what_changed(&mut unit).await?;
         match self.views.get().and_then(Weak::upgrade) {
             Some(views) if views.concerns(&unit) => self.commit_with(&*views, &unit).await,
             _ => self.write(unit).await,
         }
+    }
+
+    /// Adds what queries find of aggregates that the unit changes, unless who changed them has done so: what an isolated saga has prepared is applied
+    /// without anybody who knows the type.
+    async fn show_what_changed(&self, unit: &mut Unit) -> StoreResult<()> {
+        let Some(queryables) = self.queryables.get().filter(|all| !all.is_empty()) else { return Ok(()) };
+        let mut shown = Vec::new();
+        for append in unit.appends.iter().filter(|append| append.events.iter().any(|event| !event.name.starts_with('$'))) {
+            let Some((name, document)) = queryables.iter().find(|(name, _)| *name == append.stream.aggregate) else { continue };
+            let key = append.stream.uuid.to_string();
+            if unit.documents.iter().any(|write| write.collection == *name && write.key == key) {
+                continue;
+            }
+            let mut events = self.store.stream(append.stream.clone(), 0).await?;
+            events.truncate(usize::try_from(append.expected).unwrap_or(usize::MAX));
+            events.extend(appended(append, unit.at, &unit.cause));
+            let body = document(append.stream.uuid, events).map_err(|error| StoreError::Unstorable(error.chain()))?;
+            shown.push(DocumentWrite { collection: (*name).into(), key, body, expected: None });
+        }
+        unit.documents.extend(shown);
+        Ok(())
     }
 
     /// Commits a unit with what read models make of it: again, if they were changed since they were read.
@@ -249,6 +277,11 @@ impl Environment {
     pub(crate) fn coordinator(&self) -> Result<Arc<dyn Coordinator>> {
         let found = self.coordinator.get().and_then(Weak::upgrade);
         found.ok_or_else(|| Error::internal(format!("the service `{}` has no sagas", self.service)))
+    }
+
+    /// Sets the aggregates that are found by queries. Only the first call counts.
+    pub(crate) fn set_queryables(&self, all: Vec<(&'static str, MakesDocument)>) {
+        let _ = self.queryables.set(all);
     }
 
     /// Sets the read models that are part of each commit. Only the first call counts.

@@ -8,7 +8,7 @@ mod permit;
 mod recent;
 mod step;
 
-pub(crate) use environment::Views;
+pub(crate) use environment::{MakesDocument, Views};
 pub use environment::{Coordinator, Courier, Environment, NewExecution, Resources};
 pub(crate) use hot::{HotGuard, HotStreams};
 pub use permit::Permit;

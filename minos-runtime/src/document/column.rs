@@ -7,9 +7,14 @@ use serde_json::Value;
 use std::{fmt, marker::PhantomData, ops::Not};
 use uuid::Uuid;
 
+/// Where the document of an aggregate has its state.
+pub(crate) const STATE: &str = "state";
+
 /// A field of `D` whose values are `T`. Written by `#[document]` and `#[aggregate(queryable)]`: `Balance::cents()`.
 pub struct Column<D, T> {
     name: &'static str,
+    /// The object that it is in, if that is not the document itself.
+    inside: Option<&'static str>,
     of: PhantomData<fn() -> (D, T)>,
 }
 
@@ -180,14 +185,24 @@ impl<D, T: Ordered> From<Column<D, T>> for Ordering<D> {
 }
 
 impl<D, T> Column<D, T> {
-    /// The field of this name, as it is stored.
+    /// The field of this name of a document, as it is stored.
     #[doc(hidden)]
-    pub const fn new(name: &'static str) -> Self {
-        Column { name, of: PhantomData }
+    pub const fn of_document(name: &'static str) -> Self {
+        Column { name, inside: None, of: PhantomData }
+    }
+
+    /// The field of this name of an aggregate, whose document has its state inside.
+    #[doc(hidden)]
+    pub const fn of_aggregate(name: &'static str) -> Self {
+        Column { name, inside: Some(STATE), of: PhantomData }
     }
 
     fn path(self) -> FieldPath {
-        vec![self.name.into()]
+        self.inside.into_iter().chain([self.name]).map(Into::into).collect()
+    }
+
+    fn field(self, kind: Kind) -> Field {
+        Field { path: self.path(), kind }
     }
 
     /// The field, compared as this value is.
@@ -200,7 +215,7 @@ impl<D, T> Column<D, T> {
                 return Err(format!("the field `{}` is compared with {value}, and the store compares texts, numbers and truth values only", self.name));
             }
         };
-        Ok(Field::new([self.name], kind))
+        Ok(self.field(kind))
     }
 
     fn asked(self, value: &Value, filter: impl FnOnce(Field) -> Filter) -> Condition<D> {
@@ -235,7 +250,7 @@ impl<D, T> Column<D, T> {
 
 impl<D, T: Ordered> Column<D, T> {
     fn compared(self, op: Op, value: Value) -> Condition<D> {
-        Condition::of(Filter::Compare { field: Field::new([self.name], T::KIND), op, value })
+        Condition::of(Filter::Compare { field: self.field(T::KIND), op, value })
     }
 
     /// It is less than this value.
@@ -269,7 +284,7 @@ impl<D, T: Ordered> Column<D, T> {
     }
 
     fn sorted(self, direction: Direction) -> Ordering<D> {
-        Ordering { order: Order { field: Field::new([self.name], T::KIND), direction }, of: PhantomData }
+        Ordering { order: Order { field: self.field(T::KIND), direction }, of: PhantomData }
     }
 }
 

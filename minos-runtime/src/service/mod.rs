@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     handler::HandlerDef,
     http::{Body, HttpService, Layers},
+    aggregate::QueryableDef,
     projection::ProjectionDef,
     saga::SagaDef,
     telemetry,
@@ -164,6 +165,10 @@ impl Ownership<'_> {
         let mut defs: Vec<_> = inventory::iter::<SagaDef>.into_iter().filter(|def| self.owner(def.module) == Some(service)).collect();
         defs.sort_by_key(|def| (def.module, def.line));
         defs
+    }
+
+    fn queryables(&self, service: usize) -> Vec<&'static QueryableDef> {
+        inventory::iter::<QueryableDef>.into_iter().filter(|def| self.owner(def.module) == Some(service)).collect()
     }
 
     fn projections(&self, service: usize) -> Vec<&'static ProjectionDef> {

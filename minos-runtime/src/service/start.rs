@@ -7,6 +7,7 @@ use super::{
     running::{Running, Tasks},
 };
 use crate::{
+    aggregate::{self, QueryableDef},
     broker::{self, Broker, DeadLetters, Dispatcher, LocalBroker, Outcomes, Questions, Relay, RetryPolicy, Topics},
     clock::{self, Clock},
     config::Config,
@@ -42,6 +43,7 @@ struct Plan {
     periodic: Periodic,
     sagas: Vec<saga::Plan>,
     projections: Vec<projection::Plan>,
+    queryables: Vec<&'static QueryableDef>,
 }
 
 /// A service that listens, and does not speak yet.
@@ -93,7 +95,7 @@ fn plan(services: &[Service]) -> Result<Vec<Plan>> {
             wrong.extend(check::undeliverable(&topics));
         }
         if let (Some(routes), Some(periodic)) = (routes, periodic) {
-            plans.push(Plan { defs, routes, topics, periodic, sagas, projections });
+            plans.push(Plan { defs, routes, topics, periodic, sagas, projections, queryables: ownership.queryables(n) });
         }
     }
     let shared: Vec<_> = services
@@ -133,7 +135,7 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
 
 async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: SharedStore, metrics: Metrics) -> Result<Ready> {
     let Service { config, resources, layers, .. } = service;
-    let Plan { defs, routes, topics, periodic, sagas, projections } = plan;
+    let Plan { defs, routes, topics, periodic, sagas, projections, queryables } = plan;
     let (clock, name) = (clock::system(), config.service.name.clone());
     let health = Health::new(clock.clone());
     health.expect_every(STORE, PING_COUNTS);
@@ -150,6 +152,7 @@ async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: Shared
     let projections = Projections::new(environment.clone(), projections, projection::Policy { attempts, first_pause, longest_pause });
     environment.set_views(projections.views());
     projections.prepare().await?;
+    aggregate::prepare_queries(&environment, &queryables).await?;
     let runner = Runner::new(environment);
     let sources = topics.sources().into_iter().chain([questions.source()]).chain(broker::answers(&sagas)).collect();
     // Who asks by HTTP has `http.request_timeout`; nobody waits for a message or a schedule, so these need a limit of their own.
