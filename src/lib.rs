@@ -379,9 +379,9 @@ pub use minos_runtime::*;
 /// What a service needs, in one line: `use minos::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Aggregate, Context, Document, Error, ErrorKind, Event, Headers, HoldError, Message, Path, Query, Ref, Resolved, Response, Result, ResultExt, Root,
-        Saga, SagaStep, Seen, Service, Timestamp, User, Uuid, View, aggregate, aggregate_ref, bail, command, document, ensure, event, message,
-        periodic, projection, query,
+        Aggregate, Context, Document, Error, ErrorKind, Event, Headers, HoldError, Message, Path, Query, Ref, Resolved, Response, Result,
+        ResultExt, Root, Saga, SagaStep, Seen, Service, Timestamp, User, Uuid, View, aggregate, aggregate_ref, bail, command, document,
+        ensure, event, message, periodic, projection, query,
     };
     #[doc(no_inline)]
     pub use minos_macros::saga;

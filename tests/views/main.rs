@@ -7,5 +7,7 @@ mod common;
 
 mod bank;
 mod documents;
+mod goods;
 mod kit;
+mod queries;
 mod time;

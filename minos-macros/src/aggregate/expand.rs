@@ -42,7 +42,11 @@ fn glue(options: &Options, aggregate: &Aggregate<'_>) -> TokenStream {
         let doc = format!(" A [`{name}`] {what}");
         quote!(#cfgs #[doc = #doc] #[allow(dead_code)] #vis type #alias = #door::#event<#ident>;)
     });
-    let is_queryable = queryable.then(|| quote!(const QUERYABLE: bool = true;));
+    let is_queryable = queryable.then(|| {
+        quote!(
+            const QUERYABLE: bool = true;
+        )
+    });
     let queryable = queryable.then(|| {
         let columns = columns(door, ident, fields, &quote!(of_aggregate));
         quote! {

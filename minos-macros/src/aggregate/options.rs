@@ -58,5 +58,8 @@ fn option(errors: &Errors, input: ParseStream<'_>, options: &mut Options, key: I
 }
 
 fn usage() -> String {
-    format!("usage: `#[aggregate]`, or with options: {}", AGGREGATE_KEYS.iter().map(|key| format!("`#[aggregate({key})]`")).collect::<Vec<_>>().join(", "))
+    format!(
+        "usage: `#[aggregate]`, or with options: {}",
+        AGGREGATE_KEYS.iter().map(|key| format!("`#[aggregate({key})]`")).collect::<Vec<_>>().join(", ")
+    )
 }

@@ -57,7 +57,10 @@ fn argument(kind: Kind, errors: &Errors, input: ParseStream<'_>, attribute: &mut
         input.parse::<Token![=]>()?;
         attribute.consistency.push(input.parse()?);
         if kind != Kind::Command {
-            errors.at(&word, format!("{} changes nothing that a read model could show\nhelp: `consistency` is for a `#[command]`", kind.noun()));
+            errors.at(
+                &word,
+                format!("{} changes nothing that a read model could show\nhelp: `consistency` is for a `#[command]`", kind.noun()),
+            );
         }
     } else if input.peek(Ident) {
         let word: Ident = input.parse()?;

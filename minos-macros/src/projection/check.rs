@@ -81,7 +81,11 @@ fn function<'b>(errors: &Errors, Handler { function, names }: &'b Handler) -> Op
         return None;
     };
     if !is_view(view) {
-        let said = if is_context(view) { "a projection has no `Context`: a rebuild runs it again, and would send and charge again" } else { "the first parameter is the view" };
+        let said = if is_context(view) {
+            "a projection has no `Context`: a rebuild runs it again, and would send and charge again"
+        } else {
+            "the first parameter is the view"
+        };
         errors.at(view, format!("{said}\nhelp: `&mut View<Self>`"));
     }
     Some(Function { ident: &sig.ident, names, event, function })

@@ -44,11 +44,14 @@ pub(super) fn attribute(errors: &Errors, input: ParseStream<'_>) -> syn::Result<
 fn version(errors: &Errors, input: ParseStream<'_>) -> syn::Result<Option<u32>> {
     let expression: syn::Expr = input.parse()?;
     let number = match &expression {
-        syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(number), .. }) => LitInt::base10_parse::<u32>(number).ok().filter(|number| *number > 0),
+        syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(number), .. }) => {
+            LitInt::base10_parse::<u32>(number).ok().filter(|number| *number > 0)
+        }
         _ => None,
     };
     if number.is_none() {
-        errors.at(&expression, "the version of a projection is a number from 1\nhelp: `version = 2`, when what its functions do has changed");
+        errors
+            .at(&expression, "the version of a projection is a number from 1\nhelp: `version = 2`, when what its functions do has changed");
     }
     Ok(number)
 }
