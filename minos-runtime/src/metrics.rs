@@ -191,9 +191,19 @@ impl Metrics {
                 Family::default(),
             ),
             saga_age: Gauge::default(),
-            projection_position: put(registry, "projection_position", "Position of the log up to which a projection has taken all", Family::default()),
+            projection_position: put(
+                registry,
+                "projection_position",
+                "Position of the log up to which a projection has taken all",
+                Family::default(),
+            ),
             projection_lag: Family::default(),
-            projection_parked: put(registry, "projection_parked", "Streams of which a projection takes nothing any more", Family::default()),
+            projection_parked: put(
+                registry,
+                "projection_parked",
+                "Streams of which a projection takes nothing any more",
+                Family::default(),
+            ),
             registry: Arc::default(),
         };
         let help = "The age of the oldest event or message that the broker has not answered for";

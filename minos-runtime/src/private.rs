@@ -6,7 +6,10 @@
 #[cfg(any(test, feature = "testing"))]
 pub use crate::testing;
 pub use crate::{
-    aggregate::{Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, QueryableDef, Recorded, Root, Stored, Updated},
+    aggregate::{
+        Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, QueryableDef, Recorded, Root, Stored,
+        Updated,
+    },
     context::Context,
     document::{Column, Document},
     error::{Error, Problem, ProblemDef, Result},

@@ -1,13 +1,56 @@
-//! Services of the bank on a store.
+//! Services on every store.
 
-use crate::common::{config, get, post, send, until};
+use crate::common::{config, get, not_run, post, send, until};
 use minos::{Running, prelude::*};
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
-pub async fn start(store: &str) -> (Running, SocketAddr) {
-    let running = Service::from_toml(&config("views", store)).unwrap().module("views::bank").start().await.unwrap();
+/// A store of a test's own, and what is left of it when the service has stopped.
+pub struct Place {
+    pub url: String,
+    _directory: Option<tempfile::TempDir>,
+}
+
+/// One of each kind, those first that are here.
+pub fn places(test: &str) -> Vec<Place> {
+    let mut places = vec![Place { url: "memory:".to_owned(), _directory: None }];
+    let directory = tempfile::tempdir().unwrap();
+    places.push(Place { url: sqlite(directory.path()), _directory: Some(directory) });
+    if cfg!(feature = "postgres") {
+        match std::env::var("MINOS_TEST_POSTGRES_URL") {
+            Ok(url) => {
+                let separator = if url.contains('?') { '&' } else { '?' };
+                places.push(Place { url: format!("{url}{separator}schema=views_{}", Uuid::now_v7().simple()), _directory: None });
+            }
+            Err(_) => {
+                assert!(std::env::var_os("CI").is_none(), "`MINOS_TEST_POSTGRES_URL` is not set: CI has to run `{test}` on it");
+                not_run(&format!("`{test}` on PostgreSQL: `scripts/services up` starts one, `scripts/services env` names it"));
+            }
+        }
+    }
+    places
+}
+
+/// Those that have SQL.
+pub fn databases(test: &str) -> Vec<Place> {
+    places(test).into_iter().filter(|place| place.url != "memory:").collect()
+}
+
+fn sqlite(directory: &Path) -> String {
+    format!("sqlite://{}", directory.join("views.db").display())
+}
+
+pub async fn start(place: &Place) -> (Running, SocketAddr) {
+    start_module(place, "bank").await
+}
+
+pub async fn start_module(place: &Place, module: &str) -> (Running, SocketAddr) {
+    let running = service(place, module).start().await.unwrap();
     let addr = running.addr();
     (running, addr)
+}
+
+pub fn service(place: &Place, module: &str) -> Service {
+    Service::from_toml(&config("views", &place.url)).unwrap().module(format!("views::{module}"))
 }
 
 pub async fn open(addr: SocketAddr, owner: &str, cents: i64) -> String {

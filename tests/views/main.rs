@@ -9,5 +9,7 @@ mod bank;
 mod documents;
 mod goods;
 mod kit;
+mod ledger;
 mod queries;
+mod tables;
 mod time;

@@ -1,15 +1,12 @@
 //! Aggregates that are found by their fields, and references that are resolved.
 
-use crate::common::{config, get, post, send};
-use minos::{Running, prelude::*};
+use crate::{
+    common::{config, get, post, send},
+    kit::{places, start_module},
+};
+use minos::prelude::*;
 use serde_json::json;
 use std::net::SocketAddr;
-
-async fn goods(store: &str) -> (Running, SocketAddr) {
-    let running = Service::from_toml(&config("goods", store)).unwrap().module("views::goods::store").start().await.unwrap();
-    let addr = running.addr();
-    (running, addr)
-}
 
 async fn add(addr: SocketAddr, name: &str, cents: u32, kind: &str, tags: &[&str], maker: Option<&str>) -> String {
     let good = json!({ "name": name, "cents": cents, "kind": kind, "tags": tags, "maker": maker });
@@ -25,17 +22,19 @@ async fn cheap(addr: SocketAddr, cents: u32) -> Vec<(String, u64)> {
 
 #[tokio::test]
 async fn aggregates_are_found_by_their_fields_with_the_answer() {
-    let (running, addr) = goods("memory:").await;
-    let emma = add(addr, "Emma", 500, "Book", &["old", "long"], None).await;
-    add(addr, "Faust", 300, "Book", &["old"], Some("Aldus")).await;
-    add(addr, "Go", 200, "Game", &["old"], Some("Bob")).await;
-    assert_eq!(cheap(addr, 400).await, [("Faust".to_owned(), 1)]);
-    assert_eq!(send(addr, "PUT", &format!("/goods/{emma}/cents"), "", r#"{"cents":350}"#).await.unwrap().status, 204);
-    assert_eq!(cheap(addr, 400).await, [("Emma".to_owned(), 3), ("Faust".to_owned(), 1)]);
-    assert_eq!(get(addr, "/goods/tagged/old").await.body, r#"[3,["Emma","Faust"]]"#);
-    send(addr, "DELETE", &format!("/goods/{emma}"), "", "").await.unwrap();
-    assert_eq!(cheap(addr, 400).await, [("Faust".to_owned(), 1)]);
-    running.stop().await;
+    for place in places("aggregates_are_found_by_their_fields_with_the_answer") {
+        let (running, addr) = start_module(&place, "goods::store").await;
+        let emma = add(addr, "Emma", 500, "Book", &["old", "long"], None).await;
+        add(addr, "Faust", 300, "Book", &["old"], Some("Aldus")).await;
+        add(addr, "Go", 200, "Game", &["old"], Some("Bob")).await;
+        assert_eq!(cheap(addr, 400).await, [("Faust".to_owned(), 1)]);
+        assert_eq!(send(addr, "PUT", &format!("/goods/{emma}/cents"), "", r#"{"cents":350}"#).await.unwrap().status, 204);
+        assert_eq!(cheap(addr, 400).await, [("Emma".to_owned(), 3), ("Faust".to_owned(), 1)]);
+        assert_eq!(get(addr, "/goods/tagged/old").await.body, r#"[3,["Emma","Faust"]]"#);
+        send(addr, "DELETE", &format!("/goods/{emma}"), "", "").await.unwrap();
+        assert_eq!(cheap(addr, 400).await, [("Faust".to_owned(), 1)]);
+        running.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -32,7 +32,8 @@ pub struct PastEvent {
 impl PastEvent {
     pub(super) fn of(event: StoredEvent) -> Result<Self> {
         let StoredEvent { version, name, data, at, cause, .. } = event;
-        let data = RawValue::from_string(data).map_err(|error| Error::internal(format!("the event `{name}` of version {version} is no JSON: {error}")))?;
+        let data = RawValue::from_string(data)
+            .map_err(|error| Error::internal(format!("the event `{name}` of version {version} is no JSON: {error}")))?;
         Ok(PastEvent { version, name, at, user: cause.user, correlation_id: cause.correlation, causation_id: cause.causation, data })
     }
 
@@ -41,6 +42,7 @@ impl PastEvent {
     /// # Errors
     /// If it is not one.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_str(self.data.get()).map_err(|error| Error::from(error).context(format!("the event `{}` of version {}", self.name, self.version)))
+        serde_json::from_str(self.data.get())
+            .map_err(|error| Error::from(error).context(format!("the event `{}` of version {}", self.name, self.version)))
     }
 }

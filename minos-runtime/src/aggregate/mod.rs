@@ -148,9 +148,9 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 
     /// The aggregates for which this holds: `Foo::find(cx, Foo::bar().eq("x"))`. That takes `#[aggregate(queryable)]`.
-    fn find(cx: &Context, condition: impl Into<Condition<Self>>) -> Find<'_, Seen<Self>> {
+    fn find(cx: &Context, condition: Condition<Self>) -> Find<'_, Seen<Self>> {
         const { assert!(Self::QUERYABLE, "`find` takes `#[aggregate(queryable)]`") };
-        queryable::find(cx, condition.into())
+        queryable::find(cx, condition)
     }
 
     /// All aggregates of this type, which takes `#[aggregate(queryable)]`.

@@ -103,7 +103,9 @@ pub(crate) async fn prepare(environment: &Environment, defs: &[&'static Queryabl
     environment.set_queryables(defs.iter().map(|def| (def.name, def.document)).collect());
     for def in defs {
         if environment.store.document(MADE, def.name).await.map_err(store_error)?.is_none() {
-            make(environment, def).await.map_err(|error| error.context(format!("`{}` at {}:{} is not queryable yet", def.name, def.file, def.line)))?;
+            make(environment, def)
+                .await
+                .map_err(|error| error.context(format!("`{}` at {}:{} is not queryable yet", def.name, def.file, def.line)))?;
         }
     }
     Ok(())

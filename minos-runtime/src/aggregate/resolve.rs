@@ -131,7 +131,8 @@ impl<T: AggregateRef + DeserializeOwned> Ref<T> {
         let mut all = HashMap::with_capacity(uuids.len());
         for uuids in uuids.chunks(AT_ONCE) {
             for state in ask(cx, T::NAME, uuids.to_vec()).await? {
-                let resolved = read::<T>(state.get()).map_err(|error| error.context(format!("`{}`, as its service has answered it", T::NAME)))?;
+                let resolved =
+                    read::<T>(state.get()).map_err(|error| error.context(format!("`{}`, as its service has answered it", T::NAME)))?;
                 all.insert(resolved.uuid, resolved);
             }
         }
@@ -148,7 +149,11 @@ async fn ask(cx: &Context, aggregate: &str, uuids: Vec<Uuid>) -> Result<Vec<Box<
     let topic = format!("{aggregate}.states");
     let cause = Cause { causation: cx.id(), correlation: cx.correlation_id(), user: cx.user().map(str::to_owned), trace: cx.trace() };
     let envelope = Envelope::request(Uuid::now_v7(), &topic, None, serde_json::to_vec(&States { uuids })?, cx.now(), cause);
-    let answer = cx.environment().ask(envelope).await.map_err(|error| error.context(format!("the states of `{aggregate}` could not be asked for")))?;
+    let answer = cx
+        .environment()
+        .ask(envelope)
+        .await
+        .map_err(|error| error.context(format!("the states of `{aggregate}` could not be asked for")))?;
     Ok(serde_json::from_slice(&answer)?)
 }
 

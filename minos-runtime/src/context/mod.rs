@@ -8,8 +8,8 @@ mod permit;
 mod recent;
 mod step;
 
-pub(crate) use environment::{MakesDocument, Views};
 pub use environment::{Coordinator, Courier, Environment, NewExecution, Resources};
+pub(crate) use environment::{MakesDocument, Views};
 pub(crate) use hot::{HotGuard, HotStreams};
 pub use permit::Permit;
 pub(crate) use recent::{RecentStreams, appended};

@@ -32,7 +32,10 @@ impl<D, T> fmt::Debug for Column<D, T> {
 }
 
 /// What can be compared with a field of type `T`: a `T`, and what stands for one, such as `&str` for `String`.
-#[diagnostic::on_unimplemented(message = "a field of type `{T}` cannot be compared with a `{Self}`", label = "of another type than the field")]
+#[diagnostic::on_unimplemented(
+    message = "a field of type `{T}` cannot be compared with a `{Self}`",
+    label = "of another type than the field"
+)]
 pub trait Operand<T> {
     /// As it is stored.
     #[doc(hidden)]
@@ -128,13 +131,13 @@ impl<D> Condition<D> {
     }
 
     /// Both have to hold.
-    pub fn and(self, other: impl Into<Self>) -> Self {
-        self.with(other.into(), Filter::All)
+    pub fn and(self, other: Self) -> Self {
+        self.with(other, Filter::All)
     }
 
     /// One of them has to hold, or both.
-    pub fn or(self, other: impl Into<Self>) -> Self {
-        self.with(other.into(), Filter::Any)
+    pub fn or(self, other: Self) -> Self {
+        self.with(other, Filter::Any)
     }
 
     fn with(self, other: Self, join: impl FnOnce(Vec<Filter>) -> Filter) -> Self {
@@ -212,7 +215,10 @@ impl<D, T> Column<D, T> {
             Value::Number(_) => Kind::Number,
             Value::Bool(_) => Kind::Bool,
             Value::Array(_) | Value::Object(_) => {
-                return Err(format!("the field `{}` is compared with {value}, and the store compares texts, numbers and truth values only", self.name));
+                return Err(format!(
+                    "the field `{}` is compared with {value}, and the store compares texts, numbers and truth values only",
+                    self.name
+                ));
             }
         };
         Ok(self.field(kind))

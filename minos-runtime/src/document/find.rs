@@ -44,7 +44,11 @@ pub struct Find<'c, R: Row> {
 
 impl<R: Row> fmt::Debug for Find<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Find").field("collection", &R::COLLECTION).field("filter", &self.filter).field("order", &self.order).finish_non_exhaustive()
+        f.debug_struct("Find")
+            .field("collection", &R::COLLECTION)
+            .field("filter", &self.filter)
+            .field("order", &self.order)
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,8 +68,8 @@ impl<'c, R: Row> Find<'c, R> {
     }
 
     /// Also this has to hold.
-    pub fn and(mut self, condition: impl Into<Condition<R::Of>>) -> Self {
-        self.filter = match (self.filter, condition.into().into_filter()) {
+    pub fn and(mut self, condition: Condition<R::Of>) -> Self {
+        self.filter = match (self.filter, condition.into_filter()) {
             (Ok(one), Ok(other)) => Ok(Filter::All(vec![one, other])),
             (Err(wrong), _) | (_, Err(wrong)) => Err(wrong),
         };
@@ -143,25 +147,28 @@ impl<'c, R: Row> Find<'c, R> {
     /// One after the other, of which only some are in memory at once.
     pub fn stream(self) -> impl Stream<Item = Result<R>> + Send + 'c {
         let state = (self, Vec::new().into_iter(), None::<Cursor>, false, 0);
-        stream::try_unfold(state, async |(find, mut ready, mut after, mut ended, mut given): (Self, std::vec::IntoIter<Stored>, _, bool, usize)| {
-            loop {
-                if find.limit.is_some_and(|limit| given >= limit) {
-                    return Ok(None);
+        stream::try_unfold(
+            state,
+            async |(find, mut ready, mut after, mut ended, mut given): (Self, std::vec::IntoIter<Stored>, _, bool, usize)| {
+                loop {
+                    if find.limit.is_some_and(|limit| given >= limit) {
+                        return Ok(None);
+                    }
+                    if let Some(row) = ready.next() {
+                        given += 1;
+                        let item = R::read(&row.key, &row.body)?;
+                        return Ok(Some((item, (find, ready, after, ended, given))));
+                    }
+                    if ended {
+                        return Ok(None);
+                    }
+                    let rows = find.rows(after.take(), STRIDE).await?;
+                    ended = rows.len() < STRIDE;
+                    after = rows.last().map(|row| Cursor::behind(row, &find.order));
+                    ready = rows.into_iter();
                 }
-                if let Some(row) = ready.next() {
-                    given += 1;
-                    let item = R::read(&row.key, &row.body)?;
-                    return Ok(Some((item, (find, ready, after, ended, given))));
-                }
-                if ended {
-                    return Ok(None);
-                }
-                let rows = find.rows(after.take(), STRIDE).await?;
-                ended = rows.len() < STRIDE;
-                after = rows.last().map(|row| Cursor::behind(row, &find.order));
-                ready = rows.into_iter();
-            }
-        })
+            },
+        )
     }
 
     async fn rows(&self, after: Option<Cursor>, limit: usize) -> Result<Vec<Stored>> {
@@ -175,6 +182,8 @@ impl<'c, R: Row> Find<'c, R> {
 
     fn parse(&self, text: &str) -> Result<Cursor> {
         let cursor = unhex(text).and_then(|bytes| serde_json::from_slice::<Cursor>(&bytes).ok());
-        cursor.filter(|cursor| cursor.values.len() == self.order.len()).ok_or_else(|| Error::invalid("this is not where a page of this query ends"))
+        cursor
+            .filter(|cursor| cursor.values.len() == self.order.len())
+            .ok_or_else(|| Error::invalid("this is not where a page of this query ends"))
     }
 }

@@ -46,8 +46,8 @@ pub trait Document: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 
     /// The documents for which this holds: `Balance::find(cx, Balance::cents().ge(100))`.
-    fn find<'c>(cx: &'c Context, condition: impl Into<Condition<Self>>) -> Find<'c, Self> {
-        Find::new(cx, condition.into())
+    fn find(cx: &Context, condition: Condition<Self>) -> Find<'_, Self> {
+        Find::new(cx, condition)
     }
 
     /// All of them.

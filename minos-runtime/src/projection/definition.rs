@@ -67,7 +67,8 @@ pub trait TakenEvent: Sized {
 impl<T: EventContent> TakenEvent for Event<T> {
     fn take(event: &ProjectedEvent<'_>) -> Result<Self> {
         let StoredEvent { stream, version, name, data, at, .. } = event.0;
-        let meta = EventMeta { aggregate: stream.aggregate.to_string(), uuid: stream.uuid, version: *version, at: *at, name: name.to_string() };
+        let meta =
+            EventMeta { aggregate: stream.aggregate.to_string(), uuid: stream.uuid, version: *version, at: *at, name: name.to_string() };
         Event::read(data, meta)
     }
 }
@@ -102,7 +103,12 @@ impl Plan {
         for handler in def.handlers {
             for name in handler.events {
                 let Some(EventName { aggregate, event, field }) = EventName::parse(name) else {
-                    wrong.push(format!("`{name}` does not say whose event it is: `{}` of `{}` at {}", handler.function, def.name, def.place()));
+                    wrong.push(format!(
+                        "`{name}` does not say whose event it is: `{}` of `{}` at {}",
+                        handler.function,
+                        def.name,
+                        def.place()
+                    ));
                     continue;
                 };
                 aggregates.insert(aggregate.to_owned());

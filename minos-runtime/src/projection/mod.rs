@@ -10,8 +10,6 @@ mod projector;
 mod run;
 mod state;
 mod tables;
-#[cfg(test)]
-mod tests;
 mod view;
 mod work;
 
@@ -171,7 +169,9 @@ impl Projections {
     /// are built.
     pub(crate) async fn prepare(&self) -> Result<()> {
         for Kept { plan, .. } in &self.0.kept {
-            self.prepare_one(plan).await.map_err(|error| error.context(format!("the projection `{}` at {}", plan.def.name, plan.def.place())))?;
+            self.prepare_one(plan)
+                .await
+                .map_err(|error| error.context(format!("the projection `{}` at {}", plan.def.name, plan.def.place())))?;
         }
         Ok(())
     }
@@ -249,7 +249,9 @@ impl Projections {
     pub async fn rebuild(&self, name: &str) -> Result<()> {
         let Kept { plan, tell } = self.0.find(name)?;
         if plan.def.inline {
-            let message = format!("`{name}` is part of each commit, so it is rebuilt only while there are none: raise its `version`, and start the service again");
+            let message = format!(
+                "`{name}` is part of each commit, so it is rebuilt only while there are none: raise its `version`, and start the service again"
+            );
             return Err(Error::new(ErrorKind::Conflict, message));
         }
         let mut state = State::read(&*self.0.environment.store, plan.def.name).await?;
@@ -274,7 +276,12 @@ impl Projections {
             Progress { rebuild: Some(rebuild), .. } if rebuild.generation == generation => Generation::Built(generation),
             _ => return Err(Error::not_found(format!("this view of `{}` is not there any more: discard the dead letter", plan.def.name))),
         };
-        let envelope = crate::message::Envelope::of_parts(&letter.letter.headers, letter.letter.topic.clone(), None, letter.letter.content.clone().into())?;
+        let envelope = crate::message::Envelope::of_parts(
+            &letter.letter.headers,
+            letter.letter.topic.clone(),
+            None,
+            letter.letter.content.clone().into(),
+        )?;
         let stream = run::stream_of(&letter.letter.key);
         let (Some(stream), Some(version)) = (stream, envelope.version) else {
             return Err(Error::internal("this dead letter does not say which event it is"));
@@ -321,4 +328,3 @@ impl Projector {
         self.promote(state, &building).await
     }
 }
-

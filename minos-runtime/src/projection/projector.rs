@@ -50,7 +50,11 @@ impl Projector {
                 Err(Halt::Failed(error)) => {
                     failures = if before.elapsed() > self.policy.longest_pause * 2 { 1 } else { failures + 1 };
                     if self.health.failed(&part, error.chain()) {
-                        tracing::error!(projection = self.plan.def.name, error = error.chain(), "a projection does not go on; will be tried again");
+                        tracing::error!(
+                            projection = self.plan.def.name,
+                            error = error.chain(),
+                            "a projection does not go on; will be tried again"
+                        );
                     }
                     self.policy.pause(failures)
                 }
@@ -117,7 +121,11 @@ impl Projector {
             // It is this event's own fault: the next attempt knows how many there were.
             Err(Halt::Failed(error)) if view.failed() > 0 => {
                 if self.health.failed(&Self::part(&self.plan), error.chain()) {
-                    tracing::error!(projection = self.plan.def.name, error = error.chain(), "an event could not be taken; will be tried again");
+                    tracing::error!(
+                        projection = self.plan.def.name,
+                        error = error.chain(),
+                        "an event could not be taken; will be tried again"
+                    );
                 }
                 let pause = self.policy.pause(view.failed());
                 *wait = Some(wait.map_or(pause, |other| other.min(pause)));

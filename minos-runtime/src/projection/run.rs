@@ -195,7 +195,13 @@ impl Run {
     }
 
     /// What the function has done before it failed is not to be committed: what was taken with it is taken again, without it.
-    async fn failed_at(&mut self, state: &mut State, event: &StoredEvent, error: Error, attempts: u32) -> std::result::Result<Advance, Halt> {
+    async fn failed_at(
+        &mut self,
+        state: &mut State,
+        event: &StoredEvent,
+        error: Error,
+        attempts: u32,
+    ) -> std::result::Result<Advance, Halt> {
         let is_alone = self.open == 0;
         self.begin_again();
         if is_outage(&error) {
@@ -341,7 +347,9 @@ pub(super) async fn project(plan: &Plan, work: &Work, event: &StoredEvent) -> Re
         work.at(event.at);
         let event = ProjectedEvent(event);
         let taken = AssertUnwindSafe(async { (taker.handle)(work, &event).await }).catch_unwind().await;
-        taken.unwrap_or_else(|_| Err(Error::internal("it panicked"))).map_err(|error| error.context(format!("`{}` of `{}`", taker.function, plan.def.name)))?;
+        taken
+            .unwrap_or_else(|_| Err(Error::internal("it panicked")))
+            .map_err(|error| error.context(format!("`{}` of `{}`", taker.function, plan.def.name)))?;
     }
     Ok(())
 }

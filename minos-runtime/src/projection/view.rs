@@ -1,7 +1,10 @@
 //! What a projection works on: its read model, and nothing else.
 
 use super::{Projection, work::Work};
-use crate::{document::Document, error::{Error, Result}};
+use crate::{
+    document::Document,
+    error::{Error, Result},
+};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -47,7 +50,11 @@ impl<P: Projection> View<P> {
     ///
     /// # Errors
     /// If the statement fails, or a row is not a `T`.
-    pub async fn select<T: DeserializeOwned>(&self, sql: impl AsRef<str> + Send, parameters: impl IntoIterator<Item = Value> + Send) -> Result<Vec<T>> {
+    pub async fn select<T: DeserializeOwned>(
+        &self,
+        sql: impl AsRef<str> + Send,
+        parameters: impl IntoIterator<Item = Value> + Send,
+    ) -> Result<Vec<T>> {
         let rows = self.work.select(sql.as_ref(), parameters.into_iter().collect()).await?;
         rows.into_iter().map(|row| serde_json::from_value(row).map_err(Error::from)).collect()
     }

@@ -1,9 +1,6 @@
 //! What a projection has done and not yet committed: documents, as the values that they are, and statements.
 
-use super::{
-    definition::Plan,
-    tables::Generation,
-};
+use super::{definition::Plan, tables::Generation};
 use crate::{
     context::store_error,
     error::{Error, Result},
@@ -90,7 +87,12 @@ impl Work {
         let collected = lock(&self.0.collected);
         for key in &collected.changed {
             let Some(entry) = collected.documents.get(key) else { continue };
-            let body = entry.value.as_ref().map(|value| (entry.write)(&**value)).transpose().map_err(|error| error.context(format!("the document `{key}`")))?;
+            let body = entry
+                .value
+                .as_ref()
+                .map(|value| (entry.write)(&**value))
+                .transpose()
+                .map_err(|error| error.context(format!("the document `{key}`")))?;
             unit.documents.push(DocumentWrite { collection: collection.clone().into(), key: key.clone(), body, expected: entry.read });
         }
         unit.statements.extend(collected.statements.iter().cloned());
@@ -148,7 +150,9 @@ impl Work {
         let stored = self.0.store.document(&collection, key).await.map_err(store_error)?;
         let read = self.0.shared.then(|| stored.as_ref().map_or(0, |document| document.version));
         let value = match stored {
-            Some(document) => Some(D::read(&document.body).map_err(|error| error.context(format!("the document `{key}` of `{collection}`")))?),
+            Some(document) => {
+                Some(D::read(&document.body).map_err(|error| error.context(format!("the document `{key}` of `{collection}`")))?)
+            }
             None => None,
         };
         let entry = Entry { read, value: value.map(|value| Box::new(value) as Box<dyn Any + Send>), write: D::write };

@@ -11,12 +11,12 @@ mod start;
 pub use running::Running;
 
 use crate::{
+    aggregate::QueryableDef,
     config::Config,
     context::Resources,
     error::{Error, Result},
     handler::HandlerDef,
     http::{Body, HttpService, Layers},
-    aggregate::QueryableDef,
     projection::ProjectionDef,
     saga::SagaDef,
     telemetry,

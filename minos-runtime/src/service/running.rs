@@ -68,7 +68,11 @@ impl Tasks {
     }
 
     /// Starts a task, which gets the word when it is time to end. If it ends before, [`Health`] tells it under this name.
-    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(&mut self, name: impl Into<Cow<'static, str>>, task: impl FnOnce(Stop) -> F) {
+    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        task: impl FnOnce(Stop) -> F,
+    ) {
         let name = name.into();
         let watch = Watch { name: name.clone(), stop: self.stop.hear(), health: self.health.clone() };
         let task = task(self.stop.hear());

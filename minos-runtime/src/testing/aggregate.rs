@@ -147,7 +147,13 @@ impl<A: Aggregate> Given<A> {
             unit = Some(done);
             Ok(value)
         });
-        Then { service, uuid, done, unit: unit.unwrap_or_else(|| Unit::new(jiff::Timestamp::UNIX_EPOCH, crate::store::Cause::nobody())), of: PhantomData }
+        Then {
+            service,
+            uuid,
+            done,
+            unit: unit.unwrap_or_else(|| Unit::new(jiff::Timestamp::UNIX_EPOCH, crate::store::Cause::nobody())),
+            of: PhantomData,
+        }
     }
 }
 
@@ -260,7 +266,11 @@ impl<A: Aggregate, T> Then<A, T> {
     #[track_caller]
     pub fn failed(self, kind: ErrorKind, message: &str) -> Self {
         let Err(error) = &self.done else { panic!("it succeeded, and was to fail: {message}\nactual:\n{}", lines(self.events())) };
-        assert!(error.kind() == kind && error.to_string() == message, "it failed otherwise than expected\nexpected: {kind:?}: {message}\nactual: {:?}: {error}", error.kind());
+        assert!(
+            error.kind() == kind && error.to_string() == message,
+            "it failed otherwise than expected\nexpected: {kind:?}: {message}\nactual: {:?}: {error}",
+            error.kind()
+        );
         self
     }
 

@@ -1,0 +1,7 @@
+#![allow(unused)]
+use minos::prelude::*;
+
+#[aggregate(querable)]
+pub struct Foo { bar: String }
+
+fn main() {}

@@ -1,0 +1,7 @@
+#![allow(unused)]
+use minos::prelude::*;
+
+#[projection]
+pub struct Balances;
+
+fn main() {}

@@ -1,0 +1,16 @@
+#![allow(unused)]
+use minos::prelude::*;
+
+#[aggregate]
+pub struct Account { cents: i64 }
+
+#[document]
+pub struct Balance { cents: i64 }
+
+#[projection]
+impl Balance {
+    #[event("AccountCreated")]
+    async fn opened(cx: &mut Context, event: AccountCreated) -> Result<()> { Ok(()) }
+}
+
+fn main() {}

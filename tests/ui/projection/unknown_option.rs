@@ -1,0 +1,16 @@
+#![allow(unused)]
+use minos::prelude::*;
+
+#[aggregate]
+pub struct Account { cents: i64 }
+
+#[document]
+pub struct Balance { cents: i64 }
+
+#[projection(inlined, version = 0)]
+impl Balance {
+    #[event("AccountCreated")]
+    async fn opened(view: &mut View<Self>, event: AccountCreated) -> Result<()> { Ok(()) }
+}
+
+fn main() {}
