@@ -2,7 +2,7 @@
 //!
 //! There is no timer: an idle service commits at once, and a busy one commits many units with one flush.
 
-use super::{BATCH_BYTES, Committed, Lease, StoreError, StoreResult, Unit};
+use super::{BATCH_BYTES, Committed, Field, Lease, NewSnapshot, StoreError, StoreResult, StreamId, Unit};
 use crate::metrics::Metrics;
 use std::{future::Future, time::Duration};
 use tokio::sync::{mpsc, oneshot};
@@ -27,6 +27,9 @@ pub(super) trait Writer {
     /// Anything else that only the writer can do.
     fn forget_answers(&mut self, before: jiff::Timestamp) -> impl Future<Output = StoreResult<u64>>;
 
+    /// What is no unit, and rare; whether there was something to do.
+    fn chore(&mut self, chore: Chore) -> impl Future<Output = StoreResult<bool>>;
+
     /// As [`Store::wake_saga`](super::Store::wake_saga).
     fn wake_saga(&mut self, id: Uuid, version: u64, at: jiff::Timestamp) -> impl Future<Output = StoreResult<()>>;
 
@@ -40,11 +43,20 @@ pub(super) trait Writer {
     fn release(&mut self, lease: &Lease) -> impl Future<Output = StoreResult<()>>;
 }
 
+/// What only the writer can do, beside units, and seldom.
+pub(super) enum Chore {
+    PutSnapshots(Vec<NewSnapshot>),
+    ForgetSnapshot(StreamId),
+    ForgetSubject(Uuid),
+    Index(String, Field),
+}
+
 /// Work for the writer. Nearly all of it is commits, so a box around them would save nothing.
 #[allow(clippy::large_enum_variant)]
 enum Job {
     Commit(Unit, oneshot::Sender<StoreResult<Committed>>),
     Ping(oneshot::Sender<StoreResult<()>>),
+    Chore(Chore, oneshot::Sender<StoreResult<bool>>),
     Forget(jiff::Timestamp, oneshot::Sender<StoreResult<u64>>),
     Wake(Uuid, u64, jiff::Timestamp, oneshot::Sender<StoreResult<()>>),
     ForgetSagas(jiff::Timestamp, oneshot::Sender<StoreResult<u64>>),
@@ -80,6 +92,10 @@ impl Queue {
 
     pub(super) async fn ping(&self) -> StoreResult<()> {
         self.ask(Job::Ping).await?.ok_or(StoreError::Closed)?
+    }
+
+    pub(super) async fn chore(&self, chore: Chore) -> StoreResult<bool> {
+        self.ask(|answer| Job::Chore(chore, answer)).await?.ok_or(StoreError::Closed)?
     }
 
     pub(super) async fn forget_answers(&self, before: jiff::Timestamp) -> StoreResult<u64> {
@@ -137,6 +153,7 @@ impl Line {
                     }
                     // Nobody may wait for the answer any more, here and below.
                     Job::Ping(answer) => drop(answer.send(writer.ping().await)),
+                    Job::Chore(chore, answer) => drop(answer.send(writer.chore(chore).await)),
                     Job::Forget(before, answer) => drop(answer.send(writer.forget_answers(before).await)),
                     Job::Wake(id, version, at, answer) => drop(answer.send(writer.wake_saga(id, version, at).await)),
                     Job::ForgetSagas(before, answer) => drop(answer.send(writer.forget_sagas(before).await)),
@@ -211,6 +228,10 @@ mod tests {
         async fn ping(&mut self) -> StoreResult<()> {
             Ok(())
         }
+        async fn chore(&mut self, _: Chore) -> StoreResult<bool> {
+            Ok(false)
+        }
+
         async fn wake_saga(&mut self, _: Uuid, _: u64, _: Timestamp) -> StoreResult<()> {
             Ok(())
         }

@@ -13,6 +13,8 @@ mod lease;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod query;
 mod rows;
 mod saga;
 mod snapshot;

@@ -119,10 +119,13 @@ impl State {
         for write in &unit.sagas {
             self.check_saga(write)?;
         }
-        unit.documents.iter().try_for_each(|write| self.documents.check(write))?;
-        for write in unit.unique.iter().filter(|write| write.takes) {
-            self.check_unique(write, &unit.unique)?;
+        for append in &unit.appends {
+            let actual = self.streams.get(&append.stream).map_or(0, Vec::len) as u64;
+            if actual != append.expected {
+                return Err(StoreError::Conflict { stream: append.stream.clone(), expected: append.expected, actual });
+            }
         }
+        unit.documents.iter().try_for_each(|write| self.documents.check(write))?;
         for NewKey { subject, .. } in &unit.new_keys {
             match self.subjects.get(subject) {
                 Some(SubjectKey::Known(_)) => return Err(StoreError::KeyExists(*subject)),
@@ -130,11 +133,8 @@ impl State {
                 None => {}
             }
         }
-        for append in &unit.appends {
-            let actual = self.streams.get(&append.stream).map_or(0, Vec::len) as u64;
-            if actual != append.expected {
-                return Err(StoreError::Conflict { stream: append.stream.clone(), expected: append.expected, actual });
-            }
+        for write in unit.unique.iter().filter(|write| write.takes) {
+            self.check_unique(write, &unit.unique)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! A batch of units as the arguments of one function of the database, and what it answers.
 
 use crate::{
-    store::{Committed, Mark, SagaRow, StoreError, StoreResult, Unit, number},
+    store::{CollectionChange, Committed, Mark, NewKey, SagaRow, StoreError, StoreResult, Unit, number},
     trace::Trace,
 };
 use jiff::Timestamp;
@@ -17,6 +17,11 @@ use uuid::Uuid;
 pub(super) const APPEND: &str = "SELECT positions, drawn, refused, reasons, items, actual FROM {s}.append_v1(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31,
     $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55)";
+/// Commits a batch with further kinds of rows. The parameters are those of [`Arguments::parameters`].
+const APPEND_MORE: &str = "SELECT positions, drawn, refused, reasons, items, actual FROM {s}.append_v2(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31,
+    $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60,
+    $61, $62, $63, $64, $65, $66, $67, $68, $69, $70, $71, $72, $73, $74, $75, $76, $77, $78)";
 /// What became of a batch, if it was committed.
 pub(super) const OUTCOME: &str =
     "SELECT positions, drawn, refused, reasons, items, actual FROM {s}.batches WHERE writer = $1 AND batch = $2";
@@ -73,6 +78,11 @@ columns!(Resolved { of: i32, id: i64 });
 columns!(Checkpoints { of: i32, name: &'u str, position: i64, });
 columns!(Sent { of: i32, id: i64 });
 columns!(Sagas { of: i32, id: Uuid, expected: i64, row: Json<Saga<'u>>, });
+columns!(Documents { of: i32, collection: &'u str, key: &'u str, body: Option<&'u str>, expected: Option<i64>, });
+columns!(Collections { of: i32, collection: &'u str, with: Option<&'u str>, });
+columns!(Unique { of: i32, aggregate: &'u str, field: &'u str, value: &'u str, uuid: Uuid, takes: bool, });
+columns!(Snapshots { of: i32, uuid: Uuid, aggregate: &'u str, version: i64, schema: &'u str, state: &'u str, });
+columns!(NewKeys { of: i32, subject: Uuid, key: &'u [u8], });
 
 /// The columns of an execution.
 #[derive(Debug, Serialize)]
@@ -133,6 +143,11 @@ pub(super) struct Arguments<'u> {
     checkpoints: Checkpoints<'u>,
     sent: Sent<'u>,
     sagas: Sagas<'u>,
+    documents: Documents<'u>,
+    collections: Collections<'u>,
+    unique: Unique<'u>,
+    snapshots: Snapshots<'u>,
+    new_keys: NewKeys<'u>,
 }
 
 impl<'u> Arguments<'u> {
@@ -219,9 +234,61 @@ impl<'u> Arguments<'u> {
             self.sagas.expected.push(number(write.expected));
             self.sagas.row.push(Json(Saga::of(&write.row)));
         }
+        self.add_more(unit, of);
     }
 
-    /// In the order of [`APPEND`].
+    fn add_more(&mut self, unit: &'u Unit, of: i32) {
+        for write in &unit.documents {
+            self.documents.of.push(of);
+            self.documents.collection.push(&write.collection);
+            self.documents.key.push(&write.key);
+            self.documents.body.push(write.body.as_deref());
+            self.documents.expected.push(write.expected.map(number));
+        }
+        for change in &unit.collections {
+            let (collection, with) = match change {
+                CollectionChange::Clear { collection } => (collection, None),
+                CollectionChange::Replace { collection, with } => (collection, Some(&**with)),
+            };
+            self.collections.of.push(of);
+            self.collections.collection.push(collection);
+            self.collections.with.push(with);
+        }
+        for write in &unit.unique {
+            self.unique.of.push(of);
+            self.unique.aggregate.push(&write.aggregate);
+            self.unique.field.push(&write.field);
+            self.unique.value.push(&write.value);
+            self.unique.uuid.push(write.uuid);
+            self.unique.takes.push(write.takes);
+        }
+        for snapshot in &unit.snapshots {
+            self.snapshots.of.push(of);
+            self.snapshots.uuid.push(snapshot.stream.uuid);
+            self.snapshots.aggregate.push(&snapshot.stream.aggregate);
+            self.snapshots.version.push(number(snapshot.version));
+            self.snapshots.schema.push(&snapshot.schema);
+            self.snapshots.state.push(&snapshot.state);
+        }
+        for NewKey { subject, key } in &unit.new_keys {
+            self.new_keys.of.push(of);
+            self.new_keys.subject.push(*subject);
+            self.new_keys.key.push(key);
+        }
+    }
+
+    /// Whether there are rows that [`APPEND`] does not know.
+    fn has_more(&self) -> bool {
+        let rows = self.documents.of.len() + self.collections.of.len() + self.unique.of.len() + self.snapshots.of.len();
+        rows + self.new_keys.of.len() > 0
+    }
+
+    /// The statement that commits it: the one with more arguments only where they are needed.
+    pub(super) fn statement(&self) -> &'static str {
+        if self.has_more() { APPEND_MORE } else { APPEND }
+    }
+
+    /// In the order of [`statement`](Arguments::statement).
     pub(super) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
         let mut all: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(55);
         all.extend([&self.writer as &(dyn ToSql + Sync), &self.batch, &self.units, &self.locks]);
@@ -235,6 +302,13 @@ impl<'u> Arguments<'u> {
         self.checkpoints.parameters(&mut all);
         self.sent.parameters(&mut all);
         self.sagas.parameters(&mut all);
+        if self.has_more() {
+            self.documents.parameters(&mut all);
+            self.collections.parameters(&mut all);
+            self.unique.parameters(&mut all);
+            self.snapshots.parameters(&mut all);
+            self.new_keys.parameters(&mut all);
+        }
         all
     }
 }
@@ -328,7 +402,16 @@ impl Outcome {
                 expected: append.expected,
                 actual: self.actual[n] as u64,
             }),
-            _ => None,
+            "document moved" => unit.documents.get(item(|unit| unit.documents.len())).map(|write| StoreError::DocumentConflict {
+                collection: write.collection.to_string(),
+                key: write.key.clone(),
+                actual: self.actual[n] as u64,
+            }),
+            "key exists" => unit.new_keys.get(item(|unit| unit.new_keys.len())).map(|new| StoreError::KeyExists(new.subject)),
+            "forgotten" => unit.new_keys.get(item(|unit| unit.new_keys.len())).map(|new| StoreError::Forgotten(new.subject)),
+            reason => reason
+                .strip_prefix("not unique ")
+                .and_then(|owner| Some(unit.unique.get(item(|unit| unit.unique.len()))?.refused(owner.parse().ok()?))),
         }
         .unwrap_or_else(unknown)
     }
@@ -340,11 +423,17 @@ mod tests {
 
     #[test]
     fn there_is_a_parameter_for_each_argument() {
-        let arguments = Arguments::default();
-        let count = APPEND.matches('$').count();
-        assert_eq!((arguments.parameters().len(), count), (55, 55));
-        let declared = include_str!("migrations/1.sql").split_once("append_v1(").unwrap().1.split_once("OUT").unwrap().0;
-        assert_eq!(declared.matches(',').count(), count);
+        let mut arguments = Arguments::default();
+        for (all, name, migration) in
+            [(55, "append_v1(", include_str!("migrations/1.sql")), (78, "append_v2(", include_str!("migrations/5.sql"))]
+        {
+            let statement = arguments.statement();
+            assert!(statement.contains(name));
+            assert_eq!((arguments.parameters().len(), statement.matches('$').count()), (all, all));
+            let declared = migration.split_once(name).unwrap().1.split_once("OUT").unwrap().0;
+            assert_eq!(declared.matches(',').count(), all);
+            arguments.new_keys.of.push(1);
+        }
         assert!(<Vec<&[u8]> as ToSql>::accepts(&Type::BYTEA_ARRAY));
     }
 }

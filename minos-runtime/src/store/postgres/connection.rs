@@ -5,7 +5,10 @@ use super::{
     url::Settings,
 };
 use crate::{
-    store::{StoreError, StoreResult},
+    store::{
+        StoreError, StoreResult,
+        query::{Parameter, Query},
+    },
     sync::{lock, whole},
 };
 use std::{
@@ -124,6 +127,23 @@ impl Session {
     pub(super) async fn query(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
         let statement = self.own(sql).await?;
         self.client.query(&statement, parameters).await
+    }
+
+    /// The rows of a query that Minos has made.
+    pub(super) async fn made(&self, query: &Query) -> Result<Vec<Row>, Error> {
+        let statement = match self.prepared(&query.sql) {
+            Some(statement) => statement,
+            None => self.prepare(&query.sql, &query.sql).await?,
+        };
+        let parameters: Vec<&(dyn ToSql + Sync)> = query
+            .parameters
+            .iter()
+            .map(|parameter| match parameter {
+                Parameter::Text(text) => text as &(dyn ToSql + Sync),
+                Parameter::List(texts) => texts,
+            })
+            .collect();
+        self.client.query(&statement, &parameters).await
     }
 
     /// A statement of the user, if it is prepared already.

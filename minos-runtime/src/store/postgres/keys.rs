@@ -2,7 +2,7 @@
 //!
 //! A lock is a number made of a text, the same on every node and in every version. That two texts may make the same number costs a wait, no more.
 
-use crate::store::{Lease, Mark, SagaWrite, Unit};
+use crate::store::{CollectionChange, Lease, Mark, SagaWrite, UniqueWrite, Unit};
 
 /// The class of the shared lock by which readers know who may still commit numbers: `MINO`.
 const CLASS: u32 = 0x4d49_4e4f;
@@ -49,6 +49,15 @@ pub(super) fn of_unit(schema: &str, unit: &Unit, resolved: &[(String, String)]) 
     keys.extend(resolved.iter().map(|(subscriber, key)| lane(subscriber, key)));
     keys.extend(unit.resolved.iter().map(|id| of(schema, "dead letter", &[&id.to_le_bytes()])));
     keys.extend(unit.checkpoints.iter().map(|(name, _)| of(schema, "checkpoint", &[name.as_bytes()])));
+    keys.extend(unit.documents.iter().map(|write| of(schema, "document", &[write.collection.as_bytes(), write.key.as_bytes()])));
+    let changed = unit.collections.iter().flat_map(CollectionChange::collections);
+    keys.extend(changed.map(|collection| of(schema, "collection", &[collection.as_bytes()])));
+    let value = |write: &UniqueWrite| {
+        let (aggregate, field, value) = write.place();
+        of(schema, "unique value", &[aggregate.as_bytes(), field.as_bytes(), value.as_bytes()])
+    };
+    keys.extend(unit.unique.iter().map(value));
+    keys.extend(unit.new_keys.iter().map(|new| of(schema, "subject", &[new.subject.as_bytes()])));
     keys.sort_unstable();
     keys.dedup();
     keys

@@ -8,7 +8,7 @@ use super::{
     read::{self, Readers},
 };
 use crate::{
-    store::{StoreResult, StoredEvent, StreamId, number},
+    store::{Loaded, StoreResult, StoredEvent, StreamId, number},
     sync::lock,
 };
 use std::{
@@ -16,7 +16,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 use tokio::sync::oneshot;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 /// How many queries run at once: one that takes long does not keep those that come later waiting.
@@ -48,6 +48,8 @@ struct Queue {
 struct Load {
     stream: StreamId,
     after: i64,
+    /// Whether its snapshot is wanted, too.
+    snapshot: bool,
     answer: oneshot::Sender<Vec<Row>>,
 }
 
@@ -58,17 +60,45 @@ impl Loads {
 
     /// The events of a stream with a version above `after`, in order.
     pub(super) async fn stream(&self, stream: StreamId, after: u64) -> StoreResult<Vec<StoredEvent>> {
-        let (answer, wait) = oneshot::channel();
-        self.queue(Load { stream: stream.clone(), after: number(after), answer });
-        let mut events = match wait.await {
-            Ok(rows) => self.events(&rows)?,
-            Err(_) => return self.alone(&stream, after).await,
+        match self.ask(&stream, after, false).await {
+            Some(rows) => self.whole(&stream, &rows).await,
+            None => self.alone(&stream, after).await,
+        }
+    }
+
+    /// The snapshot of a stream, and the events behind it, in order.
+    pub(super) async fn state(&self, stream: StreamId) -> StoreResult<Loaded> {
+        let error = |error| self.place.error(&error);
+        let Some(mut rows) = self.ask(&stream, 0, true).await else {
+            let rows = self.readers.query(read::SNAPSHOT, &[&stream.uuid, &&*stream.aggregate]).await?;
+            let snapshot = rows.first().map(read::snapshot_alone).transpose().map_err(error)?;
+            // Events are never removed: those behind it are there, whatever is written meanwhile.
+            let events = self.alone(&stream, snapshot.as_ref().map_or(0, |snapshot| snapshot.version)).await?;
+            return Ok(Loaded { snapshot, events });
         };
+        let mut snapshot = None;
+        if let Some(place) = rows.iter().position(read::is_snapshot) {
+            snapshot = Some(read::snapshot(&rows.swap_remove(place)).map_err(error)?);
+        }
+        let events = self.whole(&stream, &rows).await?;
+        Ok(Loaded { snapshot, events })
+    }
+
+    /// What a query answers that many share; `None` if it has to be read alone.
+    async fn ask(&self, stream: &StreamId, after: u64, snapshot: bool) -> Option<Vec<Row>> {
+        let (answer, wait) = oneshot::channel();
+        self.queue(Load { stream: stream.clone(), after: number(after), snapshot, answer });
+        wait.await.ok()
+    }
+
+    /// The events of these rows, and the rest if these are only a beginning.
+    async fn whole(&self, stream: &StreamId, rows: &[Row]) -> StoreResult<Vec<StoredEvent>> {
+        let mut events = self.events(rows)?;
         events.sort_by_key(|event| event.version);
         if let Some(last) = events.last()
             && !is_all(&events)
         {
-            events.extend(self.alone(&stream, last.version).await?);
+            events.extend(self.alone(stream, last.version).await?);
         }
         Ok(events)
     }
@@ -106,7 +136,13 @@ async fn serve(readers: Arc<Readers>, mut running: Running) {
         let uuids: Vec<Uuid> = loads.iter().map(|load| load.stream.uuid).collect();
         let aggregates: Vec<&str> = loads.iter().map(|load| &*load.stream.aggregate).collect();
         let after: Vec<i64> = loads.iter().map(|load| load.after).collect();
-        match readers.query(read::BEGINNINGS, &[&uuids, &aggregates, &after, &(EVENTS as i64), &(BYTES as i64)]).await {
+        let wanted: Vec<bool> = loads.iter().map(|load| load.snapshot).collect();
+        let parameters: [&(dyn ToSql + Sync); 6] = [&uuids, &aggregates, &after, &(EVENTS as i64), &(BYTES as i64), &wanted];
+        let read = match wanted.contains(&true) {
+            true => readers.query(read::STATES, &parameters).await,
+            false => readers.query(read::BEGINNINGS, &parameters[..5]).await,
+        };
+        match read {
             Ok(rows) => answer(loads, rows),
             // Each is told what is wrong with its own.
             Err(error) => tracing::debug!(%error, streams = loads.len(), "streams could not be read at once; each is read alone"),

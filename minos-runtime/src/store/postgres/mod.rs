@@ -11,6 +11,7 @@ mod keys;
 mod load;
 mod queue;
 mod read;
+mod rows;
 mod schema;
 mod statement;
 mod tls;
@@ -18,8 +19,9 @@ mod url;
 mod writer;
 
 use super::{
-    CLIENT_KEY, Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement,
-    Store, StoreError, StoreResult, StoredEvent, StreamId, Unit, number,
+    CLIENT_KEY, Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, NewSnapshot,
+    OpenStep, OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, SubjectKey, Unit, find,
+    number,
 };
 use crate::{metrics::Metrics, sync::lock};
 use connection::{Link, Role, Server};
@@ -48,7 +50,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CAN_WRITE: &str = "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'";
 /// That all tables of the writers can be written: a lock of somebody else on one of them is not waited for.
 const PROVE: &str = "DO $$ BEGIN
-        LOCK TABLE {s}.events, {s}.outbox, {s}.inbox, {s}.checkpoints, {s}.dead_letters, {s}.batches, {s}.sagas IN ROW EXCLUSIVE MODE NOWAIT;
+        LOCK TABLE {s}.events, {s}.outbox, {s}.inbox, {s}.checkpoints, {s}.dead_letters, {s}.batches, {s}.sagas,
+            {s}.documents, {s}.unique_values, {s}.snapshots, {s}.subject_keys IN ROW EXCLUSIVE MODE NOWAIT;
         INSERT INTO {s}.checkpoints AS c (name, position) VALUES ('ping', 1) ON CONFLICT (name) DO UPDATE SET position = c.position + 1;
     END $$";
 /// Outcomes of batches that a writer which crashed has left behind.
@@ -57,6 +60,7 @@ const TIDY: &str = "DELETE FROM {s}.batches WHERE at < now() - interval '1 day'"
 /// The store on PostgreSQL.
 pub struct PostgresStore {
     place: Place,
+    server: Arc<Server>,
     schema: String,
     queue: Arc<Queue>,
     fence: Arc<Fence>,
@@ -107,7 +111,7 @@ impl PostgresStore {
         let writers = Mutex::new(own.into_iter().map(|own| tokio::spawn(writer(own).run())).collect());
         let looks = tokio::spawn(fence.clone().run(reserved.clone()));
         let (schema, closed) = (settings.schema.clone(), AtomicBool::new(false));
-        Ok(PostgresStore { place, schema, queue, fence, reserved, readers, loads, changes, closed, failed, writers, looks })
+        Ok(PostgresStore { place, server, schema, queue, fence, reserved, readers, loads, changes, closed, failed, writers, looks })
     }
 
     fn writers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
@@ -146,9 +150,6 @@ impl Store for PostgresStore {
                 letter.cause = letter.cause.replace('\0', "\u{fffd}");
             }
             unit.check()?;
-            if !(unit.documents.is_empty() && unit.collections.is_empty() && unit.unique.is_empty() && unit.new_keys.is_empty()) {
-                return Err(StoreError::Unsupported("the store does not keep this yet".to_owned()));
-            }
             self.fence.check()?;
             unit.statements.iter().try_for_each(statement::check)?;
             let resolved = if unit.resolved.is_empty() {
@@ -341,48 +342,88 @@ impl Store for PostgresStore {
         })
     }
 
-    fn document(&self, _: &str, _: &str) -> BoxFuture<'_, StoreResult<Option<super::Document>>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn document(&self, collection: &str, key: &str) -> BoxFuture<'_, StoreResult<Option<Document>>> {
+        let (collection, key) = (collection.to_owned(), key.to_owned());
+        Box::pin(async move {
+            self.check_open()?;
+            self.read_document(collection, key).await
+        })
     }
 
-    fn documents_of(&self, _: &str, _: &[String]) -> BoxFuture<'_, StoreResult<Vec<super::Document>>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn documents_of(&self, collection: &str, keys: &[String]) -> BoxFuture<'_, StoreResult<Vec<Document>>> {
+        let (collection, keys) = (collection.to_owned(), keys.to_vec());
+        Box::pin(async move {
+            self.check_open()?;
+            self.read_documents(collection, keys).await
+        })
     }
 
-    fn find(&self, _: super::Find) -> BoxFuture<'_, StoreResult<Vec<super::Document>>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn find(&self, find: Find) -> BoxFuture<'_, StoreResult<Vec<Document>>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.find_documents(find).await
+        })
     }
 
-    fn count(&self, _: &str, _: super::Filter) -> BoxFuture<'_, StoreResult<u64>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn count(&self, collection: &str, filter: Filter) -> BoxFuture<'_, StoreResult<u64>> {
+        let collection = collection.to_owned();
+        Box::pin(async move {
+            self.check_open()?;
+            self.count_documents(collection, filter).await
+        })
     }
 
-    fn index(&self, _: &str, _: super::Field) -> BoxFuture<'_, StoreResult<()>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn index(&self, collection: &str, field: Field) -> BoxFuture<'_, StoreResult<()>> {
+        let collection = collection.to_owned();
+        Box::pin(async move {
+            self.check_open()?;
+            find::check_path(&field.path)?;
+            self.make_index(collection, field).await
+        })
     }
 
-    fn owner_of(&self, _: &str, _: &str, _: &str) -> BoxFuture<'_, StoreResult<Option<Uuid>>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn owner_of(&self, aggregate: &str, field: &str, value: &str) -> BoxFuture<'_, StoreResult<Option<Uuid>>> {
+        let (aggregate, field, value) = (aggregate.to_owned(), field.to_owned(), value.to_owned());
+        Box::pin(async move {
+            self.check_open()?;
+            self.read_owner(aggregate, field, value).await
+        })
     }
 
-    fn load(&self, _: StreamId) -> BoxFuture<'_, StoreResult<super::Loaded>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn load(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<Loaded>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.loads.state(stream).await
+        })
     }
 
-    fn put_snapshots(&self, _: Vec<super::NewSnapshot>) -> BoxFuture<'_, StoreResult<()>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn put_snapshots(&self, snapshots: Vec<NewSnapshot>) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.write_snapshots(snapshots).await
+        })
     }
 
-    fn forget_snapshot(&self, _: StreamId) -> BoxFuture<'_, StoreResult<()>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn forget_snapshot(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.remove_snapshot(stream).await
+        })
     }
 
-    fn keys_of(&self, _: &[Uuid]) -> BoxFuture<'_, StoreResult<Vec<(Uuid, super::SubjectKey)>>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn keys_of(&self, subjects: &[Uuid]) -> BoxFuture<'_, StoreResult<Vec<(Uuid, SubjectKey)>>> {
+        let subjects = subjects.to_vec();
+        Box::pin(async move {
+            self.check_open()?;
+            self.read_keys(subjects).await
+        })
     }
 
-    fn forget_subject(&self, _: Uuid) -> BoxFuture<'_, StoreResult<bool>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn forget_subject(&self, subject: Uuid) -> BoxFuture<'_, StoreResult<bool>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.remove_key(subject).await
+        })
     }
 
     fn select(&self, statement: Statement) -> BoxFuture<'_, StoreResult<Vec<serde_json::Value>>> {

@@ -2,12 +2,12 @@
 
 use super::{
     connection::{Link, Role, Server, Session},
-    statement,
+    errors, statement,
 };
 use crate::{
     store::{
-        Cause, DeadLetter, InboxRow, LiveDefinition, NewDeadLetter, NewMessage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement,
-        StoreError, StoreResult, StoredEvent, StreamId, number,
+        Cause, DeadLetter, InboxRow, LiveDefinition, NewDeadLetter, NewMessage, OpenStep, OutboxRow, SagaFilter, SagaRow, Snapshot,
+        Statement, StoreError, StoreResult, StoredEvent, StreamId, number, query::Query,
     },
     trace::Trace,
 };
@@ -39,6 +39,20 @@ pub(super) const BEGINNINGS: &str = r#"SELECT e.position, e.aggregate, e.uuid, e
         SELECT *, sum(pg_column_size(data)) OVER (ORDER BY version ROWS UNBOUNDED PRECEDING) - pg_column_size(data) AS before
         FROM {s}.events WHERE uuid = s.uuid AND aggregate = s.aggregate AND version > s.after ORDER BY version LIMIT $4
     ) AS e WHERE e.before < $5"#;
+/// The same, behind the snapshots of those that want one (`$6`), which come as if they were events: see [`snapshot`].
+pub(super) const STATES: &str = r#"WITH s AS (
+        SELECT s.*, p.version AS at, p.schema, p.state
+        FROM unnest($1::uuid[], $2::text[], $3::bigint[], $6::boolean[]) WITH ORDINALITY AS s(uuid, aggregate, after, wanted, n)
+        LEFT JOIN {s}.snapshots p ON s.wanted AND p.uuid = s.uuid AND p.aggregate = s.aggregate
+    )
+    SELECT e.position, e.aggregate, e.uuid, e.version, e.name, e.data::text, e.at, e.correlation, e.causation, e."user", s.n
+    FROM s, LATERAL (
+        SELECT *, sum(pg_column_size(data)) OVER (ORDER BY version ROWS UNBOUNDED PRECEDING) - pg_column_size(data) AS before
+        FROM {s}.events WHERE uuid = s.uuid AND aggregate = s.aggregate AND version > greatest(s.after, s.at) ORDER BY version LIMIT $4
+    ) AS e WHERE e.before < $5
+    UNION ALL
+    SELECT NULL, s.aggregate, s.uuid, s.at, s.schema, s.state, NULL, NULL, NULL, NULL, s.n FROM s WHERE s.at IS NOT NULL"#;
+pub(super) const SNAPSHOT: &str = "SELECT version, schema, state FROM {s}.snapshots WHERE uuid = $1 AND aggregate = $2";
 /// Which column of these says whose beginning it is, counted from 1.
 pub(super) const BEGINNING_OF: usize = 10;
 pub(super) const LOG: &str = events!("WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3");
@@ -124,6 +138,20 @@ impl Readers {
 
     /// The rows of a query of the user's own.
     pub(super) async fn select(&self, statement: &Statement) -> StoreResult<Vec<Json>> {
+        self.slow(|session| async move { statement::select(&session, statement).await }).await
+    }
+
+    /// The rows of a question for documents.
+    pub(super) async fn made(&self, query: &Query) -> StoreResult<Vec<Row>> {
+        let failure = |error| if errors::is_loss(&error) { statement::Failure::Lost(error) } else { statement::Failure::OfAll(error) };
+        self.slow(|session| async move { session.made(query).await.map_err(failure) }).await
+    }
+
+    /// Runs what may be slow. It is run again when its connection was lost.
+    async fn slow<T, F>(&self, run: impl Fn(Arc<Session>) -> F) -> StoreResult<T>
+    where
+        F: Future<Output = Result<T, statement::Failure>>,
+    {
         let _turn = self.turns.acquire().await.map_err(|_| StoreError::Closed)?;
         let Some(link) = self.users.iter().min_by_key(|link| (link.users.load(Ordering::Relaxed), link.connected().is_none())) else {
             return Err(StoreError::Closed);
@@ -133,7 +161,7 @@ impl Readers {
         loop {
             let session = link.session().await?;
             let running = Running { link, session: Some(session.clone()) };
-            let result = statement::select(&session, statement).await;
+            let result = run(session.clone()).await;
             running.ended();
             match result {
                 Ok(rows) => return Ok(rows),
@@ -186,6 +214,21 @@ pub(super) fn event(row: &Row) -> Result<StoredEvent, Error> {
         at: row.try_get(6)?,
         cause: Cause { correlation: row.try_get(7)?, causation: row.try_get(8)?, user: row.try_get(9)?, trace: None },
     })
+}
+
+/// Whether a row of [`STATES`] is a snapshot.
+pub(super) fn is_snapshot(row: &Row) -> bool {
+    row.try_get::<_, Option<i64>>(0).is_ok_and(|position| position.is_none())
+}
+
+/// The snapshot of a row of [`STATES`].
+pub(super) fn snapshot(row: &Row) -> Result<Snapshot, Error> {
+    Ok(Snapshot { version: row.try_get::<_, i64>(3)? as u64, schema: row.try_get(4)?, state: row.try_get(5)? })
+}
+
+/// That of a row of [`SNAPSHOT`].
+pub(super) fn snapshot_alone(row: &Row) -> Result<Snapshot, Error> {
+    Ok(Snapshot { version: row.try_get::<_, i64>(0)? as u64, schema: row.try_get(1)?, state: row.try_get(2)? })
 }
 
 pub(super) fn outbox_row(row: &Row) -> Result<OutboxRow, Error> {

@@ -11,6 +11,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("the service to which all this belongs", include_str!("migrations/2.sql")),
     ("executions in their traces, and by age", include_str!("migrations/3.sql")),
     ("steps that wait for how their saga ends", include_str!("migrations/4.sql")),
+    ("documents, unique values, snapshots and keys of subjects", include_str!("migrations/5.sql")),
 ];
 const CLAIM: &str =
     "INSERT INTO {s}.minos_service (name) SELECT $1 WHERE NOT EXISTS (SELECT FROM {s}.minos_service) ON CONFLICT DO NOTHING";

@@ -5,7 +5,7 @@
 //! writer's own.
 
 use super::{
-    append::{APPEND, Arguments, OUTCOME, Outcome},
+    append::{Arguments, OUTCOME, Outcome},
     connection::{Backend, Link, Session, pause},
     errors,
     fence::Fence,
@@ -93,8 +93,8 @@ impl Writer {
         while let Some(Batch { taken, aside, units, answers, keys }) = self.queue.next(before).await {
             before = Some(taken);
             let results = match &self.shared {
-                // Nothing may come between the messages of a transaction that takes several.
-                Some(shared) if !aside && units.iter().all(|unit| unit.statements.is_empty()) => {
+                // Nothing may come between the messages of a transaction that takes several, and nothing wait behind one that takes long.
+                Some(shared) if !aside && units.iter().all(|unit| unit.statements.is_empty() && unit.collections.is_empty()) => {
                     let shared = shared.clone();
                     self.commit(&shared, &units, &keys).await
                 }
@@ -164,7 +164,7 @@ impl Writer {
     async fn attempt(&self, session: &Session, units: &[Unit], keys: &[Vec<i64>]) -> Result<Outcome, Attempt> {
         let arguments = Arguments::new(self.id, self.batch, units, keys);
         let append = async {
-            let statement = session.own(APPEND).await?;
+            let statement = session.own(arguments.statement()).await?;
             session.client().query_one(&statement, &arguments.parameters()).await
         };
         if units.iter().all(|unit| unit.statements.is_empty()) {

@@ -1,7 +1,13 @@
 //! Writes units: many in one transaction, each as a whole or not at all.
 
-use super::{UuidText, errors::Place, saga, statement, time};
-use crate::store::{Append, CLIENT_KEY, Committed, Lease, Mark, StoreError, StoreResult, Unit, commit::Writer};
+use super::{UuidText, errors::Place, rows, saga, statement, time};
+use crate::{
+    clock::{Clock, SystemClock},
+    store::{
+        Append, CLIENT_KEY, Committed, Lease, Mark, StoreError, StoreResult, Unit,
+        commit::{Chore, Writer},
+    },
+};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use std::time::Duration;
@@ -66,7 +72,8 @@ impl From<rusqlite::Error> for Failure {
 
 /// Whether a unit's first row tells by itself that its one stream is new.
 fn is_one_new_stream(unit: &Unit) -> bool {
-    unit.statements.is_empty() && matches!(&unit.appends[..], [append] if append.expected == 0)
+    let others = unit.documents.is_empty() && unit.unique.is_empty() && unit.new_keys.is_empty();
+    others && unit.statements.is_empty() && matches!(&unit.appends[..], [append] if append.expected == 0)
 }
 
 impl Appender {
@@ -117,6 +124,9 @@ impl Appender {
         // A stream that is to be new is looked for by its first row, which is the first of all, too: the index says whether it is there.
         if !is_one_new_stream(unit) {
             unit.appends.iter().try_for_each(|append| self.check_version(append))?;
+        }
+        if let Some(refused) = rows::check(&self.connection, unit)? {
+            return Err(Failure::Refused(refused));
         }
         if !unit.statements.is_empty() {
             self.statements(unit)?;
@@ -212,6 +222,7 @@ impl Appender {
         for write in &unit.sagas {
             saga::write(connection, write)?;
         }
+        rows::write(connection, unit)?;
         for letter in &unit.dead_letters {
             let row =
                 (&at, &letter.subscriber, &letter.key, &letter.topic, &letter.headers, &letter.content, &letter.cause, letter.attempts);
@@ -299,6 +310,20 @@ impl Writer for Appender {
         let of_clients = self.connection.execute(FORGET_CLIENTS, (&before, CLIENT_KEY));
         let of_messages = of_clients.and_then(|count| Ok(count + self.connection.execute(FORGET_MESSAGES, [&before])?));
         of_messages.map(|count| count as u64).map_err(|error| self.place.error(error))
+    }
+
+    async fn chore(&mut self, chore: Chore) -> StoreResult<bool> {
+        let connection = &mut self.connection;
+        let done = match chore {
+            Chore::PutSnapshots(snapshots) => connection.transaction().and_then(|transaction| {
+                rows::put_snapshots(&transaction, &snapshots)?;
+                transaction.commit().map(|()| true)
+            }),
+            Chore::ForgetSnapshot(stream) => rows::forget_snapshot(connection, &stream).map(|()| true),
+            Chore::ForgetSubject(subject) => rows::forget_subject(connection, subject, SystemClock.now()),
+            Chore::Index(collection, field) => rows::index(connection, &collection, &field).map(|()| true),
+        };
+        done.map_err(|error| self.place.error(error))
     }
 
     async fn wake_saga(&mut self, id: Uuid, version: u64, at: Timestamp) -> StoreResult<()> {

@@ -3,14 +3,16 @@
 mod append;
 mod errors;
 mod read;
+mod rows;
 mod saga;
 mod schema;
 mod statement;
 
 use super::{
-    Committed, DeadLetter, InboxRow, Lease, LiveDefinition, LogPage, OpenStep, OutboxRow, SagaFilter, SagaRow, Statement, Store,
-    StoreError, StoreResult, StoredEvent, StreamId, Unit,
-    commit::{self, Queue},
+    Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, NewSnapshot, OpenStep,
+    OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, SubjectKey, Unit,
+    commit::{self, Chore, Queue},
+    find,
 };
 use crate::metrics::Metrics;
 use append::Appender;
@@ -169,9 +171,6 @@ impl Store for SqliteStore {
     fn commit(&self, unit: Unit) -> BoxFuture<'_, StoreResult<Committed>> {
         Box::pin(async move {
             unit.check()?;
-            if !(unit.documents.is_empty() && unit.collections.is_empty() && unit.unique.is_empty() && unit.new_keys.is_empty()) {
-                return Err(StoreError::Unsupported("the store does not keep this yet".to_owned()));
-            }
             self.queue.commit(unit).await
         })
     }
@@ -259,48 +258,63 @@ impl Store for SqliteStore {
         Box::pin(self.queue.forget_answers(before))
     }
 
-    fn document(&self, _: &str, _: &str) -> BoxFuture<'_, StoreResult<Option<super::Document>>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn document(&self, collection: &str, key: &str) -> BoxFuture<'_, StoreResult<Option<Document>>> {
+        let (collection, key) = (collection.to_owned(), key.to_owned());
+        self.read(move |connection| rows::document(connection, &collection, &key))
     }
 
-    fn documents_of(&self, _: &str, _: &[String]) -> BoxFuture<'_, StoreResult<Vec<super::Document>>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn documents_of(&self, collection: &str, keys: &[String]) -> BoxFuture<'_, StoreResult<Vec<Document>>> {
+        let (collection, keys) = (collection.to_owned(), keys.to_vec());
+        self.read(move |connection| rows::documents_of(connection, &collection, &keys))
     }
 
-    fn find(&self, _: super::Find) -> BoxFuture<'_, StoreResult<Vec<super::Document>>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn find(&self, find: Find) -> BoxFuture<'_, StoreResult<Vec<Document>>> {
+        Box::pin(async move {
+            find.check()?;
+            self.read(move |connection| rows::find(connection, &find)).await
+        })
     }
 
-    fn count(&self, _: &str, _: super::Filter) -> BoxFuture<'_, StoreResult<u64>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn count(&self, collection: &str, filter: Filter) -> BoxFuture<'_, StoreResult<u64>> {
+        let collection = collection.to_owned();
+        Box::pin(async move {
+            filter.check()?;
+            self.read(move |connection| rows::count(connection, &collection, &filter)).await
+        })
     }
 
-    fn index(&self, _: &str, _: super::Field) -> BoxFuture<'_, StoreResult<()>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn index(&self, collection: &str, field: Field) -> BoxFuture<'_, StoreResult<()>> {
+        let collection = collection.to_owned();
+        Box::pin(async move {
+            find::check_path(&field.path)?;
+            self.queue.chore(Chore::Index(collection, field)).await.map(|_| ())
+        })
     }
 
-    fn owner_of(&self, _: &str, _: &str, _: &str) -> BoxFuture<'_, StoreResult<Option<Uuid>>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn owner_of(&self, aggregate: &str, field: &str, value: &str) -> BoxFuture<'_, StoreResult<Option<Uuid>>> {
+        let (aggregate, field, value) = (aggregate.to_owned(), field.to_owned(), value.to_owned());
+        self.read(move |connection| rows::owner_of(connection, &aggregate, &field, &value))
     }
 
-    fn load(&self, _: StreamId) -> BoxFuture<'_, StoreResult<super::Loaded>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn load(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<Loaded>> {
+        self.read(move |connection| rows::load(connection, stream))
     }
 
-    fn put_snapshots(&self, _: Vec<super::NewSnapshot>) -> BoxFuture<'_, StoreResult<()>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn put_snapshots(&self, snapshots: Vec<NewSnapshot>) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(async move { self.queue.chore(Chore::PutSnapshots(snapshots)).await.map(|_| ()) })
     }
 
-    fn forget_snapshot(&self, _: StreamId) -> BoxFuture<'_, StoreResult<()>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn forget_snapshot(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(async move { self.queue.chore(Chore::ForgetSnapshot(stream)).await.map(|_| ()) })
     }
 
-    fn keys_of(&self, _: &[Uuid]) -> BoxFuture<'_, StoreResult<Vec<(Uuid, super::SubjectKey)>>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn keys_of(&self, subjects: &[Uuid]) -> BoxFuture<'_, StoreResult<Vec<(Uuid, SubjectKey)>>> {
+        let subjects = subjects.to_vec();
+        self.read(move |connection| rows::keys_of(connection, &subjects))
     }
 
-    fn forget_subject(&self, _: Uuid) -> BoxFuture<'_, StoreResult<bool>> {
-        Box::pin(async { Err(StoreError::Unsupported("the store does not keep this yet".to_owned())) })
+    fn forget_subject(&self, subject: Uuid) -> BoxFuture<'_, StoreResult<bool>> {
+        Box::pin(self.queue.chore(Chore::ForgetSubject(subject)))
     }
 
     fn select(&self, statement: Statement) -> BoxFuture<'_, StoreResult<Vec<serde_json::Value>>> {

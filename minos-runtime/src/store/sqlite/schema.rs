@@ -110,11 +110,58 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "steps that wait for how their saga ends",
         "CREATE INDEX inbox_open ON inbox (at, subscriber, key) WHERE version = 9223372036854775806",
     ),
+    (
+        "documents, unique values, snapshots and keys of subjects",
+        "
+    CREATE TABLE documents (
+        collection TEXT NOT NULL,
+        key        TEXT NOT NULL,
+        version    INTEGER NOT NULL,
+        body       TEXT NOT NULL,
+        PRIMARY KEY (collection, key)
+    ) STRICT;
+    CREATE TABLE unique_values (
+        aggregate TEXT NOT NULL,
+        field     TEXT NOT NULL,
+        value     TEXT NOT NULL,
+        uuid      TEXT NOT NULL,
+        PRIMARY KEY (aggregate, field, value)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE snapshots (
+        uuid      TEXT NOT NULL,
+        aggregate TEXT NOT NULL,
+        version   INTEGER NOT NULL,
+        schema    TEXT NOT NULL,
+        state     TEXT NOT NULL,
+        PRIMARY KEY (uuid, aggregate)
+    ) STRICT;
+    -- In the order in which they come, and never removed: so no row is moved, and no copy of a key stays behind where it was.
+    CREATE TABLE subject_keys (
+        id           INTEGER PRIMARY KEY,
+        subject      TEXT NOT NULL UNIQUE,
+        key          BLOB,
+        forgotten_at TEXT
+    ) STRICT;
+    ",
+    ),
 ];
 
 /// The tables that are Minos' own: statements of the user may read them, and not change them.
-pub(super) const TABLES: &[&str] =
-    &["events", "outbox", "inbox", "checkpoints", "dead_letters", "leases", "sagas", "minos_schema", "minos_service"];
+pub(super) const TABLES: &[&str] = &[
+    "events",
+    "outbox",
+    "inbox",
+    "checkpoints",
+    "dead_letters",
+    "leases",
+    "sagas",
+    "documents",
+    "unique_values",
+    "snapshots",
+    "subject_keys",
+    "minos_schema",
+    "minos_service",
+];
 
 /// Why the schema could not be brought up to date.
 pub(super) enum SchemaError {
@@ -159,6 +206,8 @@ pub(super) fn prepare(connection: &mut Connection, service: &str) -> Result<(), 
     connection.pragma_update(None, "journal_mode", "wal")?;
     // Every commit reaches the disk before it is acknowledged.
     connection.pragma_update(None, "synchronous", "full")?;
+    // What is moved to another page leaves no copy behind: keys of subjects are to be gone when they are forgotten.
+    connection.pragma_update(None, "secure_delete", "fast")?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have migrated it while this one waited for the lock.

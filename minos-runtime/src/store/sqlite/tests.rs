@@ -1,7 +1,7 @@
 //! What only the embedded store does: files, and statements of the user.
 
 use super::*;
-use crate::store::{Append, Cause, NewEvent, SagaWrite, SharedStore};
+use crate::store::{Append, Cause, CollectionChange, DocumentWrite, NewEvent, NewKey, SagaWrite, SharedStore};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -201,7 +201,7 @@ async fn a_file_belongs_to_the_service_that_opened_it_first() {
     // As an earlier version has left it.
     Connection::open(&path)
         .unwrap()
-        .execute_batch("DROP TABLE minos_service; DROP TABLE sagas; DROP INDEX inbox_open; DELETE FROM minos_schema WHERE version >= 3")
+        .execute_batch("DROP TABLE minos_service; DROP TABLE sagas; DROP INDEX inbox_open; DROP TABLE documents; DROP TABLE unique_values; DROP TABLE snapshots; DROP TABLE subject_keys; DELETE FROM minos_schema WHERE version >= 3")
         .unwrap();
     SqliteStore::open(path.clone(), "other", &metrics()).unwrap().close().await;
     assert!(refused(&path).contains("belongs to the service `other`"), "{}", refused(&path));
@@ -214,8 +214,7 @@ async fn executions_of_an_earlier_version_are_read() {
     let store = open(path.clone()).unwrap();
     store.commit(Unit { sagas: vec![SagaWrite { expected: 0, row: row.clone() }], ..unit() }).await.unwrap();
     store.close().await;
-    let back =
-        "DROP INDEX sagas_by_age; ALTER TABLE sagas DROP COLUMN trace; DROP INDEX inbox_open; DELETE FROM minos_schema WHERE version >= 5";
+    let back = "DROP INDEX sagas_by_age; ALTER TABLE sagas DROP COLUMN trace; DROP INDEX inbox_open; DROP TABLE documents; DROP TABLE unique_values; DROP TABLE snapshots; DROP TABLE subject_keys; DELETE FROM minos_schema WHERE version >= 5";
     Connection::open(&path).unwrap().execute_batch(back).unwrap();
     let store = open(path).unwrap();
     let cause = Cause { trace: None, ..row.cause.clone() };
@@ -262,4 +261,40 @@ async fn who_gave_up_does_not_wait_any_more() {
     }
     store.ping().await.unwrap();
     assert_eq!(metrics.queue.get(), 0);
+}
+
+/// Where these bytes are in the files of a database.
+fn holding(path: &Path, bytes: &[u8]) -> Vec<PathBuf> {
+    let files = ["", "-wal"].map(|end| PathBuf::from(format!("{}{end}", path.display())));
+    let holds = |file: &PathBuf| std::fs::read(file).is_ok_and(|all| all.windows(bytes.len()).any(|part| part == bytes));
+    files.into_iter().filter(holds).collect()
+}
+
+#[tokio::test]
+async fn a_forgotten_key_is_nowhere_in_the_files() {
+    let (_directory, path) = directory();
+    let store = open(path.clone()).unwrap();
+    let keys: Vec<_> = (0..300).map(|_| NewKey { subject: Uuid::now_v7(), key: Uuid::new_v4().into_bytes().repeat(2) }).collect();
+    for new_keys in keys.chunks(7) {
+        store.commit(Unit { new_keys: new_keys.to_vec(), ..unit() }).await.unwrap();
+        // Others are removed and written between them.
+        let clear = CollectionChange::Clear { collection: "foos".into() };
+        let key = new_keys[0].subject.to_string();
+        let document = DocumentWrite { collection: "foos".into(), key, body: Some("{}".to_owned()), expected: None };
+        store.commit(Unit { collections: vec![clear], documents: vec![document], ..unit() }).await.unwrap();
+    }
+    for NewKey { key, .. } in &keys {
+        assert!(!holding(&path, key).is_empty(), "it is seen while it is there");
+    }
+    let (forgotten, kept) = keys.split_at(200);
+    for NewKey { subject, .. } in forgotten {
+        assert_eq!(store.forget_subject(*subject).await, Ok(true));
+    }
+    for NewKey { key, .. } in forgotten {
+        assert_eq!(holding(&path, key), Vec::<PathBuf>::new());
+    }
+    for NewKey { key, .. } in kept {
+        assert!(!holding(&path, key).is_empty());
+    }
+    store.close().await;
 }

@@ -4,8 +4,17 @@
 //! minos_runtime::store_suite!(memory, async || Arc::new(MemoryStore::new()) as SharedStore);
 //! ```
 
+mod documents;
 mod saga;
+mod snapshots;
+mod subjects;
+mod unique;
 
+pub use documents::{
+    a_collection_is_cleared_and_replaced, a_collection_is_cleared_beside_its_writers, a_document_counts_its_writes,
+    a_refused_unit_writes_no_document, an_index_is_made_once, documents_are_found, many_documents_are_read_at_once,
+    writers_of_many_documents, writers_of_one_document,
+};
 #[cfg(test)]
 pub(in crate::store) use saga::execution;
 pub use saga::{
@@ -13,10 +22,13 @@ pub use saga::{
     a_unit_writes_each_execution_and_key_once, an_execution_has_a_version, an_execution_is_refused_with_all_of_its_unit,
     executions_advance_beside_each_other, executions_are_as_they_were_written, executions_are_found, one_of_many_advances_an_execution,
 };
+pub use snapshots::{a_state_is_a_snapshot_and_what_came_behind_it, many_states_are_loaded_at_once};
+pub use subjects::{a_subject_has_one_key_until_it_is_forgotten, of_many_one_gives_the_key};
+pub use unique::{a_refused_unit_takes_and_releases_nothing, a_value_has_one_owner, of_many_one_gets_a_value, values_change_hands};
 
 use super::{
-    Append, CLIENT_KEY, Cause, Handled, InboxRow, Lease, Mark, NewDeadLetter, NewEvent, NewMessage, SharedStore, StoreError, StoreResult,
-    StreamId, Unit,
+    Append, CLIENT_KEY, Cause, Field, Find, Handled, InboxRow, Kind, Lease, Mark, NewDeadLetter, NewEvent, NewMessage, SharedStore,
+    StoreError, StoreResult, StreamId, Unit,
 };
 use jiff::Timestamp;
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -42,6 +54,12 @@ macro_rules! store_suite {
                 a_unit_writes_each_execution_and_key_once a_refused_unit_leaves_its_executions_beside_others
                 executions_advance_beside_each_other executions_are_as_they_were_written executions_are_found a_step_is_settled_once
                 a_step_is_open_until_its_end_is_heard
+                a_document_counts_its_writes many_documents_are_read_at_once a_refused_unit_writes_no_document writers_of_one_document
+                writers_of_many_documents a_collection_is_cleared_and_replaced a_collection_is_cleared_beside_its_writers
+                an_index_is_made_once documents_are_found
+                a_value_has_one_owner a_refused_unit_takes_and_releases_nothing of_many_one_gets_a_value values_change_hands
+                a_state_is_a_snapshot_and_what_came_behind_it many_states_are_loaded_at_once
+                a_subject_has_one_key_until_it_is_forgotten of_many_one_gives_the_key
                 close_finishes_and_refuses);
         }
     };
@@ -535,4 +553,10 @@ pub async fn close_finishes_and_refuses(store: SharedStore) {
     assert_eq!(store.forget_sagas(Timestamp::MAX).await, Err(StoreError::Closed));
     assert_eq!(store.wake_saga(Uuid::now_v7(), 1, Timestamp::MAX).await, Err(StoreError::Closed));
     assert_eq!(store.open_steps(Timestamp::MAX, None, 10).await, Err(StoreError::Closed));
+    assert_eq!(store.find(Find::all("foos", 1)).await, Err(StoreError::Closed));
+    assert_eq!(store.index("foos", Field::new(["n"], Kind::Number)).await, Err(StoreError::Closed));
+    assert_eq!(store.load(stream()).await, Err(StoreError::Closed));
+    assert_eq!(store.put_snapshots(Vec::new()).await, Err(StoreError::Closed));
+    assert_eq!(store.forget_snapshot(stream()).await, Err(StoreError::Closed));
+    assert_eq!(store.forget_subject(Uuid::now_v7()).await, Err(StoreError::Closed));
 }

@@ -6,6 +6,7 @@ mod held;
 mod load;
 mod pipelined;
 mod proxy;
+mod rows;
 mod server;
 
 use super::*;
@@ -87,7 +88,7 @@ async fn nodes_that_start_at_once_migrate_once() {
     assert!(nodes.iter().all(Result::is_ok));
     let (client, schema) = (server::client(&url).await, server::schema_of(&url));
     let versions = client.query(&format!("SELECT version FROM {schema}.minos_schema"), &[]).await.unwrap();
-    assert_eq!(versions.len(), 4);
+    assert_eq!(versions.len(), 5);
     client.batch_execute(&format!("INSERT INTO {schema}.minos_schema VALUES (99, 'from the future')")).await.unwrap();
     assert!(refused(&url).await.contains("written by a newer version"));
 }
@@ -319,7 +320,7 @@ async fn a_schema_belongs_to_the_service_that_opened_it_first() {
     // As an earlier version has left it: of those that come at once, one gets it.
     let (client, schema) = (server::client(&url).await, server::schema_of(&url));
     let back = format!(
-        "DROP TABLE {schema}.minos_service; ALTER TABLE {schema}.sagas DROP COLUMN trace; DROP INDEX {schema}.sagas_by_age; DROP INDEX {schema}.inbox_open; DELETE FROM {schema}.minos_schema WHERE version >= 2"
+        "DROP TABLE {schema}.minos_service; ALTER TABLE {schema}.sagas DROP COLUMN trace; DROP INDEX {schema}.sagas_by_age; DROP INDEX {schema}.inbox_open; DROP FUNCTION {schema}.append_v2; DROP TABLE {schema}.documents, {schema}.unique_values, {schema}.snapshots, {schema}.subject_keys; DELETE FROM {schema}.minos_schema WHERE version >= 2"
     );
     client.batch_execute(&back).await.unwrap();
     let mut services = JoinSet::new();
@@ -339,7 +340,7 @@ async fn executions_of_an_earlier_version_are_read() {
     store.close().await;
     let (client, schema) = (server::client(&url).await, server::schema_of(&url));
     let back = format!(
-        "ALTER TABLE {schema}.sagas DROP COLUMN trace; DROP INDEX {schema}.sagas_by_age; DROP INDEX {schema}.inbox_open; DELETE FROM {schema}.minos_schema WHERE version >= 3"
+        "ALTER TABLE {schema}.sagas DROP COLUMN trace; DROP INDEX {schema}.sagas_by_age; DROP INDEX {schema}.inbox_open; DROP FUNCTION {schema}.append_v2; DROP TABLE {schema}.documents, {schema}.unique_values, {schema}.snapshots, {schema}.subject_keys; DELETE FROM {schema}.minos_schema WHERE version >= 3"
     );
     client.batch_execute(&back).await.unwrap();
     let store = server::store(&url).await.unwrap();

@@ -1,0 +1,53 @@
+//! Keys of subjects: each has one, until it is forgotten.
+
+use super::{appending, stream, unit, versions};
+use crate::store::{NewKey, SharedStore, StoreError, StoreResult, SubjectKey, Unit};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+async fn give(store: &SharedStore, subject: Uuid, key: &[u8]) -> StoreResult<()> {
+    store.commit(Unit { new_keys: vec![NewKey { subject, key: key.to_vec() }], ..unit() }).await.map(|_| ())
+}
+
+#[allow(missing_docs)]
+pub async fn a_subject_has_one_key_until_it_is_forgotten(store: SharedStore) {
+    let (ada, bob, nobody) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+    give(&store, ada, &[0, 255, 7]).await.expect("it has none");
+    give(&store, bob, &[1]).await.expect("it has none");
+    assert_eq!(give(&store, ada, &[9]).await, Err(StoreError::KeyExists(ada)));
+    assert!(StoreError::KeyExists(ada).kind().is_transient() && !StoreError::Forgotten(ada).kind().is_transient());
+    let known = |key: &[u8]| SubjectKey::Known(key.to_vec());
+    let mut keys = store.keys_of(&[bob, nobody, ada, ada]).await.expect("they are read");
+    keys.sort_by_key(|(subject, _)| *subject);
+    assert_eq!(keys, [(ada, known(&[0, 255, 7])), (bob, known(&[1]))]);
+    assert_eq!(store.keys_of(&[]).await, Ok(vec![]));
+    assert_eq!(store.forget_subject(ada).await, Ok(true));
+    assert_eq!((store.forget_subject(ada).await, store.forget_subject(nobody).await), (Ok(false), Ok(false)));
+    let forgotten = store.keys_of(&[ada]).await.expect("it is read");
+    assert!(matches!(forgotten[..], [(subject, SubjectKey::Forgotten(_))] if subject == ada), "{forgotten:?}");
+    assert_eq!(give(&store, ada, &[9]).await, Err(StoreError::Forgotten(ada)), "for ever");
+    assert_eq!(store.keys_of(&[bob]).await, Ok(vec![(bob, known(&[1]))]));
+    give(&store, nobody, &[2]).await.expect("nothing was forgotten of it");
+    let (twice, stream) = (NewKey { subject: Uuid::now_v7(), key: vec![1] }, stream());
+    let refused = Unit { new_keys: vec![twice.clone(), twice], ..unit() };
+    assert!(matches!(store.commit(refused).await, Err(StoreError::Unstorable(_))));
+    let refused = Unit { new_keys: vec![NewKey { subject: bob, key: vec![1] }], ..appending(&stream, 0, &["E"]) };
+    assert_eq!(store.commit(refused).await.map(|_| ()), Err(StoreError::KeyExists(bob)));
+    assert!(versions(&store, &stream).await.is_empty());
+}
+
+/// Many find that a subject has no key, and each brings one along.
+#[allow(missing_docs)]
+pub async fn of_many_one_gives_the_key(store: SharedStore) {
+    let subject = Uuid::now_v7();
+    let mut tasks = JoinSet::new();
+    for n in 0..20_u8 {
+        let store = store.clone();
+        tasks.spawn(async move { (n, give(&store, subject, &[n]).await) });
+    }
+    let results = tasks.join_all().await;
+    let given: Vec<_> = results.iter().filter(|(_, result)| result.is_ok()).map(|(n, _)| *n).collect();
+    assert_eq!(given.len(), 1);
+    assert!(results.iter().filter_map(|(_, result)| result.as_ref().err()).all(|error| *error == StoreError::KeyExists(subject)));
+    assert_eq!(store.keys_of(&[subject]).await, Ok(vec![(subject, SubjectKey::Known(given))]));
+}
