@@ -12,7 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
     /// Nobody answers.
-    #[error("the operator's API at {url} does not answer: {why}; is `admin.addr` set in the service's configuration? `--admin` says where it is")]
+    #[error(
+        "the operator's API at {url} does not answer: {why}; is `admin.addr` set in the service's configuration? `--admin` says where it is"
+    )]
     Unreachable { url: String, why: String },
     /// It says no.
     #[error("{0}")]
@@ -59,7 +61,11 @@ impl Admin {
 /// A part of a path, in which nothing means anything else.
 pub(crate) fn part(text: &str) -> String {
     text.bytes()
-        .map(|byte| if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .map(
+            |byte| {
+                if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+            },
+        )
         .collect()
 }
 
@@ -76,6 +82,9 @@ mod tests {
     #[test]
     fn who_is_not_there_is_told_with_what_to_do() {
         let error = Admin::new("127.0.0.1:1").get::<Value>("/projections").unwrap_err().to_string();
-        assert!(error.starts_with("the operator's API at http://127.0.0.1:1 does not answer: ") && error.contains("`admin.addr`"), "{error}");
+        assert!(
+            error.starts_with("the operator's API at http://127.0.0.1:1 does not answer: ") && error.contains("`admin.addr`"),
+            "{error}"
+        );
     }
 }

@@ -18,8 +18,7 @@ pub fn places(test: &str) -> Vec<Place> {
     if cfg!(feature = "postgres") {
         match std::env::var("MINOS_TEST_POSTGRES_URL") {
             Ok(url) => {
-                let separator = if url.contains('?') { '&' } else { '?' };
-                places.push(Place { url: format!("{url}{separator}schema=views_{}", Uuid::now_v7().simple()), _directory: None });
+                places.push(Place { url: database(&url), _directory: None });
             }
             Err(_) => {
                 assert!(std::env::var_os("CI").is_none(), "`MINOS_TEST_POSTGRES_URL` is not set: CI has to run `{test}` on it");
@@ -28,6 +27,30 @@ pub fn places(test: &str) -> Vec<Place> {
         }
     }
     places
+}
+
+/// A new database on this server: tables of the user's are in no schema of Minos'.
+#[cfg(feature = "postgres")]
+fn database(url: &str) -> String {
+    let name = format!("views_{}", Uuid::now_v7().simple());
+    let (url, name) = (url.to_owned(), name);
+    let make = async move {
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        client.execute(&format!("CREATE DATABASE {name}"), &[]).await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+        let (head, rest) = url.rsplit_once('/').unwrap();
+        let parameters = rest.split_once('?').map_or(String::new(), |(_, parameters)| format!("?{parameters}"));
+        format!("{head}/{name}{parameters}")
+    };
+    let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(make);
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
+#[cfg(not(feature = "postgres"))]
+fn database(_: &str) -> String {
+    unreachable!("there is no PostgreSQL in this build")
 }
 
 /// Those that have SQL.

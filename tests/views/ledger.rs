@@ -15,9 +15,9 @@ impl Totals {
     #[event("AccountCreated")]
     async fn opened(view: &mut View<Self>, event: AccountCreated) -> Result<()> {
         let (account, owner, cents) = (event.uuid().to_string(), event.owner.clone(), event.cents);
-        view.execute("INSERT INTO {parts} VALUES (?1, ?2, ?3)", [account.into(), owner.clone().into(), cents.into()])?;
+        view.execute("INSERT INTO {parts} VALUES ($1, $2, $3)", [account.into(), owner.clone().into(), cents.into()])?;
         view.execute(
-            "INSERT INTO {totals} VALUES (?1, 1, ?2) ON CONFLICT (owner) DO UPDATE SET accounts = {totals}.accounts + 1, cents = {totals}.cents + excluded.cents",
+            "INSERT INTO {totals} VALUES ($1, 1, $2) ON CONFLICT (owner) DO UPDATE SET accounts = {totals}.accounts + 1, cents = {totals}.cents + excluded.cents",
             [owner.into(), cents.into()],
         )
     }
@@ -26,20 +26,20 @@ impl Totals {
     async fn changed(view: &mut View<Self>, event: AccountUpdated) -> Result<()> {
         let (account, cents) = (event.uuid().to_string(), event.get::<i64>("cents")?.unwrap_or_default());
         view.execute(
-            "UPDATE {totals} SET cents = {totals}.cents + ?2 - p.cents FROM {parts} p WHERE p.account = ?1 AND {totals}.owner = p.owner",
+            "UPDATE {totals} SET cents = {totals}.cents + $2 - p.cents FROM {parts} p WHERE p.account = $1 AND {totals}.owner = p.owner",
             [account.clone().into(), cents.into()],
         )?;
-        view.execute("UPDATE {parts} SET cents = ?2 WHERE account = ?1", [account.into(), cents.into()])
+        view.execute("UPDATE {parts} SET cents = $2 WHERE account = $1", [account.into(), cents.into()])
     }
 
     #[event("AccountDeleted")]
     async fn closed(view: &mut View<Self>, event: AccountDeleted) -> Result<()> {
         let account = event.uuid().to_string();
         view.execute(
-            "UPDATE {totals} SET accounts = accounts - 1, cents = {totals}.cents - p.cents FROM {parts} p WHERE p.account = ?1 AND {totals}.owner = p.owner",
+            "UPDATE {totals} SET accounts = accounts - 1, cents = {totals}.cents - p.cents FROM {parts} p WHERE p.account = $1 AND {totals}.owner = p.owner",
             [account.clone().into()],
         )?;
-        view.execute("DELETE FROM {parts} WHERE account = ?1", [account.into()])
+        view.execute("DELETE FROM {parts} WHERE account = $1", [account.into()])
     }
 }
 

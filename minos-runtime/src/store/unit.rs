@@ -203,7 +203,7 @@ impl Handled {
 /// A statement of the user's own, for read models. It runs in the unit's transaction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Statement {
-    /// The SQL, in the dialect of the store.
+    /// The SQL, in the dialect of the store. Parameters are `$1`, `$2`, … on both databases.
     pub sql: String,
     /// The parameters, in order: null, booleans, numbers and strings; arrays and objects are bound as JSON text.
     pub parameters: Vec<serde_json::Value>,

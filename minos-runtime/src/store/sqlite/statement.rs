@@ -12,11 +12,12 @@ use rusqlite::{
     types::{ToSqlOutput, Value, ValueRef},
 };
 use serde_json::{Map, Value as Json};
+use std::borrow::Cow;
 
 /// Runs a statement that writes.
 pub(super) fn execute(connection: &mut Connection, statement: &Statement) -> Result<(), StoreError> {
     guarded(connection, |connection| {
-        let mut prepared = connection.prepare(&statement.sql)?;
+        let mut prepared = connection.prepare(&numbered(&statement.sql))?;
         prepared.execute(params_from_iter(statement.parameters.iter().map(parameter)))
     })
     .map(|_| ())
@@ -26,7 +27,7 @@ pub(super) fn execute(connection: &mut Connection, statement: &Statement) -> Res
 /// Runs a statement that reads; each row becomes an object. Bytes become hexadecimal text.
 pub(super) fn select(connection: &mut Connection, statement: &Statement) -> Result<Vec<Json>, StoreError> {
     guarded(connection, |connection| {
-        let mut prepared = connection.prepare(&statement.sql)?;
+        let mut prepared = connection.prepare(&numbered(&statement.sql))?;
         let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
         let mut rows = prepared.query(params_from_iter(statement.parameters.iter().map(parameter)))?;
         let mut all = Vec::new();
@@ -40,6 +41,27 @@ pub(super) fn select(connection: &mut Connection, statement: &Statement) -> Resu
         Ok(all)
     })
     .map_err(|error| failed(statement, &error))
+}
+
+/// The statement with `?1` for `$1`, as PostgreSQL writes parameters: so one text serves both.
+fn numbered(sql: &str) -> Cow<'_, str> {
+    if !sql.contains('$') {
+        return Cow::Borrowed(sql);
+    }
+    let (mut text, mut quote, mut letters) = (String::with_capacity(sql.len()), None, sql.chars().peekable());
+    while let Some(letter) = letters.next() {
+        match (quote, letter) {
+            (Some(open), close) if open == close => quote = None,
+            (None, '\'' | '"' | '`') => quote = Some(letter),
+            (None, '$') if letters.peek().is_some_and(char::is_ascii_digit) => {
+                text.push('?');
+                continue;
+            }
+            _ => {}
+        }
+        text.push(letter);
+    }
+    Cow::Owned(text)
 }
 
 fn failed(statement: &Statement, error: &rusqlite::Error) -> StoreError {
@@ -103,5 +125,19 @@ fn json(value: ValueRef<'_>) -> Json {
         ValueRef::Real(number) => number.into(),
         ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
         ValueRef::Blob(bytes) => hex(bytes).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbered;
+
+    #[test]
+    fn parameters_are_written_as_on_postgresql() {
+        assert_eq!(
+            numbered("UPDATE t SET a = $2 WHERE b = $1 AND c = '$1' AND \"$2\" = $x"),
+            "UPDATE t SET a = ?2 WHERE b = ?1 AND c = '$1' AND \"$2\" = $x"
+        );
+        assert_eq!(numbered("SELECT ?1"), "SELECT ?1");
     }
 }
