@@ -10,6 +10,7 @@ mod documents;
 mod goods;
 mod kit;
 mod ledger;
+mod property;
 mod queries;
 mod tables;
 mod time;

@@ -1,0 +1,83 @@
+//! For random histories: a rebuilt read model is the live one, byte for byte.
+
+use crate::{
+    common::{post, send, until},
+    kit::{places, start, start_module},
+};
+use fastrand::Rng;
+use minos::{Running, store::Find};
+use serde_json::json;
+use std::net::SocketAddr;
+
+const HISTORIES: u64 = 4;
+const STEPS: usize = 120;
+
+/// Opens, changes and closes accounts at random; `path` is where.
+async fn live(addr: SocketAddr, path: &str, change: &str, random: &mut Rng) {
+    let mut accounts: Vec<String> = Vec::new();
+    for _ in 0..STEPS {
+        let cents = random.i64(0..1000);
+        match random.u8(0..10) {
+            0..3 => {
+                let owner = ["ann", "bob", "ü\"\\", "dan"][random.usize(0..4)];
+                let answer = post(addr, path, &json!({ "owner": owner, "cents": cents }).to_string()).await;
+                accounts.push(answer.json().as_str().unwrap().to_owned());
+            }
+            3..9 if !accounts.is_empty() => {
+                let account = &accounts[random.usize(0..accounts.len())];
+                send(addr, "PUT", &format!("{path}/{account}{change}"), "", &cents.to_string()).await.unwrap();
+            }
+            _ if !accounts.is_empty() => {
+                let account = accounts.swap_remove(random.usize(0..accounts.len()));
+                send(addr, "DELETE", &format!("{path}/{account}"), "", "").await.unwrap();
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn until_settled(running: &Running, name: &str, generation: u64) {
+    until("all is taken", async || {
+        let all = running.projections().list().await.unwrap();
+        let standing = all.iter().find(|standing| standing.name == name).unwrap();
+        let live = standing.progress.live.as_ref();
+        standing.progress.rebuild.is_none() && live.is_some_and(|live| live.position >= standing.head && live.generation == generation)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rebuilt_documents_are_the_live_ones_byte_for_byte() {
+    for place in places("rebuilt_documents_are_the_live_ones_byte_for_byte") {
+        let (running, addr) = start(&place).await;
+        let all =
+            async || running.store().find(Find::all("Balance", 10_000)).await.unwrap().into_iter().map(|found| (found.key, found.body));
+        for seed in 0..HISTORIES {
+            live(addr, "/accounts", "/cents", &mut Rng::with_seed(seed)).await;
+            until_settled(&running, "Balance", seed + 1).await;
+            let before: Vec<_> = all().await.collect();
+            assert!(!before.is_empty());
+            running.projections().rebuild("Balance").await.unwrap();
+            until_settled(&running, "Balance", seed + 2).await;
+            assert_eq!(all().await.collect::<Vec<_>>(), before, "seed {seed}");
+        }
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn rebuilt_tables_are_the_live_ones_byte_for_byte() {
+    for place in crate::kit::databases("rebuilt_tables_are_the_live_ones_byte_for_byte") {
+        let (running, addr) = start_module(&place, "ledger").await;
+        for seed in 0..HISTORIES {
+            live(addr, "/ledger/accounts", "", &mut Rng::with_seed(seed)).await;
+            until_settled(&running, "Totals", seed + 1).await;
+            let before = crate::common::get(addr, "/totals").await.body;
+            assert!(before.len() > 10, "{before}");
+            running.projections().rebuild("Totals").await.unwrap();
+            until_settled(&running, "Totals", seed + 2).await;
+            assert_eq!(crate::common::get(addr, "/totals").await.body, before, "seed {seed}");
+        }
+        running.stop().await;
+    }
+}
