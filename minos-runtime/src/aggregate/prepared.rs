@@ -55,6 +55,14 @@ pub(crate) fn prepare(unit: &mut Unit, step: &SagaStep) -> Result<Prepared> {
     if !unit.sagas.is_empty() {
         return Err(not_isolated("start a saga"));
     }
+    if !unit.documents.is_empty() || !unit.collections.is_empty() {
+        return Err(not_isolated("write documents"));
+    }
+    if !unit.unique.is_empty() {
+        return Err(not_isolated("take or release a unique value"));
+    }
+    // They are of a state that is not there before it is decided.
+    unit.snapshots.clear();
     for append in &mut unit.appends {
         let events = append.events.iter().filter(|event| event.name != HELD);
         let prepared = events.map(|event| Event { name: Cow::Borrowed(&*event.name), data: Cow::Borrowed(&*event.data) }).collect();
@@ -137,7 +145,7 @@ mod tests {
     use super::*;
     use crate::{
         aggregate::{release, taken},
-        store::{Cause, MemoryStore},
+        store::{Cause, CollectionChange, MemoryStore, NewSnapshot, UniqueWrite},
     };
     use jiff::Timestamp;
 
@@ -187,6 +195,23 @@ mod tests {
             store.commit(unit).await.map_err(store_error)?;
         }
         Ok(())
+    }
+
+    #[test]
+    fn what_others_would_see_before_it_is_decided_is_refused() {
+        let mut documents = unit(0, &["FooCreated"]);
+        documents.collections.push(CollectionChange::Clear { collection: "foos".into() });
+        let mut unique = unit(0, &["FooCreated"]);
+        let (aggregate, field, value) = ("Foo".into(), "name".into(), "1".to_owned());
+        unique.unique.push(UniqueWrite { aggregate, field, value, uuid: MINE, takes: true });
+        for mut unit in [documents, unique] {
+            let error = prepare(&mut unit, &step(MINE)).unwrap_err();
+            assert!(error.to_string().contains("a step of an isolated saga cannot"), "{error}");
+        }
+        let mut unit = unit(0, &["FooCreated"]);
+        unit.snapshots.push(NewSnapshot { stream: stream(), version: 1, schema: String::new(), state: "{}".to_owned() });
+        prepare(&mut unit, &step(MINE)).unwrap();
+        assert!(unit.snapshots.is_empty(), "they are of a state that is not there yet");
     }
 
     #[tokio::test]

@@ -356,7 +356,7 @@ mod tests {
         context::Resources,
         handler::Parts,
         metrics::Metrics,
-        store::{MemoryStore, Store},
+        store::{DocumentWrite, MemoryStore, Store, UniqueWrite},
     };
     use futures_util::future::{self, BoxFuture};
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -385,5 +385,39 @@ mod tests {
         assert_eq!((run().await, run().await), (StatusCode::OK, StatusCode::OK));
         store.forget_answers(jiff::Timestamp::MAX).await.unwrap();
         assert_eq!((run().await, RUNS.load(Ordering::SeqCst)), (StatusCode::NO_CONTENT, 1));
+    }
+
+    static WRITES: AtomicUsize = AtomicUsize::new(0);
+
+    /// Writes a document of which it has read an old version the first time, and takes a name.
+    fn write<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {
+        let expected = Some(WRITES.fetch_add(1, Ordering::SeqCst) as u64);
+        let document = DocumentWrite { collection: "foos".into(), key: "a".to_owned(), body: Some("{}".to_owned()), expected };
+        cx.unit().documents.push(document);
+        cx.unit().unique.push(name(Uuid::from_u128(1)));
+        future::ready(Ok(Response::default())).boxed()
+    }
+
+    static WRITE: HandlerDef = HandlerDef { function: "write", names: &["Write"], handle: write, ..PAY };
+
+    fn name(uuid: Uuid) -> UniqueWrite {
+        UniqueWrite { aggregate: "Foo".into(), field: "name".into(), value: "1".to_owned(), uuid, takes: true }
+    }
+
+    #[tokio::test]
+    async fn an_old_document_is_a_reason_to_run_again_and_a_name_that_another_has_is_none() {
+        let store = Arc::new(MemoryStore::new());
+        let environment = Environment::new("x", store.clone(), clock::system(), Resources::default(), Metrics::new("x"));
+        let runner = Runner::new(Arc::new(environment));
+        let run = async || runner.run(Job::new(&WRITE, Request::new(Parts::new(Uuid::now_v7(), Uuid::now_v7())))).await;
+        let unit = || Unit::new(jiff::Timestamp::UNIX_EPOCH, crate::store::Cause::nobody());
+        let there = DocumentWrite { collection: "foos".into(), key: "a".to_owned(), body: Some("[]".to_owned()), expected: None };
+        store.commit(Unit { documents: vec![there], ..unit() }).await.unwrap();
+        run().await.unwrap();
+        assert_eq!(WRITES.load(Ordering::SeqCst), 2);
+        let (free, taken) = (UniqueWrite { takes: false, ..name(Uuid::from_u128(1)) }, name(Uuid::from_u128(2)));
+        store.commit(Unit { unique: vec![free, taken], ..unit() }).await.unwrap();
+        let error = run().await.unwrap_err();
+        assert_eq!((error.status(), error.is_transient(), WRITES.load(Ordering::SeqCst)), (StatusCode::CONFLICT, false, 3), "{error:?}");
     }
 }

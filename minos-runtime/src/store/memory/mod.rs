@@ -1,11 +1,12 @@
 //! A store in memory, for tests and for trying things out. What it holds ends with the process.
 
 mod documents;
+mod unique;
 
 use super::{
     CLIENT_KEY, Cause, Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, Mark,
     NewKey, NewSnapshot, OPEN, OpenStep, OutboxRow, SagaFilter, SagaRow, SagaWrite, Snapshot, Statement, Store, StoreError, StoreResult,
-    StoredEvent, StreamId, SubjectKey, UniqueWrite, Unit, find,
+    StoredEvent, StreamId, SubjectKey, Unit, find,
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -20,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::watch;
+use unique::Values;
 use uuid::Uuid;
 
 /// A store in memory.
@@ -43,8 +45,7 @@ struct State {
     leases: HashMap<String, LeaseRow>,
     sagas: BTreeMap<Uuid, SagaRow>,
     documents: Documents,
-    /// Who has a unique value: of an aggregate's name, a field, and the value.
-    unique: HashMap<(String, String, String), Uuid>,
+    unique: Values,
     snapshots: HashMap<StreamId, Snapshot>,
     subjects: HashMap<Uuid, SubjectKey>,
 }
@@ -134,7 +135,7 @@ impl State {
             }
         }
         for write in unit.unique.iter().filter(|write| write.takes) {
-            self.check_unique(write, &unit.unique)?;
+            self.unique.check(write, &unit.unique)?;
         }
         Ok(())
     }
@@ -150,30 +151,6 @@ impl State {
             }
             _ => Ok(()),
         }
-    }
-
-    fn check_unique(&self, write: &UniqueWrite, all: &[UniqueWrite]) -> StoreResult<()> {
-        match self.owner_of(write.place()) {
-            Some(owner)
-                if owner != write.uuid
-                    && !all.iter().any(|other| !other.takes && other.uuid == owner && other.place() == write.place()) =>
-            {
-                Err(write.refused(owner))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn owner_of(&self, (aggregate, field, value): (&str, &str, &str)) -> Option<Uuid> {
-        self.unique.get(&(aggregate.to_owned(), field.to_owned(), value.to_owned())).copied()
-    }
-
-    fn write_unique(&mut self, writes: &[UniqueWrite]) {
-        let place = |write: &UniqueWrite| (write.aggregate.to_string(), write.field.to_string(), write.value.clone());
-        for write in writes.iter().filter(|write| !write.takes && self.owner_of(write.place()) == Some(write.uuid)).collect::<Vec<_>>() {
-            self.unique.remove(&place(write));
-        }
-        self.unique.extend(writes.iter().filter(|write| write.takes).map(|write| (place(write), write.uuid)));
     }
 
     fn put_snapshot(&mut self, NewSnapshot { stream, version, schema, state }: NewSnapshot) {
@@ -246,7 +223,7 @@ impl State {
         }
         unit.collections.into_iter().for_each(|change| self.documents.change(change));
         unit.documents.into_iter().for_each(|write| self.documents.write(write));
-        self.write_unique(&unit.unique);
+        self.unique.write(&unit.unique);
         unit.snapshots.into_iter().for_each(|snapshot| self.put_snapshot(snapshot));
         self.subjects.extend(unit.new_keys.into_iter().map(|NewKey { subject, key }| (subject, SubjectKey::Known(key))));
         for letter in unit.dead_letters {
@@ -469,7 +446,7 @@ impl Store for MemoryStore {
     }
 
     fn owner_of(&self, aggregate: &str, field: &str, value: &str) -> BoxFuture<'_, StoreResult<Option<Uuid>>> {
-        self.read(|state| state.owner_of((aggregate, field, value)))
+        self.read(|state| state.unique.owner_of((aggregate, field, value)))
     }
 
     fn load(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<Loaded>> {

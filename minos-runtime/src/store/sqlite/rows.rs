@@ -208,7 +208,7 @@ pub(super) fn keys_of(connection: &Connection, subjects: &[Uuid]) -> rusqlite::R
 mod tests {
     use super::*;
     use crate::store::{Cursor, Direction, Kind, Op, Order};
-    use serde_json::{Value as Json, json};
+    use serde_json::json;
 
     fn plan(connection: &Connection, Query { sql, parameters }: &Query) -> Vec<String> {
         let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
@@ -241,18 +241,14 @@ mod tests {
                     assert!(plan[0].starts_with("SEARCH documents USING") && plan[0].contains(&name), "{find:?}: {plan:?}");
                 }
             }
-            for (direction, value) in [
-                (Direction::Ascending, Some(&value)),
-                (Direction::Descending, Some(&value)),
-                (Direction::Ascending, Some(&Json::Null)),
-                (Direction::Ascending, None),
-                (Direction::Descending, None),
-            ] {
+            for (direction, value) in [(Direction::Ascending, Some(&value)), (Direction::Descending, Some(&value))] {
                 let order = vec![Order { field: field.clone(), direction }];
                 let after = value.map(|value| Cursor { values: vec![value.clone()], key: "k".to_owned() });
                 for query in Dialect::Sqlite.find("documents", &Find { order, after, ..Find::all("it's", 10) }) {
                     let plan = plan(&connection, &query);
-                    assert!(plan.len() == 1 && plan[0].contains(&name), "nothing is sorted: {direction:?} {value:?}: {plan:?}");
+                    // Nulls are sorted by their keys, and nothing else is.
+                    let is_sorted = plan.len() > 1 && !query.sql.contains("IS NULL");
+                    assert!(!is_sorted && plan[0].contains(&name), "nothing is sorted: {direction:?} {value:?}: {plan:?}");
                     assert!(value.is_none() || plan[0].starts_with("SEARCH"), "it begins where the last page ended: {plan:?}");
                 }
             }

@@ -142,6 +142,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         key          BLOB,
         forgotten_at TEXT
     ) STRICT;
+    -- A collection is large, and not the ten rows that are assumed of what is not known: so documents are found by the indexes of their fields.
+    ANALYZE documents;
+    INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('documents', 'sqlite_autoindex_documents_1', '1000000 100000 1');
+    ANALYZE sqlite_schema;
     ",
     ),
 ];
