@@ -27,7 +27,7 @@ const ROUNDS: usize = 3;
 /// How many accounts the events are about.
 const ACCOUNTS: usize = 10_000;
 /// How many events are put there at once.
-const UNIT: usize = 2_000;
+const UNIT: usize = 500;
 
 #[aggregate]
 pub struct Account {

@@ -28,6 +28,14 @@ pub(super) fn lease(schema: &str, name: &str) -> i64 {
     of(schema, "lease", &[name.as_bytes()])
 }
 
+/// How many locks the documents of a collection share: a server has room for some thousands, and a unit that builds a read model has more documents.
+const OF_A_COLLECTION: u64 = 256;
+
+fn document(schema: &str, collection: &str, key: &str) -> i64 {
+    let lock = hash(&[key.as_bytes()]) % OF_A_COLLECTION;
+    of(schema, "document", &[collection.as_bytes(), &lock.to_le_bytes()])
+}
+
 /// The locks of a unit, sorted. `resolved` are the subscribers and keys of the dead letters that it deals with.
 pub(super) fn of_unit(schema: &str, unit: &Unit, resolved: &[(String, String)]) -> Vec<i64> {
     let mut keys = Vec::with_capacity(4);
@@ -49,7 +57,7 @@ pub(super) fn of_unit(schema: &str, unit: &Unit, resolved: &[(String, String)]) 
     keys.extend(resolved.iter().map(|(subscriber, key)| lane(subscriber, key)));
     keys.extend(unit.resolved.iter().map(|id| of(schema, "dead letter", &[&id.to_le_bytes()])));
     keys.extend(unit.checkpoints.iter().map(|(name, _)| of(schema, "checkpoint", &[name.as_bytes()])));
-    keys.extend(unit.documents.iter().map(|write| of(schema, "document", &[write.collection.as_bytes(), write.key.as_bytes()])));
+    keys.extend(unit.documents.iter().map(|write| document(schema, &write.collection, &write.key)));
     let changed = unit.collections.iter().flat_map(CollectionChange::collections);
     keys.extend(changed.map(|collection| of(schema, "collection", &[collection.as_bytes()])));
     let value = |write: &UniqueWrite| {
