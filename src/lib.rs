@@ -102,7 +102,7 @@ pub use minos_macros::query;
 
 /// Makes an `async fn` a handler of events; in an [`#[aggregate] impl`](macro@aggregate), makes a method an event.
 ///
-/// Its arguments are names of events: `"FooCreated"`, `"FooUpdated"`, `"FooUpdated.field"`, `"FooDeleted"`, or `"Foo.SomethingHappened"` for an event of
+/// Its arguments are names of events: `"FooCreated"`, `"FooUpdated"`, `"FooUpdated.field"`, `"FooUpdated.set.create"` (or `update`, `delete`) of an [`EntitySet`] or [`ValueSet`], `"FooDeleted"`, or `"Foo.SomethingHappened"` for an event of
 /// the domain. Its input is `FooCreated`, `FooUpdated`, `FooDeleted`, or [`Event`] of the event's type. Each handler gets the events of one aggregate in
 /// order, and what it does in the database happens once.
 ///
@@ -317,8 +317,9 @@ pub use minos_runtime::*;
 /// What a service needs, in one line: `use minos::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Aggregate, Context, Error, ErrorKind, Event, Headers, HoldError, Message, Path, Query, Ref, Response, Result, ResultExt, Root,
-        Saga, SagaStep, Service, Timestamp, User, Uuid, aggregate, aggregate_ref, bail, command, ensure, event, message, periodic, query,
+        Aggregate, Context, EntitySet, Error, ErrorKind, Event, Headers, HoldError, Message, Path, Query, Ref, Response, Result, ResultExt,
+        Root, Saga, SagaStep, Service, Timestamp, User, Uuid, ValueSet, aggregate, aggregate_ref, bail, command, ensure, event, message,
+        periodic, query,
     };
     #[doc(no_inline)]
     pub use minos_macros::saga;

@@ -1,5 +1,6 @@
 //! What makes a struct an aggregate.
 
+use super::fields;
 use crate::{diag::Errors, item::plain, serial, word::RESERVED_FIELDS};
 use syn::{Attribute, Data, DeriveInput, Field, Fields, LitStr, Path, Token, Type, punctuated::Punctuated};
 
@@ -10,21 +11,25 @@ pub(super) struct Aggregate<'i> {
     pub(super) types: Vec<&'i Type>,
     /// The names of the fields as stored; empty where attributes of serde make them unknown.
     pub(super) stored: Vec<String>,
+    /// The names of those that are sets.
+    pub(super) sets: Vec<String>,
 }
 
 pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Option<Aggregate<'i>> {
     generics(errors, input);
-    let fields = fields(errors, "aggregate", input);
+    let fields = self::fields(errors, "aggregate", input);
     for name in fields.iter().filter_map(|field| field.ident.as_ref()) {
         let text = plain(name);
         if RESERVED_FIELDS.contains(&text.as_str()) {
             errors.at(name, format!("every aggregate already has `{text}`\nhelp: read it with `root.{text}()`"));
         }
     }
+    let sets = fields::sets(errors, input, &fields);
     errors.is_empty().then(|| Aggregate {
         input,
         types: serial::types(&input.ident, fields.iter().copied()),
         stored: stored(input, &fields),
+        sets,
     })
 }
 

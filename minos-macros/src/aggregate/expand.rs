@@ -26,10 +26,14 @@ pub(super) fn derive(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
 }
 
 fn glue(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
-    let Aggregate { input, types, stored } = aggregate;
+    let Aggregate { input, types, stored, sets } = aggregate;
     let (ident, vis, cfgs) = (&input.ident, &input.vis, cfgs(&input.attrs));
     let name = plain(ident);
     let proofs = Fit::Store.proofs(door, types);
+    let has_sets = (!sets.is_empty()).then(|| quote!(const SETS: &'static [&'static str] = &[#(#sets),*];));
+    let submit_sets = has_sets
+        .as_ref()
+        .map(|_| quote!(#door::inventory::submit! { #door::SetsDef { aggregate: #name, sets: <#ident as #door::Aggregate>::SETS } }));
     let events = [
         ("Created", "was created: its first state, which reads as the aggregate itself."),
         ("Updated", "was changed: the fields with their new values."),
@@ -51,11 +55,13 @@ fn glue(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
             {
                 const NAME: &'static str = #name;
                 const FIELDS: &'static [&'static str] = &[#(#stored),*];
+                #has_sets
             }
             #door::inventory::submit! { #door::AggregateDef {
                 name: #name, fields: &[#(#stored),*],
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
             } }
+            #submit_sets
         };
         #(#events)*
     }

@@ -2,6 +2,7 @@
 
 mod check;
 mod expand;
+mod fields;
 mod methods;
 
 use crate::{diag::Errors, door::Door, serial};

@@ -7,6 +7,7 @@ mod hold;
 mod prepared;
 mod reference;
 mod root;
+mod sets;
 
 pub use event::{Changes, Created, Deleted, DomainEvent, Event, EventContent, EventDef, EventMeta, InitialState, NoState, Updated};
 pub use hold::{Hold, HoldError};
@@ -15,10 +16,13 @@ pub use prepared::Prepared;
 pub(crate) use prepared::{apply, not_isolated, prepare};
 pub use reference::{AggregateRef, Ref};
 pub use root::Root;
+pub(crate) use sets::sets_of;
+pub use sets::{EntityChanges, EntitySet, SetsDef, ValueSet};
 
 use crate::{
     context::Context,
     error::{Error, Result},
+    message::SetChange,
     store::{NewEvent, StoredEvent, StreamId},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -51,6 +55,9 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// The names of its fields as they are stored, as far as the macro can tell.
     const FIELDS: &'static [&'static str];
+
+    /// The names of those that are an [`EntitySet`] or a [`ValueSet`]: of these, changes are stored one by one.
+    const SETS: &'static [&'static str] = &[];
 
     /// Creates one, under a new uuid: a `FooCreated` event.
     ///
@@ -187,9 +194,9 @@ pub struct AggregateDef {
 
 inventory::collect!(AggregateDef);
 
-/// Whether an update, as stored, changed this field.
-pub(crate) fn touches(change: &[u8], field: &str) -> bool {
-    std::str::from_utf8(change).is_ok_and(|change| difference::touches(change, field).unwrap_or(false))
+/// Whether an update, as stored, changed this field; with a kind of change, whether something of the kind happened to the set that it is.
+pub(crate) fn touches(change: &[u8], field: &str, kind: Option<SetChange>) -> bool {
+    std::str::from_utf8(change).is_ok_and(|change| difference::touches(change, field, kind).unwrap_or(false))
 }
 
 /// The name of the event that every aggregate has when it is created, changed or deleted.

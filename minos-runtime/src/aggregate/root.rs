@@ -2,7 +2,7 @@
 
 use super::{
     Aggregate, DomainEvent,
-    difference::difference,
+    difference::Object,
     fold,
     hold::{self, HoldError},
     new_event, not_found, own_event,
@@ -191,7 +191,7 @@ impl<A: Aggregate> Root<A> {
     fn record_difference(&mut self) -> Result<()> {
         let Some(before) = self.before.take() else { return Ok(()) };
         let after = write(&self.state)?;
-        if let Some(change) = difference(&before?, &after)? {
+        if let Some(change) = Object::difference(&before?, &after, A::SETS)? {
             self.pending.push(new_event(own_event(A::NAME, "Updated"), change));
         }
         Ok(())

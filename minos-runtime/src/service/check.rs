@@ -1,10 +1,10 @@
 //! What the macros cannot see, because they see one function at a time: checked when the service starts, and told with both places.
 
 use crate::{
-    aggregate::{AggregateDef, EventDef},
+    aggregate::{AggregateDef, EventDef, sets_of},
     broker::{Subscription, Topics},
     handler::{HandlerDef, Kind},
-    message::EventName,
+    message::{EventName, SetChange},
     saga::{Plan, Policy, SagaDef},
 };
 use std::collections::BTreeMap;
@@ -64,21 +64,28 @@ pub(super) fn undeliverable(topics: &Topics) -> Vec<String> {
 
 fn told(subscription: &Subscription, why: &str) -> String {
     let Subscription { event, def } = subscription;
-    let name = match event.field {
-        Some(field) => format!("{}.{field}", event.event),
-        None => event.event.to_owned(),
-    };
+    let name: Vec<&str> = [Some(event.event), event.field, event.change.map(SetChange::word)].into_iter().flatten().collect();
+    let name = name.join(".");
     format!("nothing can deliver `{name}` to `{}` at {}: {why}", def.function, def.place())
 }
 
 fn why_not(subscription: &Subscription) -> Option<String> {
-    let EventName { aggregate, event, field } = subscription.event;
+    let EventName { aggregate, event, field, change } = subscription.event;
     let Some(def) = inventory::iter::<AggregateDef>.into_iter().find(|def| def.name == aggregate) else {
         let known: Vec<_> = inventory::iter::<AggregateDef>.into_iter().map(|def| def.name).collect();
         return Some(format!("there is no aggregate `{aggregate}` in this process; there are {}", list(&known)));
     };
     if let Some(field) = field {
         let known = def.fields.is_empty() || def.fields.contains(&field);
+        let sets = sets_of(aggregate);
+        if known && change.is_some() && !sets.contains(&field) {
+            return Some(format!(
+                "the field `{field}` of `{aggregate}` at {}:{} is no set; sets, whose type is written `EntitySet<…>` or `ValueSet<…>`, are {}",
+                def.file,
+                def.line,
+                list(sets)
+            ));
+        }
         return (!known).then(|| format!("`{aggregate}` at {}:{} has no field `{field}`; it has {}", def.file, def.line, list(def.fields)));
     }
     let own = ["Created", "Updated", "Deleted"].iter().any(|suffix| event.strip_suffix(suffix) == Some(aggregate));
