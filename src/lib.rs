@@ -201,6 +201,28 @@ pub use minos_macros::Aggregate;
 #[doc(inline)]
 pub use minos_macros::Problem;
 
+/// Lets a struct be [looked at](trait@Validate): `#[validate(…)]` on its fields. [`#[aggregate]`](macro@aggregate) reads them, too, and what it stores is
+/// looked at by itself.
+///
+/// Rules are `not_empty`, `length(1..=9)`, `range(1..)`, `email`, `url`, `one_of("a", "b")`, `nested` for what has rules of its own, and `with = path`
+/// for a `fn(&Type) -> Result<(), impl Display>`, which may also stand on the struct. What is `None` is not looked at.
+///
+/// ```
+/// use minos::prelude::*;
+///
+/// #[derive(minos::Validate)]
+/// pub struct SignUp {
+///     #[validate(length(1..=100))]
+///     name: String,
+///     #[validate(email)]
+///     email: String,
+/// }
+///
+/// assert!(SignUp { name: "Ada".into(), email: "ada".into() }.check().is_err());
+/// ```
+#[doc(inline)]
+pub use minos_macros::Validate;
+
 /// Declares a saga: work over several services that ends as a whole, or is undone.
 ///
 /// Its input has the form of a struct. Then come its steps, in the order in which they are done:
@@ -318,8 +340,8 @@ pub use minos_runtime::*;
 pub mod prelude {
     pub use crate::{
         Aggregate, Context, EntitySet, Error, ErrorKind, Event, Headers, HoldError, Message, Path, Query, Ref, Response, Result, ResultExt,
-        Root, Saga, SagaStep, Service, Timestamp, User, Uuid, ValueSet, aggregate, aggregate_ref, bail, command, ensure, event, message,
-        periodic, query,
+        Root, Saga, SagaStep, Service, Timestamp, User, Uuid, Validate, ValueSet, aggregate, aggregate_ref, bail, command, ensure, event,
+        message, periodic, query,
     };
     #[doc(no_inline)]
     pub use minos_macros::saga;

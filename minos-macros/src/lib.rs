@@ -21,6 +21,7 @@ mod problem;
 mod purity;
 mod saga;
 mod serial;
+mod validate;
 mod word;
 
 use handler::Kind;
@@ -33,7 +34,7 @@ pub fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 #[doc(hidden)]
-#[proc_macro_derive(Aggregate)]
+#[proc_macro_derive(Aggregate, attributes(validate))]
 pub fn derive_aggregate(item: TokenStream) -> TokenStream {
     aggregate::derive(item.into()).into()
 }
@@ -84,6 +85,12 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Problem, attributes(problem))]
 pub fn derive_problem(item: TokenStream) -> TokenStream {
     problem::expand(item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro_derive(Validate, attributes(validate))]
+pub fn derive_validate(item: TokenStream) -> TokenStream {
+    validate::derive(item.into()).into()
 }
 
 #[doc(hidden)]

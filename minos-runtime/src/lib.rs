@@ -31,7 +31,9 @@ mod telemetry;
 pub mod testing;
 mod trace;
 
-pub use aggregate::{Aggregate, AggregateRef, EntitySet, Event, Field, HoldError, Recorded, Ref, Root, ValueSet};
+pub use aggregate::{
+    Aggregate, AggregateRef, EntitySet, Event, Field, HoldError, Recorded, Ref, Root, Validate, ValidationError, ValueSet, Violations,
+};
 pub use config::Config;
 pub use context::{Context, SagaStep};
 pub use error::{Error, ErrorKind, Problem, ProblemDef, Result, ResultExt};

@@ -8,6 +8,7 @@ pub use crate::testing;
 pub use crate::{
     aggregate::{
         Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, Recorded, Root, SetsDef, Stored, Updated,
+        Validate, Violations,
     },
     context::Context,
     error::{Error, Problem, ProblemDef, Result},
@@ -24,6 +25,12 @@ pub use std::{
 };
 
 use std::{future::Future, time::Duration};
+
+/// The rules of `#[validate(…)]`.
+pub mod rules {
+    pub use crate::aggregate::validate::rules::*;
+    pub use std::ops::Bound;
+}
 
 /// What `saga!` writes.
 pub mod saga {

@@ -1,7 +1,7 @@
 //! What makes a struct an aggregate.
 
 use super::fields;
-use crate::{diag::Errors, item::plain, serial, word::RESERVED_FIELDS};
+use crate::{diag::Errors, item::plain, serial, validate, word::RESERVED_FIELDS};
 use syn::{Attribute, Data, DeriveInput, Field, Fields, LitStr, Path, Token, Type, punctuated::Punctuated};
 
 /// An aggregate that can be expanded.
@@ -13,6 +13,8 @@ pub(super) struct Aggregate<'i> {
     pub(super) stored: Vec<String>,
     /// The names of those that are sets.
     pub(super) sets: Vec<String>,
+    /// What has to hold for what is stored.
+    pub(super) rules: Vec<validate::OfField>,
 }
 
 pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Option<Aggregate<'i>> {
@@ -25,11 +27,13 @@ pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Option<Aggre
         }
     }
     let sets = fields::sets(errors, input, &fields);
+    let rules = validate::rules(errors, input, &fields);
     errors.is_empty().then(|| Aggregate {
         input,
         types: serial::types(&input.ident, fields.iter().copied()),
         stored: stored(input, &fields),
         sets,
+        rules,
     })
 }
 
@@ -66,7 +70,7 @@ pub(super) fn derives(errors: &Errors, name: &str, attrs: &[Attribute]) {
         let Ok(paths) = attr.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated) else { continue };
         for path in &paths {
             let last = path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
-            if matches!(last.as_str(), "Serialize" | "Deserialize") {
+            if matches!(last.as_str(), "Serialize" | "Deserialize") || (name == "aggregate" && last == "Validate") {
                 errors.at(path, format!("`#[{name}]` derives `{last}` already\nhelp: remove it here"));
             }
         }

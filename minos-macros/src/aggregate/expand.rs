@@ -1,10 +1,11 @@
 //! An aggregate's derives, its registration, and the names of its events.
 
-use super::check::Aggregate;
+use super::{check::Aggregate, fields::without_ours};
 use crate::{
     door::{Door, at},
     item::{cfgs, plain},
     serial::Fit,
+    validate,
 };
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -14,7 +15,7 @@ use syn::{DeriveInput, Type};
 pub(super) fn attribute(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
     let input = aggregate.input;
     let derives = Fit::Store.derives(door, &aggregate.types);
-    let rest = glue(door, aggregate);
+    let (input, rest) = (without_ours(input), glue(door, aggregate));
     quote!(#derives #input #rest)
 }
 
@@ -26,14 +27,23 @@ pub(super) fn derive(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
 }
 
 fn glue(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
-    let Aggregate { input, types, stored, sets } = aggregate;
+    let Aggregate { input, types, stored, sets, rules } = aggregate;
     let (ident, vis, cfgs) = (&input.ident, &input.vis, cfgs(&input.attrs));
     let name = plain(ident);
     let proofs = Fit::Store.proofs(door, types);
     let has_sets = (!sets.is_empty()).then(|| quote!(const SETS: &'static [&'static str] = &[#(#sets),*];));
-    let submit_sets = has_sets
-        .as_ref()
-        .map(|_| quote!(#door::inventory::submit! { #door::SetsDef { aggregate: #name, sets: <#ident as #door::Aggregate>::SETS } }));
+    let submit_sets =
+        has_sets.as_ref().map(|_| quote!(#door::inventory::submit! { #door::SetsDef { aggregate: #name, sets: &[#(#sets),*] } }));
+    let (look, validated) = (!rules.is_empty())
+        .then(|| {
+            let look = quote! {
+                fn look_at(&self, found: &mut #door::Violations) {
+                    #door::Validate::validate(self, found);
+                }
+            };
+            (look, validate::implement(door, input, rules))
+        })
+        .unzip();
     let events = [
         ("Created", "was created: its first state, which reads as the aggregate itself."),
         ("Updated", "was changed: the fields with their new values."),
@@ -56,7 +66,9 @@ fn glue(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
                 const NAME: &'static str = #name;
                 const FIELDS: &'static [&'static str] = &[#(#stored),*];
                 #has_sets
+                #look
             }
+            #validated
             #door::inventory::submit! { #door::AggregateDef {
                 name: #name, fields: &[#(#stored),*],
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),

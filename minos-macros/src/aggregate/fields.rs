@@ -3,10 +3,40 @@
 use crate::{
     diag::Errors,
     item::{last_segment, plain, type_arguments},
-    serial,
+    serial, validate,
     word::SETS,
 };
-use syn::{DeriveInput, Field, Token, Type};
+use proc_macro2::TokenStream;
+use syn::{Attribute, Data, DeriveInput, Field, Token, Type};
+
+/// The item as Rust takes it: without attributes that only we know.
+pub(super) fn without_ours(input: &DeriveInput) -> DeriveInput {
+    without(input, validate::is_attr)
+}
+
+/// The item of which nothing is derived by us: without attributes that would not be known then.
+pub(super) fn bare(input: &DeriveInput) -> DeriveInput {
+    let derived = |name: &str| {
+        let derives = input.attrs.iter().filter(|attr| attr.path().is_ident("derive"));
+        derives.filter_map(|attr| attr.parse_args::<TokenStream>().ok()).any(|derive| derive.to_string().contains(name))
+    };
+    let (own_serde, own_rules) = (derived("erialize"), derived("Validate"));
+    without(input, |attr| (!own_serde && serial::is_attr(attr)) || (!own_rules && validate::is_attr(attr)))
+}
+
+fn without(input: &DeriveInput, ours: impl Fn(&Attribute) -> bool) -> DeriveInput {
+    let mut input = input.clone();
+    input.attrs.retain(|attr| !ours(attr));
+    let fields = match &mut input.data {
+        Data::Struct(data) => data.fields.iter_mut().collect::<Vec<_>>(),
+        Data::Enum(data) => data.variants.iter_mut().flat_map(|variant| variant.fields.iter_mut()).collect(),
+        Data::Union(_) => Vec::new(),
+    };
+    for field in fields {
+        field.attrs.retain(|attr| !ours(attr));
+    }
+    input
+}
 
 /// The names, as stored, of the fields that are sets by the text of their types.
 pub(super) fn sets(errors: &Errors, input: &DeriveInput, fields: &[&Field]) -> Vec<String> {

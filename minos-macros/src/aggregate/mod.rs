@@ -22,7 +22,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     check::derives(&errors, "aggregate", &input.attrs);
     match check::check(&errors, &input) {
         Some(aggregate) if errors.is_empty() => expand::attribute(&door, &aggregate),
-        _ => errors.with_item(&item),
+        _ => errors.with_item(&fields::bare(&input)),
     }
 }
 

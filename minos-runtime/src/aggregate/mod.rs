@@ -8,6 +8,7 @@ mod prepared;
 mod reference;
 mod root;
 mod sets;
+pub mod validate;
 
 pub use event::{Changes, Created, Deleted, DomainEvent, Event, EventContent, EventDef, EventMeta, InitialState, NoState, Updated};
 pub use hold::{Hold, HoldError};
@@ -18,6 +19,7 @@ pub use reference::{AggregateRef, Ref};
 pub use root::Root;
 pub(crate) use sets::sets_of;
 pub use sets::{EntityChanges, EntitySet, SetsDef, ValueSet};
+pub use validate::{Validate, ValidationError, Violation, Violations};
 
 use crate::{
     context::Context,
@@ -59,10 +61,14 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The names of those that are an [`EntitySet`] or a [`ValueSet`]: of these, changes are stored one by one.
     const SETS: &'static [&'static str] = &[];
 
+    /// Puts all that is wrong with this state among what was found: [`Validate`], if there are rules on the fields. `create` and [`save`](Root::save) ask.
+    #[doc(hidden)]
+    fn look_at(&self, _found: &mut Violations) {}
+
     /// Creates one, under a new uuid: a `FooCreated` event.
     ///
     /// # Errors
-    /// If the state cannot be written as JSON and read again, such as a number that is not finite.
+    /// If the state cannot be written as JSON and read again, such as a number that is not finite, or a rule of it does not hold ([`ValidationError`]).
     fn create(cx: &mut Context, state: Self) -> impl Future<Output = Result<Root<Self>>> + Send {
         Self::create_as(cx, Uuid::now_v7(), state)
     }
