@@ -106,7 +106,7 @@ fn a_set_that_comes_or_goes_as_a_whole_tells_what_was_in_it() {
         assert!(touches(&gone, field, Some(SetChange::Delete)).unwrap(), "{gone}");
     }
     assert!(gone.contains(&uuid.to_string()), "{gone}");
-    same(folded(&text(&before), &[gone.clone()]), after, &gone);
+    same(folded(&text(&before), std::slice::from_ref(&gone)), after, &gone);
 }
 
 #[test]
