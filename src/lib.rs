@@ -102,7 +102,7 @@ pub use minos_macros::query;
 
 /// Makes an `async fn` a handler of events; in an [`#[aggregate] impl`](macro@aggregate), makes a method an event.
 ///
-/// Its arguments are names of events: `"FooCreated"`, `"FooUpdated"`, `"FooUpdated.field"`, `"FooDeleted"`, or `"Foo.SomethingHappened"` for an event of
+/// Its arguments are names of events: `"FooCreated"`, `"FooUpdated"`, `"FooUpdated.field"`, `"FooUpdated.set.create"` (or `update`, `delete`) of an [`EntitySet`] or [`ValueSet`], `"FooDeleted"`, or `"Foo.SomethingHappened"` for an event of
 /// the domain. Its input is `FooCreated`, `FooUpdated`, `FooDeleted`, or [`Event`] of the event's type. Each handler gets the events of one aggregate in
 /// order, and what it does in the database happens once.
 ///
@@ -263,6 +263,28 @@ pub use minos_macros::Aggregate;
 #[doc(inline)]
 pub use minos_macros::Problem;
 
+/// Lets a struct be [looked at](trait@Validate): `#[validate(…)]` on its fields. [`#[aggregate]`](macro@aggregate) reads them, too, and what it stores is
+/// looked at by itself.
+///
+/// Rules are `not_empty`, `length(1..=9)`, `range(1..)`, `email`, `url`, `one_of("a", "b")`, `nested` for what has rules of its own, and `with = path`
+/// for a `fn(&Type) -> Result<(), impl Display>`, which may also stand on the struct. What is `None` is not looked at.
+///
+/// ```
+/// use minos::prelude::*;
+///
+/// #[derive(minos::Validate)]
+/// pub struct SignUp {
+///     #[validate(length(1..=100))]
+///     name: String,
+///     #[validate(email)]
+///     email: String,
+/// }
+///
+/// assert!(SignUp { name: "Ada".into(), email: "ada".into() }.check().is_err());
+/// ```
+#[doc(inline)]
+pub use minos_macros::Validate;
+
 /// Declares a saga: work over several services that ends as a whole, or is undone.
 ///
 /// Its input has the form of a struct. Then come its steps, in the order in which they are done:
@@ -379,9 +401,9 @@ pub use minos_runtime::*;
 /// What a service needs, in one line: `use minos::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Aggregate, Context, Document, Error, ErrorKind, Event, Headers, HoldError, Message, Path, Query, Ref, Resolved, Response, Result,
-        ResultExt, Root, Saga, SagaStep, Seen, Service, Timestamp, User, Uuid, View, aggregate, aggregate_ref, bail, command, document,
-        ensure, event, message, periodic, projection, query,
+        Aggregate, Context, Document, EntitySet, Error, ErrorKind, Event, Headers, HoldError, Message, Path, Query, Ref, Resolved,
+        Response, Result, ResultExt, Root, Saga, SagaStep, Seen, Service, Timestamp, User, Uuid, Validate, ValueSet, View, aggregate,
+        aggregate_ref, bail, command, document, ensure, event, message, periodic, projection, query,
     };
     #[doc(no_inline)]
     pub use minos_macros::saga;

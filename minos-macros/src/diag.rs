@@ -28,6 +28,13 @@ impl Errors {
         }
     }
 
+    /// Adds the mistakes of a part.
+    pub(crate) fn join(&self, part: Errors) {
+        if let Some(errors) = part.0.into_inner() {
+            self.push(errors);
+        }
+    }
+
     /// The value, or one more mistake.
     pub(crate) fn ok<T>(&self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()

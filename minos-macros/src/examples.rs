@@ -3,7 +3,7 @@
 //! What the expansions of the README's service look like is in `tests/expand/`, to be read like code. After a change of theirs, run with
 //! `EXPAND=overwrite` and read the difference.
 
-use crate::{aggregate, handler, main_fn, message, problem, saga};
+use crate::{aggregate, handler, main_fn, message, problem, saga, validate};
 use proc_macro2::{Delimiter, Group, Literal, TokenStream, TokenTree};
 use quote::ToTokens;
 use std::{fs, path::Path};
@@ -35,12 +35,13 @@ fn expand(macro_name: &str, args: TokenStream, item: TokenStream) -> TokenStream
         "Problem" => problem::expand(item),
         "saga" => saga::expand(item),
         "Aggregate" => aggregate::derive(item),
+        "Validate" => validate::derive(item),
         other => panic!("there is no macro `{other}`"),
     }
 }
 
 const ATTRIBUTES: &[&str] = &["aggregate", "aggregate_ref", "command", "query", "event", "periodic", "message", "main"];
-const DERIVES: &[&str] = &["Problem", "Aggregate"];
+const DERIVES: &[&str] = &["Problem", "Aggregate", "Validate"];
 /// Macros that are called: what they are given is no item.
 const CALLS: &[&str] = &["saga"];
 

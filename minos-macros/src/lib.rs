@@ -23,6 +23,7 @@ mod projection;
 mod purity;
 mod saga;
 mod serial;
+mod validate;
 mod word;
 
 use handler::Kind;
@@ -35,7 +36,7 @@ pub fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 #[doc(hidden)]
-#[proc_macro_derive(Aggregate)]
+#[proc_macro_derive(Aggregate, attributes(validate))]
 pub fn derive_aggregate(item: TokenStream) -> TokenStream {
     aggregate::derive(item.into()).into()
 }
@@ -98,6 +99,12 @@ pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Problem, attributes(problem))]
 pub fn derive_problem(item: TokenStream) -> TokenStream {
     problem::expand(item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro_derive(Validate, attributes(validate))]
+pub fn derive_validate(item: TokenStream) -> TokenStream {
+    validate::derive(item.into()).into()
 }
 
 #[doc(hidden)]

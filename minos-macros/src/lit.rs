@@ -1,6 +1,9 @@
 //! What literals say: paths, names of events, schedules. Mistakes are told on the literal.
 
-use crate::{diag::Errors, word::OWN_EVENTS};
+use crate::{
+    diag::{Errors, did_you_mean},
+    word::{OWN_EVENTS, SET_CHANGES},
+};
 use std::time::Duration;
 use syn::{Ident, LitStr};
 
@@ -60,6 +63,12 @@ pub(crate) fn event_name(errors: &Errors, name: &LitStr) {
     match words.as_slice() {
         [first] if !own(first) => errors.at(name, format!("`{text}` does not say whose event it is\nhelp: `\"Aggregate.{text}\"`")),
         [_] | [_, _] => {}
+        [first, _, change] if own(first) && first.ends_with("Updated") => {
+            if !SET_CHANGES.contains(change) {
+                let hint = did_you_mean(change, SET_CHANGES);
+                errors.at(name, format!("`{change}` is nothing that happens to a set; one of {}{hint}", SET_CHANGES.join(", ")));
+            }
+        }
         [first, field, ..] => errors.at(name, format!("an event has one field or name after the dot\nhelp: `\"{first}.{field}\"`")),
         [] => {}
     }
@@ -146,10 +155,14 @@ mod tests {
 
     #[test]
     fn names_of_events() {
-        for right in ["FooCreated", "FooUpdated.bar", "FooUpdated.type", "FooDeleted", "Account.MoneyDeposited"] {
+        for right in
+            ["FooCreated", "FooUpdated.bar", "FooUpdated.type", "FooUpdated.entries.create", "FooDeleted", "Account.MoneyDeposited"]
+        {
             assert_eq!(told(event_name, right), "", "{right}");
         }
-        for wrong in ["MoneyDeposited", "Created", "", "Foo.", "Foo Created", "FooUpdated.a.b"] {
+        for wrong in
+            ["MoneyDeposited", "Created", "", "Foo.", "Foo Created", "FooUpdated.a.b", "FooUpdated.a.update.b", "FooCreated.a.create"]
+        {
             assert_ne!(told(event_name, wrong), "", "{wrong}");
         }
     }

@@ -3,7 +3,10 @@
 //! The derives assume of each field what the proof beside them shows. `for<'minos>` keeps an assumption that is false from being an error where it is
 //! written. Of a type that everybody knows nothing is assumed: each assumption is compiled anew with every function that the derives write.
 
-use crate::door::{Door, at};
+use crate::{
+    door::{Door, at},
+    item::{last_segment, type_arguments},
+};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, Field, GenericArgument, PathArguments, Type, spanned::Spanned};
@@ -31,7 +34,7 @@ const KNOWN: &[&str] = &[
     "Timestamp",
 ];
 /// The same of types that are as their parameters are.
-const KNOWN_OF: &[&str] = &["Option", "Vec", "VecDeque", "BTreeMap", "BTreeSet", "HashMap", "HashSet"];
+const KNOWN_OF: &[&str] = &["Option", "Vec", "VecDeque", "BTreeMap", "BTreeSet", "HashMap", "HashSet", "EntitySet", "ValueSet"];
 
 /// What a field is to be fit for: the trait and the function of the runtime that say so in the user's terms.
 #[derive(Clone, Copy)]
@@ -80,14 +83,22 @@ pub(crate) fn derives(door: &Door, field: &TokenStream, types: &[&Type]) -> Toke
 pub(crate) fn types<'f>(ident: &Ident, fields: impl IntoIterator<Item = &'f Field>) -> Vec<&'f Type> {
     let (mut types, mut seen) = (Vec::new(), Vec::new());
     for field in fields.into_iter().filter(|field| attrs(&field.attrs).next().is_none()) {
-        let text = field.ty.to_token_stream().to_string();
+        // A set of entities is as they are, and what is wrong with them is told of them.
+        let ty = entity(&field.ty).unwrap_or(&field.ty);
+        let text = ty.to_token_stream().to_string();
         let own = text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| ident == word);
-        if !own && !is_known(&field.ty) && !seen.contains(&text) {
+        if !own && !is_known(ty) && !seen.contains(&text) {
             seen.push(text);
-            types.push(&field.ty);
+            types.push(ty);
         }
     }
     types
+}
+
+/// What an `EntitySet` is of.
+fn entity(ty: &Type) -> Option<&Type> {
+    let segment = last_segment(ty).filter(|segment| segment.ident == "EntitySet")?;
+    type_arguments(segment).into_iter().next()
 }
 
 /// Whether serde is known to write and read a type. Who names a type of their own like one of these gets serde's own words about it.

@@ -12,6 +12,18 @@ pub(crate) const RESERVED_FIELDS: &[&str] = &["uuid", "version", "created_at", "
 /// The endings of the events that every aggregate has.
 pub(crate) const OWN_EVENTS: &[&str] = &["Created", "Updated", "Deleted"];
 
+/// What can happen to a set.
+pub(crate) const SET_CHANGES: &[&str] = &["create", "update", "delete"];
+
+/// The types of fields whose changes are stored one by one.
+pub(crate) const SETS: &[&str] = &["EntitySet", "ValueSet"];
+
+/// The attribute with the rules of a field.
+pub(crate) const VALIDATE: &str = "validate";
+
+/// What it can say.
+pub(crate) const RULES: &[&str] = &["not_empty", "length", "range", "email", "url", "one_of", "with", "nested"];
+
 /// Functions whose answer is another one each time: replay would get another state.
 pub(crate) const IMPURE: &[&str] =
     &["now", "now_utc", "now_local", "now_v1", "now_v6", "now_v7", "new_v4", "elapsed", "random", "thread_rng", "rng"];

@@ -33,7 +33,10 @@ mod telemetry;
 pub mod testing;
 mod trace;
 
-pub use aggregate::{Aggregate, AggregateRef, Event, Field, HoldError, Recorded, Ref, Resolved, Root, Seen, Unresolved};
+pub use aggregate::{
+    Aggregate, AggregateRef, EntitySet, Event, Field, HoldError, Recorded, Ref, Resolved, Root, Seen, Unresolved, Validate,
+    ValidationError, ValueSet, Violations,
+};
 pub use config::Config;
 pub use context::{Context, SagaStep};
 pub use document::Document;

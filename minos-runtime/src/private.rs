@@ -7,8 +7,8 @@
 pub use crate::testing;
 pub use crate::{
     aggregate::{
-        Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, QueryableDef, Recorded, Root, Stored,
-        Updated,
+        Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, QueryableDef, Recorded, Root, SetsDef,
+        Stored, Updated, Validate, Violations,
     },
     context::Context,
     document::{Column, Document},
@@ -28,6 +28,12 @@ pub use std::{
 
 use crate::aggregate::States;
 use std::{future::Future, time::Duration};
+
+/// The rules of `#[validate(…)]`.
+pub mod rules {
+    pub use crate::aggregate::validate::rules::*;
+    pub use std::ops::Bound;
+}
 
 /// What `saga!` writes.
 pub mod saga {

@@ -17,6 +17,7 @@ mod messages;
 mod overload;
 mod requests;
 mod restarting;
+mod rich;
 mod setup;
 mod starting;
 mod stopping;

@@ -19,6 +19,8 @@ async fn mistakes_between_handlers_are_told_with_both_places() {
     }
     assert!(lines.iter().all(|line| error.matches(line.as_str()).count() == 2), "{error}");
     assert!(error.contains("nothing can deliver `NoSuchThingCreated` to `waits_for_ever` at tests/service/app/twice.rs:"), "{error}");
+    let no_set = "nothing can deliver `OrderUpdated.address.create` to `no_set` at tests/service/app/twice.rs:";
+    assert!(error.contains(no_set) && error.contains("are `lines`, `tags`"), "{error}");
     let one_name = error.split("; (").find(|mistake| mistake.contains("app::twice::same")).unwrap_or_default();
     assert_eq!(one_name.matches("tests/service/app/twice.rs:").count(), 2, "{error}");
 }

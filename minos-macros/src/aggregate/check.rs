@@ -1,6 +1,7 @@
 //! What makes a struct an aggregate.
 
-use crate::{diag::Errors, item::plain, serial, word::RESERVED_FIELDS};
+use super::fields;
+use crate::{diag::Errors, item::plain, serial, validate, word::RESERVED_FIELDS};
 use syn::{Attribute, Data, DeriveInput, Field, Fields, LitStr, Path, Token, Type, punctuated::Punctuated};
 
 /// An aggregate that can be expanded.
@@ -11,22 +12,30 @@ pub(super) struct Aggregate<'i> {
     /// The names of the fields as stored; empty where attributes of serde make them unknown.
     pub(super) stored: Vec<String>,
     pub(super) fields: Vec<&'i Field>,
+    /// The names of those that are sets.
+    pub(super) sets: Vec<String>,
+    /// What has to hold for what is stored.
+    pub(super) rules: Vec<validate::OfField>,
 }
 
 pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Option<Aggregate<'i>> {
     generics(errors, input);
-    let fields = fields(errors, "aggregate", input);
+    let fields = self::fields(errors, "aggregate", input);
     for name in fields.iter().filter_map(|field| field.ident.as_ref()) {
         let text = plain(name);
         if RESERVED_FIELDS.contains(&text.as_str()) {
             errors.at(name, format!("every aggregate already has `{text}`\nhelp: read it with `root.{text}()`"));
         }
     }
+    let sets = fields::sets(errors, input, &fields);
+    let rules = validate::rules(errors, input, &fields);
     errors.is_empty().then(|| Aggregate {
         input,
         types: serial::types(&input.ident, fields.iter().copied()),
         stored: stored(input, &fields),
         fields,
+        sets,
+        rules,
     })
 }
 
@@ -63,7 +72,7 @@ pub(crate) fn derives(errors: &Errors, name: &str, attrs: &[Attribute]) {
         let Ok(paths) = attr.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated) else { continue };
         for path in &paths {
             let last = path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
-            if matches!(last.as_str(), "Serialize" | "Deserialize") {
+            if matches!(last.as_str(), "Serialize" | "Deserialize") || (name == "aggregate" && last == "Validate") {
                 errors.at(path, format!("`#[{name}]` derives `{last}` already\nhelp: remove it here"));
             }
         }

@@ -1,11 +1,12 @@
 //! An aggregate's derives, its registration, and the names of its events.
 
-use super::{check::Aggregate, options::Options};
+use super::{check::Aggregate, fields::without_ours, options::Options};
 use crate::{
     document::columns,
     door::{Door, at},
     item::{cfgs, plain},
     serial::Fit,
+    validate,
 };
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -15,7 +16,7 @@ use syn::{DeriveInput, Type};
 pub(super) fn attribute(options: &Options, aggregate: &Aggregate<'_>) -> TokenStream {
     let input = aggregate.input;
     let derives = Fit::Store.derives(&options.door, &aggregate.types);
-    let rest = glue(options, aggregate);
+    let (input, rest) = (without_ours(input), glue(options, aggregate));
     quote!(#derives #input #rest)
 }
 
@@ -28,10 +29,24 @@ pub(super) fn derive(options: &Options, aggregate: &Aggregate<'_>) -> TokenStrea
 }
 
 fn glue(options: &Options, aggregate: &Aggregate<'_>) -> TokenStream {
-    let (Options { door, queryable, resolvable, .. }, Aggregate { input, types, stored, fields }) = (options, aggregate);
+    let Options { door, queryable, resolvable, .. } = options;
+    let Aggregate { input, types, stored, fields, sets, rules } = aggregate;
     let (ident, vis, cfgs) = (&input.ident, &input.vis, cfgs(&input.attrs));
     let name = plain(ident);
     let proofs = Fit::Store.proofs(door, types);
+    let has_sets = (!sets.is_empty()).then(|| quote!(const SETS: &'static [&'static str] = &[#(#sets),*];));
+    let submit_sets =
+        has_sets.as_ref().map(|_| quote!(#door::inventory::submit! { #door::SetsDef { aggregate: #name, sets: &[#(#sets),*] } }));
+    let (look, validated) = (!rules.is_empty())
+        .then(|| {
+            let look = quote! {
+                fn look_at(&self, found: &mut #door::Violations) {
+                    #door::Validate::validate(self, found);
+                }
+            };
+            (look, validate::implement(door, input, rules))
+        })
+        .unzip();
     let events = [
         ("Created", "was created: its first state, which reads as the aggregate itself."),
         ("Updated", "was changed: the fields with their new values."),
@@ -75,13 +90,17 @@ fn glue(options: &Options, aggregate: &Aggregate<'_>) -> TokenStream {
                 const NAME: &'static str = #name;
                 const FIELDS: &'static [&'static str] = &[#(#stored),*];
                 #is_queryable
+                #has_sets
+                #look
             }
             #queryable
             #resolvable
+            #validated
             #door::inventory::submit! { #door::AggregateDef {
                 name: #name, fields: &[#(#stored),*],
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
             } }
+            #submit_sets
         };
         #(#events)*
     }

@@ -2,6 +2,7 @@
 
 mod check;
 mod expand;
+mod fields;
 mod methods;
 mod options;
 
@@ -27,7 +28,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     check::derives(&errors, "aggregate", &input.attrs);
     match check::check(&errors, &input) {
         Some(aggregate) if errors.is_empty() => expand::attribute(&options, &aggregate),
-        _ => errors.with_item(&item),
+        _ => errors.with_item(&fields::bare(&input)),
     }
 }
 

@@ -1,8 +1,10 @@
 //! The difference of two states, on their top-level JSON fields, and its application.
 //!
 //! It works on the text of the fields, so that nothing has to be generated per aggregate and serde attributes on
-//! fields (`rename`, `with`, `flatten`, …) just work.
+//! fields (`rename`, `with`, `flatten`, …) just work. Of a field that is a set, what changed in it is told, and not the whole.
 
+use super::sets::{self, Noted, Open, SETS, note};
+use crate::message::SetChange;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt};
@@ -12,28 +14,44 @@ const REMOVED: &str = "$removed";
 
 /// A JSON object whose fields are left unread.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Object<'a>(Vec<Field<'a>>);
+pub(super) struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
-/// A key and its value.
+/// What a field holds.
+#[derive(Debug, Clone)]
+enum Value<'a> {
+    Text(&'a RawValue),
+    /// A set to which a change was applied.
+    Set(Open<'a>),
+}
+
+/// A key and its value, unread.
 type Field<'a> = (Cow<'a, str>, &'a RawValue);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+/// The fields of an object, unread.
+struct Fields<'a>(Vec<Field<'a>>);
+
+/// The fields of an object as they are written.
+pub(super) fn fields(json: &str) -> serde_json::Result<Vec<Field<'_>>> {
+    serde_json::from_str(json).map(|Fields(fields)| fields)
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Object<'de>;
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Object<'de>, M::Error> {
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields<'de>, M::Error> {
                 let mut fields = Vec::with_capacity(8);
                 while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
                     fields.push((key, map.next_value::<&'de RawValue>()?));
                 }
-                Ok(Object(fields))
+                Ok(Fields(fields))
             }
         }
-        deserializer.deserialize_map(Fields)
+        deserializer.deserialize_map(Object)
     }
 }
 
@@ -61,40 +79,84 @@ impl<'de> Deserialize<'de> for Key<'de> {
 
 impl<'a> Object<'a> {
     pub(super) fn parse(json: &'a str) -> serde_json::Result<Self> {
-        serde_json::from_str(json)
+        Ok(Object(fields(json)?.into_iter().map(|(key, value)| (key, Value::Text(value))).collect()))
     }
 
+    /// The value of a field as it was read; none if a change of a set was applied to it.
     pub(super) fn get(&self, key: &str) -> Option<&'a RawValue> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| *value)
+        self.0.iter().find(|(name, _)| name == key).and_then(|(_, value)| match value {
+            Value::Text(text) => Some(*text),
+            Value::Set(_) => None,
+        })
     }
 
     /// Applies a difference.
     pub(super) fn merge(&mut self, change: Object<'a>) -> serde_json::Result<()> {
+        let (mut told, mut stored) = (None, Vec::new());
         for (key, value) in change.0 {
-            if key == REMOVED {
-                let removed: Vec<String> = serde_json::from_str(value.get())?;
-                self.0.retain(|(name, _)| !removed.iter().any(|key| key == name));
-            } else if let Some((_, field)) = self.0.iter_mut().find(|(name, _)| *name == key) {
-                *field = value;
-            } else {
-                self.0.push((key, value));
+            match value {
+                Value::Text(removed) if key == REMOVED => {
+                    let removed: Vec<String> = serde_json::from_str(removed.get())?;
+                    self.0.retain(|(name, _)| !removed.iter().any(|key| key == name));
+                    stored.extend(removed.into_iter().map(Cow::Owned));
+                }
+                Value::Text(sets) if key == SETS => told = Some(sets),
+                value => {
+                    stored.push(key.clone());
+                    match self.0.iter_mut().find(|(name, _)| *name == key) {
+                        Some((_, field)) => *field = value,
+                        None => self.0.push((key, value)),
+                    }
+                }
+            }
+        }
+        let sets = told.map_or(Ok(Vec::new()), |sets| fields(sets.get()))?;
+        // Where the set itself is stored, what changed in it is only told.
+        for (name, note) in sets.into_iter().filter(|(name, _)| !stored.contains(name)) {
+            let Some((_, field)) = self.0.iter_mut().find(|(key, _)| *key == name) else {
+                return Err(serde::de::Error::custom(format!("there is no set `{name}` that could be changed")));
+            };
+            if let Value::Text(set) = field {
+                *field = Value::Set(Open::read(set)?);
+            }
+            if let Value::Set(set) = field {
+                set.apply(&serde_json::from_str(note.get())?)?;
             }
         }
         Ok(())
     }
 
     pub(super) fn write(&self) -> String {
-        let mut json = String::with_capacity(2 + self.0.iter().map(|(key, value)| key.len() + value.get().len() + 4).sum::<usize>());
+        let length = |(key, value): &(Cow<'_, str>, Value<'_>)| match value {
+            Value::Text(value) => key.len() + value.get().len() + 4,
+            Value::Set(_) => key.len() + 4,
+        };
+        let mut json = String::with_capacity(2 + self.0.iter().map(length).sum::<usize>());
         json.push('{');
         for (n, (key, value)) in self.0.iter().enumerate() {
-            field(&mut json, n, key, value.get());
+            match value {
+                Value::Text(value) => field(&mut json, n, key, value.get()),
+                Value::Set(set) => {
+                    field(&mut json, n, key, "");
+                    set.write(&mut json);
+                }
+            }
         }
         json.push('}');
         json
     }
+
+    /// What changed from one state to another, as JSON: the fields with their new values, and what changed in these sets. None if nothing did.
+    pub(super) fn difference(before: &str, after: &str, sets: &[&str]) -> serde_json::Result<Option<String>> {
+        if before == after {
+            return Ok(None);
+        }
+        difference_of(&fields(before)?, &fields(after)?, sets)
+    }
 }
 
-fn field(json: &mut String, n: usize, key: &str, value: &str) {
+/// Writes a field behind those that are there.
+pub(super) fn field(json: &mut String, n: usize, key: &str, value: &str) {
     if n > 0 {
         json.push(',');
     }
@@ -104,31 +166,66 @@ fn field(json: &mut String, n: usize, key: &str, value: &str) {
     json.push_str(value);
 }
 
-/// What changed from one state to another, as JSON: the fields with their new values. None if nothing did.
-pub(super) fn difference(before: &str, after: &str) -> serde_json::Result<Option<String>> {
-    if before == after {
-        return Ok(None);
+/// As [`Object::difference`], of fields that were read.
+fn difference_of(before: &[Field<'_>], after: &[Field<'_>], sets: &[&str]) -> serde_json::Result<Option<String>> {
+    let (mut json, mut n) = (String::from("{"), 0);
+    let mut put = |key: &str, value: &str| {
+        field(&mut json, n, key, value);
+        n += 1;
+    };
+    let (mut removed, mut notes) = (Vec::new(), Vec::new());
+    for (key, value) in after {
+        let old = find(before, key);
+        if old.is_some_and(|old| old.get() == value.get()) {
+            continue;
+        }
+        if sets.contains(&&**key)
+            && let Some(Noted { note, whole }) = sets::difference(old, Some(value))?
+        {
+            notes.push((key, note));
+            if !whole {
+                continue;
+            }
+        } else if old.is_some_and(|old| same(old, value)) {
+            continue;
+        }
+        put(key, value.get());
     }
-    let (before, after) = (Object::parse(before)?, Object::parse(after)?);
-    let mut changes = Object::default();
-    for (key, value) in after.0.iter() {
-        if !before.get(key).is_some_and(|old| same(old, value)) {
-            changes.0.push((key.clone(), value));
+    for (key, value) in before.iter().filter(|(key, _)| find(after, key).is_none()) {
+        removed.push(key);
+        if sets.contains(&&**key)
+            && let Some(Noted { note, .. }) = sets::difference(Some(value), None)?
+        {
+            notes.push((key, note));
         }
     }
-    let removed: Vec<&str> = before.0.iter().map(|(key, _)| &**key).filter(|key| after.get(key).is_none()).collect();
-    if removed.is_empty() {
-        return Ok((!changes.0.is_empty()).then(|| changes.write()));
+    if !removed.is_empty() {
+        put(REMOVED, &serde_json::to_string(&removed)?);
     }
-    let removed = RawValue::from_string(serde_json::to_string(&removed)?)?;
-    changes.0.push((REMOVED.into(), &removed));
-    Ok(Some(changes.write()))
+    if !notes.is_empty() {
+        let mut told = String::from("{");
+        for (n, (key, note)) in notes.iter().enumerate() {
+            field(&mut told, n, key, note);
+        }
+        told.push('}');
+        put(SETS, &told);
+    }
+    json.push('}');
+    Ok((n > 0).then_some(json))
 }
 
-/// The names of the fields that a difference is about.
-pub(super) fn touches(change: &str, field: &str) -> serde_json::Result<bool> {
+fn find<'a>(fields: &[Field<'a>], key: &str) -> Option<&'a RawValue> {
+    fields.iter().find(|(name, _)| name == key).map(|(_, value)| *value)
+}
+
+/// Whether a difference is about this field; with a kind of change, whether something of the kind happened to the set that the field is.
+pub(super) fn touches(change: &str, field: &str, kind: Option<SetChange>) -> serde_json::Result<bool> {
     let change = Object::parse(change)?;
-    if change.get(field).is_some() {
+    let told = note(&change, field)?;
+    if let Some(kind) = kind {
+        return Ok(told.is_some_and(|note| note.of(kind).is_some()));
+    }
+    if told.is_some() || change.get(field).is_some() {
         return Ok(true);
     }
     let Some(removed) = change.get(REMOVED) else { return Ok(false) };
@@ -151,12 +248,12 @@ fn same_within(depth: usize, a: &str, b: &str) -> bool {
     }
     let Some(depth) = depth.checked_sub(1) else { return false };
     if a.starts_with('{') {
-        let (Ok(mut a), Ok(mut b)) = (Object::parse(a), Object::parse(b)) else { return false };
+        let (Ok(mut a), Ok(mut b)) = (fields(a), fields(b)) else { return false };
         for object in [&mut a, &mut b] {
-            object.0.sort_by(|(one, _), (other, _)| one.cmp(other));
+            object.sort_by(|(one, _), (other, _)| one.cmp(other));
         }
         let same_field = |((a, x), (b, y)): (&Field<'_>, &Field<'_>)| a == b && same_within(depth, x.get(), y.get());
-        a.0.len() == b.0.len() && a.0.iter().zip(&b.0).all(same_field)
+        a.len() == b.len() && a.iter().zip(&b).all(same_field)
     } else if a.starts_with('[') {
         let items = |json| serde_json::from_str::<Vec<&RawValue>>(json);
         let (Ok(a), Ok(b)) = (items(a), items(b)) else { return false };
@@ -166,9 +263,38 @@ fn same_within(depth: usize, a: &str, b: &str) -> bool {
     }
 }
 
+/// A text that is the same for values that are: without space, and with the keys of objects in order.
+pub(super) fn canonical(json: &str) -> serde_json::Result<String> {
+    canonical_within(DEPTH, json)
+}
+
+fn canonical_within(depth: usize, json: &str) -> serde_json::Result<String> {
+    let Some(depth) = depth.checked_sub(1) else { return Ok(json.to_owned()) };
+    if json.starts_with('{') {
+        let mut all = fields(json)?;
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut text = String::from("{");
+        for (n, (key, value)) in all.iter().enumerate() {
+            field(&mut text, n, key, &canonical_within(depth, value.get())?);
+        }
+        text.push('}');
+        return Ok(text);
+    }
+    if json.starts_with('[') {
+        let items: Vec<&RawValue> = serde_json::from_str(json)?;
+        let items = items.iter().map(|item| canonical_within(depth, item.get())).collect::<serde_json::Result<Vec<_>>>()?;
+        return Ok(format!("[{}]", items.join(",")));
+    }
+    Ok(json.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn difference(before: &str, after: &str) -> serde_json::Result<Option<String>> {
+        Object::difference(before, after, &[])
+    }
 
     fn roundtrip(before: &str, after: &str) -> Option<String> {
         let change = difference(before, after).unwrap()?;
@@ -234,9 +360,9 @@ mod tests {
     fn a_field_that_is_not_written_any_more_is_removed() {
         assert_eq!(roundtrip(r#"{"a":1,"b":2}"#, r#"{"a":1}"#).as_deref(), Some(r#"{"$removed":["b"]}"#));
         assert_eq!(roundtrip(r#"{"a":1,"b":2}"#, r#"{"c":1}"#).as_deref(), Some(r#"{"c":1,"$removed":["a","b"]}"#));
-        assert!(touches(r#"{"$removed":["b"]}"#, "b").unwrap());
-        assert!(touches(r#"{"b":null}"#, "b").unwrap());
-        assert!(!touches(r#"{"$removed":["a"]}"#, "b").unwrap());
+        assert!(touches(r#"{"$removed":["b"]}"#, "b", None).unwrap());
+        assert!(touches(r#"{"b":null}"#, "b", None).unwrap());
+        assert!(!touches(r#"{"$removed":["a"]}"#, "b", None).unwrap());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Events as handlers see them: those that every aggregate has, and those of the domain.
 
-use super::{Aggregate, difference};
+use super::{Aggregate, difference, sets};
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -109,19 +109,22 @@ impl<A> Clone for Changes<A> {
 impl<A: Aggregate> Changes<A> {
     /// Whether this field changed.
     pub fn changed(&self, field: &str) -> bool {
-        difference::touches(&self.data, field).unwrap_or(false)
+        difference::touches(&self.data, field, None).unwrap_or(false)
     }
 
     /// The new value of a field, or `None` if it did not change.
     ///
     /// # Errors
-    /// If the value is not a `T`, or the aggregate has no such field.
+    /// If the value is not a `T`, the aggregate has no such field, or it is a set of which only the changes are told ([`created`](Changes::created), …).
     pub fn get<T: DeserializeOwned>(&self, field: &str) -> Result<Option<T>> {
         let changes = difference::Object::parse(&self.data)?;
         match changes.get(field) {
             Some(value) => {
                 Ok(Some(serde_json::from_str(value.get()).map_err(|error| Error::from(error).context(format!("{}.{field}", A::NAME)))?))
             }
+            None if sets::note(&changes, field)?.is_some() => Err(Error::internal(format!(
+                "the event tells what changed in the set `{field}`, and not the whole: read `event.created`, `updated` and `deleted`, or `inserted` and `removed`"
+            ))),
             None if A::FIELDS.is_empty() || A::FIELDS.contains(&field) => Ok(None),
             None => Err(Error::internal(format!("{} has no field `{field}`; it has {}", A::NAME, A::FIELDS.join(", ")))),
         }

@@ -64,8 +64,11 @@ fn apply<'a, A: Aggregate>(state: State<'a, A>, event: &'a StoredEvent) -> Resul
 fn update<'a, A: Aggregate>(state: State<'a, A>, change: &'a str) -> Result<State<'a, A>> {
     match state {
         State::Fields(mut fields) => {
-            fields.merge(Object::parse(change)?)?;
-            Ok(State::Fields(fields))
+            match fields.merge(Object::parse(change)?) {
+                Ok(()) => Ok(State::Fields(fields)),
+                // A value may have been written in another way when it was put into a set. The type knows; to merge it again changes nothing that was.
+                Err(_) => update(State::Typed(read::<A>(&fields)?), change),
+            }
         }
         State::Typed(state) => {
             let text = serde_json::to_string(&state)?;

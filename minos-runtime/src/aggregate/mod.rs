@@ -11,6 +11,8 @@ mod reference;
 mod resolve;
 mod root;
 mod seen;
+mod sets;
+pub mod validate;
 
 pub use event::{Changes, Created, Deleted, DomainEvent, Event, EventContent, EventDef, EventMeta, InitialState, NoState, Updated};
 pub use history::PastEvent;
@@ -25,11 +27,15 @@ pub use resolve::{Resolved, Unresolved};
 pub(crate) use resolve::{States, states};
 pub use root::Root;
 pub use seen::Seen;
+pub(crate) use sets::sets_of;
+pub use sets::{EntityChanges, EntitySet, SetsDef, ValueSet};
+pub use validate::{Validate, ValidationError, Violation, Violations};
 
 use crate::{
     context::Context,
     document::{Condition, Find},
     error::{Error, Result},
+    message::SetChange,
     store::{NewEvent, StoredEvent, StreamId},
 };
 use jiff::Timestamp;
@@ -68,10 +74,17 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
     #[doc(hidden)]
     const QUERYABLE: bool = false;
 
+    /// The names of those that are an [`EntitySet`] or a [`ValueSet`]: of these, changes are stored one by one.
+    const SETS: &'static [&'static str] = &[];
+
+    /// Puts all that is wrong with this state among what was found: [`Validate`], if there are rules on the fields. `create` and [`save`](Root::save) ask.
+    #[doc(hidden)]
+    fn look_at(&self, _found: &mut Violations) {}
+
     /// Creates one, under a new uuid: a `FooCreated` event.
     ///
     /// # Errors
-    /// If the state cannot be written as JSON and read again, such as a number that is not finite.
+    /// If the state cannot be written as JSON and read again, such as a number that is not finite, or a rule of it does not hold ([`ValidationError`]).
     fn create(cx: &mut Context, state: Self) -> impl Future<Output = Result<Root<Self>>> + Send {
         let uuid = cx.new_uuid();
         Self::create_as(cx, uuid, state)
@@ -250,9 +263,9 @@ pub struct AggregateDef {
 
 inventory::collect!(AggregateDef);
 
-/// Whether an update, as stored, changed this field.
-pub(crate) fn touches(change: &[u8], field: &str) -> bool {
-    std::str::from_utf8(change).is_ok_and(|change| difference::touches(change, field).unwrap_or(false))
+/// Whether an update, as stored, changed this field; with a kind of change, whether something of the kind happened to the set that it is.
+pub(crate) fn touches(change: &[u8], field: &str, kind: Option<SetChange>) -> bool {
+    std::str::from_utf8(change).is_ok_and(|change| difference::touches(change, field, kind).unwrap_or(false))
 }
 
 /// The name of the event that every aggregate has when it is created, changed or deleted.

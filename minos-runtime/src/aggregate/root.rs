@@ -1,8 +1,8 @@
 //! An aggregate with its identity: what handlers hold in their hands.
 
 use super::{
-    Aggregate, DomainEvent,
-    difference::difference,
+    Aggregate, DomainEvent, Violations,
+    difference::Object,
     fold,
     hold::{self, HoldError},
     new_event, not_found, own_event, queryable,
@@ -91,6 +91,7 @@ impl<A: Aggregate> Root<A> {
     /// Creates it in a stream that has this version, though there is nothing in it yet.
     pub(super) fn create(cx: &mut Context, uuid: Uuid, before: u64, state: A) -> Result<Self> {
         let data = write(&state)?;
+        valid(&state)?;
         cx.append(StreamId::new(A::NAME, uuid), before, vec![new_event(own_event(A::NAME, "Created"), data)])?;
         let root = Root::loaded(Loaded { uuid, version: before + 1, created_at: cx.now(), updated_at: cx.now(), held_by: None, state });
         queryable::show(cx, &root)?;
@@ -104,13 +105,18 @@ impl<A: Aggregate> Root<A> {
     /// fresh state: nobody's change is reverted.
     ///
     /// # Errors
-    /// If the state cannot be written as JSON and read again, this handler has saved it through another value, or the execution of a saga
+    /// If the state cannot be written as JSON and read again, a rule of it does not hold ([`ValidationError`](crate::ValidationError)), this handler has saved it through another value, or the execution of a saga
     /// [holds](Root::hold) it that this handler does not work for ([`HoldError::Held`]).
     pub async fn save(&mut self, cx: &mut Context) -> Result<()> {
-        self.record_difference()?;
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
+        let change = self.difference()?;
+        if change.is_some() || !self.pending.is_empty() {
+            valid(&self.state)?;
+        }
+        self.before = None;
+        self.pending.extend(change);
         let events = std::mem::take(&mut self.pending);
         if events.is_empty() {
             return Ok(());
@@ -193,13 +199,28 @@ impl<A: Aggregate> Root<A> {
 
     /// What was changed in place becomes an update event, so that the order of changes is kept.
     fn record_difference(&mut self) -> Result<()> {
-        let Some(before) = self.before.take() else { return Ok(()) };
-        let after = write(&self.state)?;
-        if let Some(change) = difference(&before?, &after)? {
-            self.pending.push(new_event(own_event(A::NAME, "Updated"), change));
-        }
+        let change = self.difference()?;
+        self.before = None;
+        self.pending.extend(change);
         Ok(())
     }
+
+    fn difference(&self) -> Result<Option<NewEvent>> {
+        let before = match &self.before {
+            Some(Ok(before)) => before,
+            Some(Err(error)) => return Err(error.copied()),
+            None => return Ok(None),
+        };
+        let change = Object::difference(before, &write(&self.state)?, A::SETS)?;
+        Ok(change.map(|change| new_event(own_event(A::NAME, "Updated"), change)))
+    }
+}
+
+/// That what is to be stored is as it should be. What was stored before a rule came is read all the same.
+fn valid<A: Aggregate>(state: &A) -> Result<()> {
+    let mut found = Violations::default();
+    state.look_at(&mut found);
+    found.into_result()
 }
 
 /// The state as JSON, proven to be readable again: what cannot be read is refused before it is stored, not when it is needed.

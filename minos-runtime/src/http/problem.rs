@@ -1,7 +1,7 @@
 //! Errors as problem documents (RFC 9457).
 
 use crate::{
-    aggregate::HoldError,
+    aggregate::{HoldError, ValidationError},
     error::{Error, ErrorKind},
     store::StoreError,
 };
@@ -27,8 +27,25 @@ struct Problem<'p> {
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'p str>,
+    /// What is wrong with which field: an extension member of ours.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Wrong<'p>>,
     /// By this, the operator finds the whole story in the logs.
     correlation_id: Uuid,
+}
+
+/// One rule that does not hold, as in the example of RFC 9457.
+#[derive(Serialize)]
+struct Wrong<'p> {
+    pointer: String,
+    detail: &'p str,
+    rule: &'p str,
+}
+
+/// All rules that do not hold, if it is these that an error tells.
+fn wrong(error: &Error) -> Vec<Wrong<'_>> {
+    let violations = error.downcast_ref().map_or(&[][..], ValidationError::violations);
+    violations.iter().map(|one| Wrong { pointer: one.pointer(), detail: &one.message, rule: one.rule }).collect()
 }
 
 /// The answer for an error. What went wrong inside is not told: it is in the logs, under the correlation id.
@@ -37,7 +54,7 @@ pub(super) fn answer(error: &Error, correlation: Uuid) -> Answer {
     let detail = if status.is_server_error() { hint(error).map(str::to_owned) } else { Some(error.to_string()) };
     let held = matches!(error.downcast_ref(), Some(HoldError::Held { .. }));
     let (r#type, title) = if held { (HELD, "held by a saga") } else { (NO_TYPE, error.kind().title()) };
-    write(&Problem { r#type, title, status: status.as_u16(), detail: detail.as_deref(), correlation_id: correlation })
+    write(&Problem { r#type, title, status: status.as_u16(), detail: detail.as_deref(), errors: wrong(error), correlation_id: correlation })
 }
 
 /// What a client may know of an error inside.
@@ -56,7 +73,7 @@ fn hint(error: &Error) -> Option<&'static str> {
 
 /// The answer for an error of HTTP itself.
 pub(super) fn with_status(status: StatusCode, title: &str, detail: Option<&str>, correlation: Uuid) -> Answer {
-    write(&Problem { r#type: NO_TYPE, title, status: status.as_u16(), detail, correlation_id: correlation })
+    write(&Problem { r#type: NO_TYPE, title, status: status.as_u16(), detail, errors: Vec::new(), correlation_id: correlation })
 }
 
 fn write(problem: &Problem<'_>) -> Answer {

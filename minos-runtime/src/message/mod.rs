@@ -6,7 +6,7 @@ mod topic;
 
 pub use envelope::{Direction, Envelope, Failure, MessageKind, StepCall, is_error};
 pub use fields::Unsaid;
-pub use topic::{EventName, dead_letter_topic, is_topic_name, reply_topic, saga_topic, service_of};
+pub use topic::{EventName, SetChange, dead_letter_topic, is_topic_name, reply_topic, saga_topic, service_of};
 
 use serde::{Serialize, de::DeserializeOwned};
 

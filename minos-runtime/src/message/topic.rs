@@ -38,20 +38,52 @@ pub struct EventName<'a> {
     pub event: &'a str,
     /// One field of it: `FooUpdated.bar`.
     pub field: Option<&'a str>,
+    /// One kind of change of the set that the field is: `FooUpdated.entries.create`.
+    pub change: Option<SetChange>,
+}
+
+/// What can happen to a set within an aggregate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetChange {
+    /// Something was put in.
+    Create,
+    /// An entity in it was changed.
+    Update,
+    /// Something was taken out.
+    Delete,
+}
+
+impl SetChange {
+    /// Its word in the names of events.
+    pub fn word(self) -> &'static str {
+        match self {
+            SetChange::Create => "create",
+            SetChange::Update => "update",
+            SetChange::Delete => "delete",
+        }
+    }
+
+    fn of(word: &str) -> Option<Self> {
+        [SetChange::Create, SetChange::Update, SetChange::Delete].into_iter().find(|change| change.word() == word)
+    }
 }
 
 impl<'a> EventName<'a> {
-    /// Reads `FooCreated`, `FooUpdated`, `FooUpdated.bar`, `FooDeleted` or `Account.MoneyDeposited`. None if the name does not say
+    /// Reads `FooCreated`, `FooUpdated`, `FooUpdated.bar`, `FooUpdated.entries.create`, `FooDeleted` or `Account.MoneyDeposited`. None if the name does not say
     /// whose event it is.
     pub fn parse(name: &'a str) -> Option<Self> {
         let (first, rest) = match name.split_once('.') {
             Some((first, rest)) => (first, Some(rest)),
             None => (name, None),
         };
+        let named = |aggregate, event, field, change| Some(EventName { aggregate, event, field, change });
         match (own_event(first), rest) {
-            (Some(aggregate), None) => Some(EventName { aggregate, event: first, field: None }),
-            (Some(aggregate), Some(field)) if first.ends_with("Updated") => Some(EventName { aggregate, event: first, field: Some(field) }),
-            (_, Some(event)) if !event.is_empty() && !first.is_empty() => Some(EventName { aggregate: first, event, field: None }),
+            (Some(aggregate), None) => named(aggregate, first, None, None),
+            (Some(aggregate), Some(rest)) if first.ends_with("Updated") => match rest.split_once('.') {
+                Some((field, word)) => named(aggregate, first, Some(field), Some(SetChange::of(word)?)),
+                None => named(aggregate, first, Some(rest), None),
+            },
+            (_, Some(event)) if !event.is_empty() && !first.is_empty() => named(first, event, None, None),
             _ => None,
         }
     }
@@ -64,7 +96,7 @@ fn own_event(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{EventName, is_topic_name};
+    use super::{EventName, SetChange, is_topic_name};
 
     #[test]
     fn names_of_topics() {
@@ -87,5 +119,11 @@ mod tests {
         assert_eq!(read("MoneyDeposited"), None);
         assert_eq!(read("Created"), None);
         assert_eq!(read("Foo."), None);
+        for change in [SetChange::Create, SetChange::Update, SetChange::Delete] {
+            let name = format!("FooUpdated.entries.{}", change.word());
+            let read = EventName { aggregate: "Foo", event: "FooUpdated", field: Some("entries"), change: Some(change) };
+            assert_eq!(EventName::parse(&name), Some(read));
+        }
+        assert_eq!(read("FooUpdated.entries.created"), None);
     }
 }

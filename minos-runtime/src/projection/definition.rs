@@ -4,7 +4,7 @@ use super::{Work, tables::Tables};
 use crate::{
     aggregate::{Event, EventContent, EventMeta, touches},
     error::Result,
-    message::EventName,
+    message::{EventName, SetChange},
     store::StoredEvent,
 };
 use futures_util::future::BoxFuture;
@@ -86,6 +86,8 @@ pub(crate) struct Plan {
 struct Taker {
     /// One field of an update.
     field: Option<&'static str>,
+    /// One change of the set that this field is.
+    change: Option<SetChange>,
     handler: &'static ProjectionHandler,
 }
 
@@ -102,7 +104,7 @@ impl Plan {
         let (mut handlers, mut aggregates) = (HashMap::<_, Vec<_>>::new(), BTreeSet::new());
         for handler in def.handlers {
             for name in handler.events {
-                let Some(EventName { aggregate, event, field }) = EventName::parse(name) else {
+                let Some(EventName { aggregate, event, field, change }) = EventName::parse(name) else {
                     wrong.push(format!(
                         "`{name}` does not say whose event it is: `{}` of `{}` at {}",
                         handler.function,
@@ -112,7 +114,7 @@ impl Plan {
                     continue;
                 };
                 aggregates.insert(aggregate.to_owned());
-                handlers.entry((aggregate, event)).or_default().push(Taker { field, handler });
+                handlers.entry((aggregate, event)).or_default().push(Taker { field, change, handler });
             }
         }
         Some(Plan { def, tables, handlers, aggregates: aggregates.into_iter().collect() })
@@ -122,8 +124,8 @@ impl Plan {
     pub(super) fn takers(&self, event: &StoredEvent) -> Vec<&'static ProjectionHandler> {
         let key = (&*event.stream.aggregate, &*event.name);
         let mut takers: Vec<&'static ProjectionHandler> = Vec::new();
-        for Taker { field, handler } in self.handlers.get(&key).into_iter().flatten() {
-            let takes = field.is_none_or(|field| touches(event.data.as_bytes(), field));
+        for Taker { field, change, handler } in self.handlers.get(&key).into_iter().flatten() {
+            let takes = field.is_none_or(|field| touches(event.data.as_bytes(), field, *change));
             if takes && !takers.iter().any(|known| std::ptr::eq(*known, *handler)) {
                 takers.push(handler);
             }

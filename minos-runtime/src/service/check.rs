@@ -1,10 +1,10 @@
 //! What the macros cannot see, because they see one function at a time: checked when the service starts, and told with both places.
 
 use crate::{
-    aggregate::{AggregateDef, EventDef},
+    aggregate::{AggregateDef, EventDef, sets_of},
     broker::{Subscription, Topics},
     handler::{HandlerDef, Kind},
-    message::EventName,
+    message::{EventName, SetChange},
     projection::{self, ProjectionDef},
     saga::{Plan, Policy, SagaDef},
 };
@@ -93,21 +93,28 @@ fn told(subscription: &Subscription, why: &str) -> String {
 }
 
 fn named(event: &EventName<'_>) -> String {
-    match event.field {
-        Some(field) => format!("{}.{field}", event.event),
-        None => event.event.to_owned(),
-    }
+    let name: Vec<&str> = [Some(event.event), event.field, event.change.map(SetChange::word)].into_iter().flatten().collect();
+    name.join(".")
 }
 
 /// Why no aggregate of this process makes such an event.
 fn not_in_log(event: &EventName<'_>) -> Option<String> {
-    let EventName { aggregate, event, field } = *event;
+    let EventName { aggregate, event, field, change } = *event;
     let Some(def) = inventory::iter::<AggregateDef>.into_iter().find(|def| def.name == aggregate) else {
         let known: Vec<_> = inventory::iter::<AggregateDef>.into_iter().map(|def| def.name).collect();
         return Some(format!("there is no aggregate `{aggregate}` in this process; there are {}", list(&known)));
     };
     if let Some(field) = field {
         let known = def.fields.is_empty() || def.fields.contains(&field);
+        let sets = sets_of(aggregate);
+        if known && change.is_some() && !sets.contains(&field) {
+            return Some(format!(
+                "the field `{field}` of `{aggregate}` at {}:{} is no set; sets, whose type is written `EntitySet<…>` or `ValueSet<…>`, are {}",
+                def.file,
+                def.line,
+                list(sets)
+            ));
+        }
         return (!known).then(|| format!("`{aggregate}` at {}:{} has no field `{field}`; it has {}", def.file, def.line, list(def.fields)));
     }
     let own = ["Created", "Updated", "Deleted"].iter().any(|suffix| event.strip_suffix(suffix) == Some(aggregate));

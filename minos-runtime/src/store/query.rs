@@ -103,6 +103,7 @@ impl Dialect {
     }
 
     /// The statement that makes an index of a field, in the schema of this prefix. Its name says all of it, so another index has another name.
+    #[cfg_attr(not(feature = "postgres"), allow(unused_variables))]
     pub(super) fn index(self, schema: &str, collection: &str, field: &Field) -> (String, String) {
         let expression = self.field(field.kind, &Place::Body(&field.path));
         let on = match self {

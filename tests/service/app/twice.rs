@@ -11,6 +11,9 @@ async fn second() {}
 #[event("NoSuchThingCreated")]
 async fn waits_for_ever(_cx: &mut Context) {}
 
+#[event("OrderUpdated.address.create")]
+async fn no_set(_cx: &mut Context) {}
+
 const _: () = {
     #[command("Here")]
     async fn same() {}
