@@ -33,7 +33,7 @@ pub fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 #[doc(hidden)]
-#[proc_macro_derive(Aggregate)]
+#[proc_macro_derive(Aggregate, attributes(minos))]
 pub fn derive_aggregate(item: TokenStream) -> TokenStream {
     aggregate::derive(item.into()).into()
 }

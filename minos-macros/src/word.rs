@@ -12,6 +12,9 @@ pub(crate) const RESERVED_FIELDS: &[&str] = &["uuid", "version", "created_at", "
 /// The endings of the events that every aggregate has.
 pub(crate) const OWN_EVENTS: &[&str] = &["Created", "Updated", "Deleted"];
 
+/// What can be said of an aggregate.
+pub(crate) const AGGREGATE_KEYS: &[&str] = &["name", "version", "upcast", "crate"];
+
 /// Functions whose answer is another one each time: replay would get another state.
 pub(crate) const IMPURE: &[&str] =
     &["now", "now_utc", "now_local", "now_v1", "now_v6", "now_v7", "new_v4", "elapsed", "random", "thread_rng", "rng"];

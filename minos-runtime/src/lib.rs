@@ -31,7 +31,7 @@ mod telemetry;
 pub mod testing;
 mod trace;
 
-pub use aggregate::{Aggregate, AggregateRef, Event, Field, HoldError, Recorded, Ref, Root};
+pub use aggregate::{Aggregate, AggregateRef, Event, Field, Fields, HoldError, Recorded, Ref, Root, SchemaError};
 pub use config::Config;
 pub use context::{Context, SagaStep};
 pub use error::{Error, ErrorKind, Problem, ProblemDef, Result, ResultExt};

@@ -6,7 +6,10 @@
 #[cfg(any(test, feature = "testing"))]
 pub use crate::testing;
 pub use crate::{
-    aggregate::{Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, Recorded, Root, Stored, Updated},
+    aggregate::{
+        Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Evolution, EvolutionDef, Field, Recorded, Root,
+        Stored, Updated, old_content, upcast, upcast_fields,
+    },
     context::Context,
     error::{Error, Problem, ProblemDef, Result},
     handler::{Answer, FromRequest, HandlerDef, HandlerError, Kind, Request, Response},

@@ -1,5 +1,6 @@
 //! What makes a struct an aggregate.
 
+use super::{options::Options, was::Was};
 use crate::{diag::Errors, item::plain, serial, word::RESERVED_FIELDS};
 use syn::{Attribute, Data, DeriveInput, Field, Fields, LitStr, Path, Token, Type, punctuated::Punctuated};
 
@@ -10,9 +11,12 @@ pub(super) struct Aggregate<'i> {
     pub(super) types: Vec<&'i Type>,
     /// The names of the fields as stored; empty where attributes of serde make them unknown.
     pub(super) stored: Vec<String>,
+    pub(super) options: Options,
+    /// The names that fields had.
+    pub(super) was: Vec<Was>,
 }
 
-pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Option<Aggregate<'i>> {
+pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput, options: Options, was: Vec<Was>) -> Option<Aggregate<'i>> {
     generics(errors, input);
     let fields = fields(errors, "aggregate", input);
     for name in fields.iter().filter_map(|field| field.ident.as_ref()) {
@@ -25,6 +29,8 @@ pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Option<Aggre
         input,
         types: serial::types(&input.ident, fields.iter().copied()),
         stored: stored(input, &fields),
+        options,
+        was,
     })
 }
 

@@ -1,6 +1,6 @@
 //! An aggregate's derives, its registration, and the names of its events.
 
-use super::check::Aggregate;
+use super::{check::Aggregate, options::Options, was::Was};
 use crate::{
     door::{Door, at},
     item::{cfgs, plain},
@@ -8,27 +8,29 @@ use crate::{
 };
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::{DeriveInput, Type};
+use syn::{DeriveInput, Type, spanned::Spanned};
 
 /// `#[aggregate]`: the derives, and all that `#[derive(Aggregate)]` gives.
-pub(super) fn attribute(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
-    let input = aggregate.input;
+pub(super) fn attribute(aggregate: &Aggregate<'_>) -> TokenStream {
+    let (input, door) = (aggregate.input, &aggregate.options.door);
     let derives = Fit::Store.derives(door, &aggregate.types);
     let rest = glue(door, aggregate);
     quote!(#derives #input #rest)
 }
 
 /// `#[derive(Aggregate)]`: the derives of serde are the user's.
-pub(super) fn derive(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
-    let (ident, cfgs) = (&aggregate.input.ident, cfgs(&aggregate.input.attrs));
+pub(super) fn derive(aggregate: &Aggregate<'_>) -> TokenStream {
+    let (door, ident, cfgs) = (&aggregate.options.door, &aggregate.input.ident, cfgs(&aggregate.input.attrs));
     let (proof, glue) = (quote_spanned!(at(ident.span())=> #door::stored::<#ident>()), glue(door, aggregate));
     quote!(#cfgs const _: () = #proof; #glue)
 }
 
 fn glue(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
-    let Aggregate { input, types, stored } = aggregate;
+    let Aggregate { input, types, stored, options, .. } = aggregate;
     let (ident, vis, cfgs) = (&input.ident, &input.vis, cfgs(&input.attrs));
     let name = plain(ident);
+    let stream = options.name.as_ref().map_or_else(|| name.clone(), syn::LitStr::value);
+    let (evolution, registration) = evolution(door, aggregate, &stream);
     let proofs = Fit::Store.proofs(door, types);
     let events = [
         ("Created", "was created: its first state, which reads as the aggregate itself."),
@@ -49,16 +51,36 @@ fn glue(door: &Door, aggregate: &Aggregate<'_>) -> TokenStream {
             where
                 for<'minos> Self: #door::serde::Serialize + #door::serde::de::DeserializeOwned,
             {
-                const NAME: &'static str = #name;
+                const NAME: &'static str = #stream;
                 const FIELDS: &'static [&'static str] = &[#(#stored),*];
+                #evolution
             }
             #door::inventory::submit! { #door::AggregateDef {
-                name: #name, fields: &[#(#stored),*],
+                name: #stream, fields: &[#(#stored),*],
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
             } }
+            #registration
         };
         #(#events)*
     }
+}
+
+/// How it came to be what it is: the constant of its trait, and its registration. Nothing, if it says nothing of that.
+fn evolution(door: &Door, aggregate: &Aggregate<'_>, stream: &str) -> (TokenStream, TokenStream) {
+    let Aggregate { input: DeriveInput { ident, .. }, options: Options { versions, .. }, was, .. } = aggregate;
+    if versions.steps().is_empty() && was.is_empty() {
+        return Default::default();
+    }
+    let version = versions.current();
+    let steps = versions.steps().iter().map(|step| quote_spanned!(at(step.span())=> |fields| #door::upcast_fields(#step, fields)));
+    let was = was.iter().map(|Was { old, name }| quote!((#old, #name)));
+    let constant = quote! {
+        const EVOLUTION: &'static #door::Evolution = &#door::Evolution { version: #version, steps: &[#(#steps),*], was: &[#(#was),*] };
+    };
+    let registration = quote! {
+        #door::inventory::submit! { #door::EvolutionDef { aggregate: #stream, evolution: <#ident as #door::Aggregate>::EVOLUTION } }
+    };
+    (constant, registration)
 }
 
 /// `#[aggregate_ref]`.

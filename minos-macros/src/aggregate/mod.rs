@@ -3,6 +3,8 @@
 mod check;
 mod expand;
 mod methods;
+mod options;
+mod was;
 
 use crate::{diag::Errors, door::Door, serial};
 use proc_macro2::TokenStream;
@@ -13,30 +15,34 @@ use syn::{
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let errors = Errors::default();
-    let door = arguments(&errors, "aggregate", args);
     if let Ok(block) = syn::parse2::<ItemImpl>(item.clone()) {
+        let door = arguments(&errors, "aggregate", "what it says of itself stands on the struct", args);
         return methods::expand(errors, &door, block);
     }
-    let Some(input) = structure(&errors, "aggregate", &item) else { return errors.with_item(&item) };
+    let options = options::aggregate(&errors, args);
+    let Some(mut input) = structure(&errors, "aggregate", &item) else { return errors.with_item(&item) };
+    let was = was::fields(&errors, &input);
+    was::strip(&mut input);
     check::derives(&errors, "aggregate", &input.attrs);
-    match check::check(&errors, &input) {
-        Some(aggregate) if errors.is_empty() => expand::attribute(&door, &aggregate),
-        _ => errors.with_item(&item),
+    match check::check(&errors, &input, options, was) {
+        Some(aggregate) if errors.is_empty() => expand::attribute(&aggregate),
+        _ => errors.with_item(&input),
     }
 }
 
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let errors = Errors::default();
     let Some(input) = structure(&errors, "derive(Aggregate)", &item) else { return errors.into_tokens() };
-    match check::check(&errors, &input) {
-        Some(aggregate) if errors.is_empty() => expand::derive(&Door::default(), &aggregate),
+    let (options, was) = (options::of_derive(&errors, &input.attrs), was::fields(&errors, &input));
+    match check::check(&errors, &input, options, was) {
+        Some(aggregate) if errors.is_empty() => expand::derive(&aggregate),
         _ => errors.into_tokens(),
     }
 }
 
 pub(crate) fn reference(args: TokenStream, item: TokenStream) -> TokenStream {
     let errors = Errors::default();
-    let door = arguments(&errors, "aggregate_ref", args);
+    let door = arguments(&errors, "aggregate_ref", "the name of the struct is the name of its streams", args);
     let Some(input) = structure(&errors, "aggregate_ref", &item) else { return errors.with_item(&item) };
     check::derives(&errors, "aggregate_ref", &input.attrs);
     let fields = check::fields(&errors, "aggregate_ref", &input);
@@ -48,7 +54,7 @@ pub(crate) fn reference(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Only `crate = …` can be said here.
-fn arguments(errors: &Errors, name: &str, args: TokenStream) -> Door {
+fn arguments(errors: &Errors, name: &str, why: &str, args: TokenStream) -> Door {
     let parse = |input: ParseStream<'_>| {
         if input.is_empty() {
             return Ok(Door::default());
@@ -57,7 +63,7 @@ fn arguments(errors: &Errors, name: &str, args: TokenStream) -> Door {
             return Door::parse(input);
         }
         let rest: TokenStream = input.parse()?;
-        Err(syn::Error::new_spanned(rest, format!("`#[{name}]` takes no arguments: the name of the struct is the name of its streams")))
+        Err(syn::Error::new_spanned(rest, format!("`#[{name}]` takes no arguments here: {why}")))
     };
     errors.ok(parse.parse2(args)).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt};
 
 /// The key under which a difference lists fields that are there no more, such as those with `skip_serializing_if`.
-const REMOVED: &str = "$removed";
+pub(super) const REMOVED: &str = "$removed";
 
 /// A JSON object whose fields are left unread.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +62,14 @@ impl<'de> Deserialize<'de> for Key<'de> {
 impl<'a> Object<'a> {
     pub(super) fn parse(json: &'a str) -> serde_json::Result<Self> {
         serde_json::from_str(json)
+    }
+
+    pub(super) fn of(fields: Vec<(Cow<'a, str>, &'a RawValue)>) -> Self {
+        Object(fields)
+    }
+
+    pub(super) fn into_fields(self) -> impl Iterator<Item = (Cow<'a, str>, &'a RawValue)> {
+        self.0.into_iter()
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&'a RawValue> {

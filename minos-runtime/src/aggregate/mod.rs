@@ -2,19 +2,23 @@
 
 mod difference;
 mod event;
+mod fields;
 mod fold;
 mod hold;
 mod prepared;
 mod reference;
 mod root;
+mod upcast;
 
 pub use event::{Changes, Created, Deleted, DomainEvent, Event, EventContent, EventDef, EventMeta, InitialState, NoState, Updated};
+pub use fields::Fields;
 pub use hold::{Hold, HoldError};
 pub(crate) use hold::{held_by, release, release_by_hand, taken};
 pub use prepared::Prepared;
 pub(crate) use prepared::{apply, not_isolated, prepare};
 pub use reference::{AggregateRef, Ref};
 pub use root::Root;
+pub use upcast::{Evolution, EvolutionDef, SchemaError, Upcasts, old_content, upcast, upcast_fields};
 
 use crate::{
     context::Context,
@@ -51,6 +55,10 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// The names of its fields as they are stored, as far as the macro can tell.
     const FIELDS: &'static [&'static str];
+
+    /// How what older versions of the program have stored is read.
+    #[doc(hidden)]
+    const EVOLUTION: &'static Evolution = Evolution::NONE;
 
     /// Creates one, under a new uuid: a `FooCreated` event.
     ///
@@ -187,9 +195,18 @@ pub struct AggregateDef {
 
 inventory::collect!(AggregateDef);
 
-/// Whether an update, as stored, changed this field.
-pub(crate) fn touches(change: &[u8], field: &str) -> bool {
-    std::str::from_utf8(change).is_ok_and(|change| difference::touches(change, field).unwrap_or(false))
+/// Whether an update of this aggregate, as stored, changed this field. If that cannot be told yet, it is for whoever handles it to say so.
+pub(crate) fn touches(aggregate: &str, change: &[u8], field: &str) -> bool {
+    let Ok(change) = std::str::from_utf8(change) else { return false };
+    match upcast::current(aggregate, &own_event(aggregate, "Updated"), change) {
+        Ok((_, change)) => difference::touches(&change, field).unwrap_or(false),
+        Err(_) => true,
+    }
+}
+
+/// Whether it is about something that a newer deployment has stored, so that it goes on when this one has followed.
+pub(crate) fn is_newer(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(SchemaError::Newer { .. }))
 }
 
 /// The name of the event that every aggregate has when it is created, changed or deleted.

@@ -6,6 +6,7 @@ use super::{
     fold,
     hold::{self, HoldError},
     new_event, not_found, own_event,
+    upcast::stamped,
 };
 use crate::{
     context::{Context, SagaStep},
@@ -91,7 +92,11 @@ impl<A: Aggregate> Root<A> {
     /// Creates it in a stream that has this version, though there is nothing in it yet.
     pub(super) fn create(cx: &mut Context, uuid: Uuid, before: u64, state: A) -> Result<Self> {
         let data = write(&state)?;
-        cx.append(StreamId::new(A::NAME, uuid), before, vec![new_event(own_event(A::NAME, "Created"), data)])?;
+        cx.append(
+            StreamId::new(A::NAME, uuid),
+            before,
+            vec![new_event(own_event(A::NAME, "Created"), stamped(A::EVOLUTION.version, data))],
+        )?;
         Ok(Root::loaded(Loaded { uuid, version: before + 1, created_at: cx.now(), updated_at: cx.now(), held_by: None, state }))
     }
 
@@ -179,7 +184,7 @@ impl<A: Aggregate> Root<A> {
         let recorded = self.record_difference().and_then(|()| Ok(serde_json::to_string(&event)?));
         match recorded {
             Ok(data) => {
-                self.pending.push(NewEvent { name: E::NAME.into(), data });
+                self.pending.push(NewEvent { name: E::NAME.into(), data: stamped(E::VERSION, data) });
                 event.apply(&mut self.state);
             }
             // A method cannot fail; `save` tells, and stores nothing.
@@ -192,7 +197,7 @@ impl<A: Aggregate> Root<A> {
         let Some(before) = self.before.take() else { return Ok(()) };
         let after = write(&self.state)?;
         if let Some(change) = difference(&before?, &after)? {
-            self.pending.push(new_event(own_event(A::NAME, "Updated"), change));
+            self.pending.push(new_event(own_event(A::NAME, "Updated"), stamped(A::EVOLUTION.version, change)));
         }
         Ok(())
     }

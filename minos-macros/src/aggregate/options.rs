@@ -1,0 +1,186 @@
+//! What `#[aggregate(…)]` and the `#[event]` of a method say besides a name: the version, and the functions that lead to it.
+
+use crate::{diag::Errors, diag::did_you_mean, door::Door, word::AGGREGATE_KEYS};
+use proc_macro2::{Ident, TokenStream};
+use syn::{
+    Attribute, LitInt, LitStr, Path, Token, bracketed,
+    ext::IdentExt,
+    parse::{ParseStream, Parser},
+    punctuated::Punctuated,
+    token::Bracket,
+};
+
+/// What an aggregate says of itself.
+#[derive(Default)]
+pub(super) struct Options {
+    pub(super) door: Door,
+    /// The name that is stored, if it is not that of the struct.
+    pub(super) name: Option<LitStr>,
+    pub(super) versions: Versions,
+}
+
+/// A version, and how contents of those before it are brought up to it.
+#[derive(Default)]
+pub(super) struct Versions {
+    version: Option<LitInt>,
+    upcast: Option<(Ident, Vec<Path>)>,
+}
+
+impl Versions {
+    /// The functions, one from each version to the next.
+    pub(super) fn steps(&self) -> &[Path] {
+        self.upcast.as_ref().map_or(&[], |(_, steps)| steps)
+    }
+
+    /// The version that is written. Without steps it is the first one, or there is a mistake.
+    pub(super) fn current(&self) -> u32 {
+        u32::try_from(self.steps().len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// Reads the value of one of its words; false if the word is none of them.
+    fn read(&mut self, errors: &Errors, word: &Ident, input: ParseStream<'_>) -> syn::Result<bool> {
+        if word == "version" {
+            let version: LitInt = input.parse()?;
+            if self.version.replace(version).is_some() {
+                errors.at(word, "`version` is already given");
+            }
+        } else if word == "upcast" {
+            let steps = if input.peek(Bracket) {
+                let list;
+                bracketed!(list in input);
+                Punctuated::<Path, Token![,]>::parse_terminated(&list)?.into_iter().collect()
+            } else {
+                vec![input.parse()?]
+            };
+            if self.upcast.replace((word.clone(), steps)).is_some() {
+                errors.at(word, "`upcast` is already given");
+            }
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Each version but the last has an upcaster.
+    fn check(&self, errors: &Errors) {
+        let steps = self.steps().len();
+        match (&self.version, &self.upcast) {
+            (Some(version), upcast) => match version.base10_parse::<u32>() {
+                Ok(0) => errors.at(version, "versions count from 1, which is the version of what has never changed"),
+                Ok(number) if number as usize != steps + 1 => {
+                    let names: Vec<_> = (1..number.min(10)).map(|from| format!("from_v{from}")).collect();
+                    let write = match &names[..] {
+                        [] => "leave out `upcast`".to_owned(),
+                        [one] => format!("`version = 2, upcast = {one}`"),
+                        all => format!("`version = {number}, upcast = [{}]`", all.join(", ")),
+                    };
+                    let has = match upcast {
+                        None => "none is given".to_owned(),
+                        Some((_, steps)) => {
+                            format!("{} given", if steps.len() == 1 { "1 is".to_owned() } else { format!("{} are", steps.len()) })
+                        }
+                    };
+                    errors.at(
+                        version,
+                        format!("version {number} has {} upcasters, one from each version before it, and {has}\nhelp: {write}", number - 1),
+                    );
+                }
+                Ok(_) => {}
+                Err(_) => errors.at(version, "a version is a whole number\nhelp: `version = 2, upcast = from_v1`"),
+            },
+            (None, Some((word, _))) => {
+                errors.at(word, format!("an upcaster leads to a version\nhelp: `version = {}, upcast = …`", steps + 1));
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+/// What stands between the parentheses of `#[aggregate(…)]`, or of a derive's `#[minos(…)]`.
+pub(super) fn aggregate(errors: &Errors, args: TokenStream) -> Options {
+    let mut options = Options::default();
+    let parse = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            if Door::is_next(input) {
+                options.door = Door::parse(input)?;
+            } else {
+                let word = word(input)?;
+                if word == "name" {
+                    let name: LitStr = input.parse()?;
+                    if options.name.replace(name).is_some() {
+                        errors.at(&word, "`name` is already given");
+                    }
+                } else if !options.versions.read(errors, &word, input)? {
+                    return Err(unknown(&word, AGGREGATE_KEYS));
+                }
+            }
+            comma(input)?;
+        }
+        Ok(())
+    };
+    errors.ok(parse.parse2(args));
+    if let Some(name) = &options.name
+        && syn::parse_str::<Ident>(&name.value()).is_err()
+    {
+        errors
+            .at(name, format!("`{}` cannot be the name of a stream\nhelp: a name as that of a struct, such as `\"Order\"`", name.value()));
+    }
+    options.versions.check(errors);
+    options
+}
+
+/// What a derive's `#[minos(…)]` on the struct say.
+pub(super) fn of_derive(errors: &Errors, attrs: &[Attribute]) -> Options {
+    let mut all = TokenStream::new();
+    for attr in attrs.iter().filter(|attr| super::was::is_ours(attr)) {
+        if let Some(list) = errors.ok(attr.meta.require_list().cloned()) {
+            let tokens = list.tokens;
+            all.extend(quote::quote!(#tokens,));
+        }
+    }
+    aggregate(errors, all)
+}
+
+/// What stands behind the name of an event.
+pub(super) fn event(errors: &Errors, args: TokenStream) -> Versions {
+    let mut versions = Versions::default();
+    let parse = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            let word = word(input)?;
+            if !versions.read(errors, &word, input)? {
+                return Err(unknown(&word, &["version", "upcast"]));
+            }
+            comma(input)?;
+        }
+        Ok(())
+    };
+    errors.ok(parse.parse2(args));
+    versions.check(errors);
+    versions
+}
+
+fn word(input: ParseStream<'_>) -> syn::Result<Ident> {
+    let keys = "help: `name = \"Order\"`, `version = 2`, `upcast = from_v1`";
+    if !input.peek(syn::Ident::peek_any) {
+        return Err(syn::Error::new(input.span(), format!("what is said here is `key = value`\n{keys}")));
+    }
+    let word = input.call(Ident::parse_any)?;
+    if !input.peek(Token![=]) {
+        return Err(syn::Error::new_spanned(&word, format!("what is said here is `key = value`\n{keys}")));
+    }
+    input.parse::<Token![=]>()?;
+    Ok(word)
+}
+
+fn comma(input: ParseStream<'_>) -> syn::Result<()> {
+    if !input.is_empty() {
+        input.parse::<Token![,]>()?;
+    }
+    Ok(())
+}
+
+fn unknown(word: &Ident, known: &[&str]) -> syn::Error {
+    let list: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
+    let message = format!("there is no `{word}` here; there are {}{}", list.join(", "), did_you_mean(&word.to_string(), known));
+    syn::Error::new_spanned(word, message)
+}
