@@ -303,9 +303,9 @@ fn upcast_text<E: DomainEvent>(version: u32, data: &str) -> Result<String> {
 
 inventory::collect!(EventDef);
 
-/// The domain event of this name, if this process has its aggregate.
+/// The domain event of this name, if this process has its aggregate: the newest, where it has more than one, as a test of a change may.
 pub(super) fn registered(aggregate: &str, name: &str) -> Option<&'static EventDef> {
-    inventory::iter::<EventDef>.into_iter().find(|def| def.name == name && def.aggregate == aggregate)
+    inventory::iter::<EventDef>.into_iter().filter(|def| def.name == name && def.aggregate == aggregate).max_by_key(|def| def.version)
 }
 
 /// Whether this process has the aggregate.

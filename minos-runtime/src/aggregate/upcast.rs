@@ -116,7 +116,8 @@ fn has_fields(aggregate: &str, event: &str) -> bool {
 pub(super) fn current<'c>(aggregate: &str, event: &str, content: &'c str) -> Result<(u32, Cow<'c, str>)> {
     let (stored, body) = versioned(content);
     if has_fields(aggregate, event) {
-        let evolution = inventory::iter::<EvolutionDef>.into_iter().find(|def| def.aggregate == aggregate).map(|def| def.evolution);
+        let known = inventory::iter::<EvolutionDef>.into_iter().filter(|def| def.aggregate == aggregate).map(|def| def.evolution);
+        let evolution = known.max_by_key(|evolution| evolution.version);
         return match evolution.or_else(|| has_aggregate(aggregate).then_some(Evolution::NONE)) {
             Some(evolution) => Ok((stored, evolution.current(aggregate, event, content)?)),
             None => Ok((stored, body)),
@@ -206,7 +207,7 @@ pub fn upcast_fields<R: Upcasts<()>>(step: fn(&mut Fields) -> R, fields: &mut Fi
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::difference::Object, *};
 
     #[test]
     fn a_content_tells_its_version_and_the_first_one_says_nothing() {
@@ -241,6 +242,28 @@ mod tests {
         ] {
             assert_eq!(TWO_STEPS.current("Foo", "FooUpdated", stored).unwrap(), current, "{stored}");
         }
+    }
+
+    /// Why `#[minos(was)]` is there beside `#[serde(alias)]`.
+    #[test]
+    fn an_alias_alone_breaks_on_an_update() {
+        #[derive(serde::Deserialize)]
+        struct Foo {
+            #[serde(alias = "b")]
+            a: u32,
+        }
+        let merged = |events: &[&str]| {
+            let mut fields = Object::default();
+            for event in events {
+                fields.merge(Object::parse(event).unwrap()).unwrap();
+            }
+            serde_json::from_str::<Foo>(&fields.write()).map(|foo| foo.a)
+        };
+        let stored = [r#"{"b":1}"#, r#"{"a":2}"#];
+        assert!(merged(&stored).unwrap_err().to_string().contains("duplicate field"));
+        let renamed = Evolution { version: 1, steps: &[], was: &[("b", "a")] };
+        let current = stored.map(|content| renamed.current("Foo", "FooUpdated", content).unwrap());
+        assert_eq!(merged(&current.each_ref().map(|content| &**content)).unwrap(), 2);
     }
 
     #[test]
