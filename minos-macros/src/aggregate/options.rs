@@ -80,10 +80,7 @@ impl Versions {
                             format!("{} given", if steps.len() == 1 { "1 is".to_owned() } else { format!("{} are", steps.len()) })
                         }
                     };
-                    errors.at(
-                        version,
-                        format!("version {number} has {} upcasters, one from each version before it, and {has}\nhelp: {write}", number - 1),
-                    );
+                    errors.at(version, format!("version {number} needs {}, and {has}\nhelp: {write}", needed(number - 1)));
                 }
                 Ok(_) => {}
                 Err(_) => errors.at(version, "a version is a whole number\nhelp: `version = 2, upcast = from_v1`"),
@@ -96,6 +93,10 @@ impl Versions {
     }
 }
 
+fn needed(count: u32) -> String {
+    if count == 1 { "an upcaster from version 1".to_owned() } else { format!("{count} upcasters, one from each version before it") }
+}
+
 /// What stands between the parentheses of `#[aggregate(…)]`, or of a derive's `#[minos(…)]`.
 pub(super) fn aggregate(errors: &Errors, args: TokenStream) -> Options {
     let mut options = Options::default();
@@ -104,7 +105,7 @@ pub(super) fn aggregate(errors: &Errors, args: TokenStream) -> Options {
             if Door::is_next(input) {
                 options.door = Door::parse(input)?;
             } else {
-                let word = word(input)?;
+                let word = word(input, "`name = \"Order\"`, `version = 2, upcast = from_v1`")?;
                 if word == "name" {
                     let name: LitStr = input.parse()?;
                     if options.name.replace(name).is_some() {
@@ -146,7 +147,7 @@ pub(super) fn event(errors: &Errors, args: TokenStream) -> Versions {
     let mut versions = Versions::default();
     let parse = |input: ParseStream<'_>| {
         while !input.is_empty() {
-            let word = word(input)?;
+            let word = word(input, "`version = 2, upcast = from_v1`")?;
             if !versions.read(errors, &word, input)? {
                 return Err(unknown(&word, &["version", "upcast"]));
             }
@@ -159,14 +160,15 @@ pub(super) fn event(errors: &Errors, args: TokenStream) -> Versions {
     versions
 }
 
-fn word(input: ParseStream<'_>) -> syn::Result<Ident> {
-    let keys = "help: `name = \"Order\"`, `version = 2`, `upcast = from_v1`";
-    if !input.peek(syn::Ident::peek_any) {
-        return Err(syn::Error::new(input.span(), format!("what is said here is `key = value`\n{keys}")));
+/// A word and the `=` behind it.
+fn word(input: ParseStream<'_>, help: &str) -> syn::Result<Ident> {
+    let message = format!("what is said here is `key = value`\nhelp: {help}");
+    if !input.peek(Ident::peek_any) {
+        return Err(syn::Error::new(input.span(), message));
     }
     let word = input.call(Ident::parse_any)?;
     if !input.peek(Token![=]) {
-        return Err(syn::Error::new_spanned(&word, format!("what is said here is `key = value`\n{keys}")));
+        return Err(syn::Error::new_spanned(&word, message));
     }
     input.parse::<Token![=]>()?;
     Ok(word)

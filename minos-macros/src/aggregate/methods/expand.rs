@@ -158,8 +158,10 @@ fn upcast(door: &Door, versions: &Versions) -> TokenStream {
     }
     let version = versions.current();
     let arms = (1u32..).zip(0..steps.len()).map(|(from, skipped)| {
-        let calls = steps.iter().skip(skipped).map(|step| {
-            let upcast = quote_spanned!(at(step.span())=> |old| #door::upcast(#step, old));
+        let calls = steps.iter().enumerate().skip(skipped).map(|(n, step)| {
+            // Named, so that a step to something else is told where the step is.
+            let to = if n + 1 == steps.len() { quote!(Self) } else { quote!(_) };
+            let upcast = quote_spanned!(at(step.span())=> |old| #door::upcast::<_, _, #to>(#step, old));
             quote!(.and_then(#upcast))
         });
         let from = if skipped + 1 == steps.len() { quote!(_) } else { quote!(#from) };
