@@ -22,9 +22,12 @@ struct Readme;
 ///
 /// On a struct with named fields it adds serde's derives, the trait, and the names of its events: `FooCreated`, `FooUpdated` and `FooDeleted`.
 ///
+/// What has changed since there are events, it says: `#[aggregate(name = "Old")]` if the struct had another name, `#[minos(was = "old")]` on a field that had
+/// one, and `#[aggregate(version = 2, upcast = from_v1)]` with a function from the stored [`Fields`] if they mean something else now.
+///
 /// On the `impl`, each `&mut self` method with `#[event("Name")]` is a change of state that is stored under that name, with its parameters as the fields
 /// of a type of that name. It cannot fail, wait, read a clock or call another one, since replay repeats it. It and the methods that call it are methods
-/// of [`Root`]; other modules import them with the trait `FooEvents`.
+/// of [`Root`]; other modules import them with the trait `FooEvents`. `#[event("Name", version = 2, upcast = from_v1)]` reads what was stored before by a function.
 ///
 /// ```
 /// use minos::prelude::*;

@@ -24,6 +24,12 @@ pub(crate) const VALIDATE: &str = "validate";
 /// What it can say.
 pub(crate) const RULES: &[&str] = &["not_empty", "length", "range", "email", "url", "one_of", "with", "nested"];
 
+/// What can be said of an aggregate.
+pub(crate) const AGGREGATE_KEYS: &[&str] = &["name", "version", "upcast", "crate"];
+
+/// What can be said of an aggregate in one word.
+pub(crate) const AGGREGATE_FLAGS: &[&str] = &["queryable", "resolvable"];
+
 /// Functions whose answer is another one each time: replay would get another state.
 pub(crate) const IMPURE: &[&str] =
     &["now", "now_utc", "now_local", "now_v1", "now_v6", "now_v7", "new_v4", "elapsed", "random", "thread_rng", "rng"];
@@ -57,6 +63,3 @@ pub(crate) const PROJECTION_KEYS: &[&str] = &["inline", "version"];
 
 /// Of a command: the read models that show it before it is answered.
 pub(crate) const CONSISTENCY: &str = "consistency";
-
-/// What can be said of an aggregate.
-pub(crate) const AGGREGATE_KEYS: &[&str] = &["queryable", "resolvable"];

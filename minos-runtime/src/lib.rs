@@ -34,8 +34,8 @@ pub mod testing;
 mod trace;
 
 pub use aggregate::{
-    Aggregate, AggregateRef, EntitySet, Event, Field, HoldError, Recorded, Ref, Resolved, Root, Seen, Unresolved, Validate,
-    ValidationError, ValueSet, Violations,
+    Aggregate, AggregateRef, EntitySet, Event, Field, Fields, HoldError, Recorded, Ref, Resolved, Root, SchemaError, Seen, Unresolved,
+    Validate, ValidationError, ValueSet, Violations,
 };
 pub use config::Config;
 pub use context::{Context, SagaStep};

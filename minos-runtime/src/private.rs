@@ -7,8 +7,8 @@
 pub use crate::testing;
 pub use crate::{
     aggregate::{
-        Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Field, QueryableDef, Recorded, Root, SetsDef,
-        Stored, Updated, Validate, Violations,
+        Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Evolution, EvolutionDef, Field, QueryableDef,
+        Recorded, Root, SetsDef, Stored, Updated, Validate, Violations, old_content, upcast, upcast_fields,
     },
     context::Context,
     document::{Column, Document},

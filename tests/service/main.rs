@@ -10,6 +10,7 @@ mod aggregates;
 mod app;
 mod connections;
 mod costs;
+mod evolution;
 mod full;
 mod health;
 mod http2;

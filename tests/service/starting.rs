@@ -21,8 +21,17 @@ async fn mistakes_between_handlers_are_told_with_both_places() {
     assert!(error.contains("nothing can deliver `NoSuchThingCreated` to `waits_for_ever` at tests/service/app/twice.rs:"), "{error}");
     let no_set = "nothing can deliver `OrderUpdated.address.create` to `no_set` at tests/service/app/twice.rs:";
     assert!(error.contains(no_set) && error.contains("are `lines`, `tags`"), "{error}");
-    let one_name = error.split("; (").find(|mistake| mistake.contains("app::twice::same")).unwrap_or_default();
+    for what in ["two aggregates named `Lamp`", "two events of `Lamp` are named `LampLit`"] {
+        assert_eq!(mistake(&error, what).matches("tests/service/app/twice.rs:").count(), 2, "{error}");
+    }
+    assert_eq!(mistake(&error, "has an event `LampDeleted` by itself").matches("tests/service/app/twice.rs:").count(), 1, "{error}");
+    let one_name = mistake(&error, "app::twice::same");
     assert_eq!(one_name.matches("tests/service/app/twice.rs:").count(), 2, "{error}");
+}
+
+/// The one of several mistakes that says this.
+fn mistake<'e>(error: &'e str, what: &str) -> &'e str {
+    error.split("; (").find(|mistake| mistake.contains(what)).unwrap_or_default()
 }
 
 fn url(directory: &Path) -> String {

@@ -1,6 +1,6 @@
 //! What makes a struct an aggregate.
 
-use super::fields;
+use super::{fields, options::Options, was::Was};
 use crate::{diag::Errors, item::plain, serial, validate, word::RESERVED_FIELDS};
 use syn::{Attribute, Data, DeriveInput, Field, Fields, LitStr, Path, Token, Type, punctuated::Punctuated};
 
@@ -16,9 +16,12 @@ pub(super) struct Aggregate<'i> {
     pub(super) sets: Vec<String>,
     /// What has to hold for what is stored.
     pub(super) rules: Vec<validate::OfField>,
+    pub(super) options: Options,
+    /// The names that fields had.
+    pub(super) was: Vec<Was>,
 }
 
-pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Option<Aggregate<'i>> {
+pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput, options: Options, was: Vec<Was>) -> Option<Aggregate<'i>> {
     generics(errors, input);
     let fields = self::fields(errors, "aggregate", input);
     for name in fields.iter().filter_map(|field| field.ident.as_ref()) {
@@ -36,6 +39,8 @@ pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Option<Aggre
         fields,
         sets,
         rules,
+        options,
+        was,
     })
 }
 

@@ -1,6 +1,6 @@
 //! An aggregate's derives, its registration, and the names of its events.
 
-use super::{check::Aggregate, fields::without_ours, options::Options};
+use super::{check::Aggregate, fields::without_ours, options::Options, was::Was};
 use crate::{
     document::columns,
     door::{Door, at},
@@ -10,33 +10,34 @@ use crate::{
 };
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::{DeriveInput, Type};
+use syn::{DeriveInput, Type, spanned::Spanned};
 
 /// `#[aggregate]`: the derives, and all that `#[derive(Aggregate)]` gives.
-pub(super) fn attribute(options: &Options, aggregate: &Aggregate<'_>) -> TokenStream {
-    let input = aggregate.input;
-    let derives = Fit::Store.derives(&options.door, &aggregate.types);
-    let (input, rest) = (without_ours(input), glue(options, aggregate));
+pub(super) fn attribute(aggregate: &Aggregate<'_>) -> TokenStream {
+    let (input, door) = (aggregate.input, &aggregate.options.door);
+    let derives = Fit::Store.derives(door, &aggregate.types);
+    let (input, rest) = (without_ours(input), glue(aggregate));
     quote!(#derives #input #rest)
 }
 
 /// `#[derive(Aggregate)]`: the derives of serde are the user's.
-pub(super) fn derive(options: &Options, aggregate: &Aggregate<'_>) -> TokenStream {
-    let door = &options.door;
-    let (ident, cfgs) = (&aggregate.input.ident, cfgs(&aggregate.input.attrs));
-    let (proof, glue) = (quote_spanned!(at(ident.span())=> #door::stored::<#ident>()), glue(options, aggregate));
+pub(super) fn derive(aggregate: &Aggregate<'_>) -> TokenStream {
+    let (door, ident, cfgs) = (&aggregate.options.door, &aggregate.input.ident, cfgs(&aggregate.input.attrs));
+    let (proof, glue) = (quote_spanned!(at(ident.span())=> #door::stored::<#ident>()), glue(aggregate));
     quote!(#cfgs const _: () = #proof; #glue)
 }
 
-fn glue(options: &Options, aggregate: &Aggregate<'_>) -> TokenStream {
+fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
+    let Aggregate { input, types, stored, fields, sets, rules, options, .. } = aggregate;
     let Options { door, queryable, resolvable, .. } = options;
-    let Aggregate { input, types, stored, fields, sets, rules } = aggregate;
     let (ident, vis, cfgs) = (&input.ident, &input.vis, cfgs(&input.attrs));
     let name = plain(ident);
+    let stream = options.name.as_ref().map_or_else(|| name.clone(), syn::LitStr::value);
+    let (evolution, registration) = evolution(door, aggregate, &stream);
     let proofs = Fit::Store.proofs(door, types);
     let has_sets = (!sets.is_empty()).then(|| quote!(const SETS: &'static [&'static str] = &[#(#sets),*];));
     let submit_sets =
-        has_sets.as_ref().map(|_| quote!(#door::inventory::submit! { #door::SetsDef { aggregate: #name, sets: &[#(#sets),*] } }));
+        has_sets.as_ref().map(|_| quote!(#door::inventory::submit! { #door::SetsDef { aggregate: #stream, sets: &[#(#sets),*] } }));
     let (look, validated) = (!rules.is_empty())
         .then(|| {
             let look = quote! {
@@ -70,7 +71,7 @@ fn glue(options: &Options, aggregate: &Aggregate<'_>) -> TokenStream {
         }
     });
     let resolvable = resolvable.then(|| {
-        let topic = format!("{name}.states");
+        let topic = format!("{stream}.states");
         quote! {
             #door::inventory::submit! { #door::HandlerDef {
                 kind: #door::Kind::Query, function: #topic, names: &[#topic], routes: &[], handle: #door::states::<#ident>,
@@ -87,23 +88,43 @@ fn glue(options: &Options, aggregate: &Aggregate<'_>) -> TokenStream {
             where
                 for<'minos> Self: #door::serde::Serialize + #door::serde::de::DeserializeOwned,
             {
-                const NAME: &'static str = #name;
+                const NAME: &'static str = #stream;
                 const FIELDS: &'static [&'static str] = &[#(#stored),*];
                 #is_queryable
                 #has_sets
                 #look
+                #evolution
             }
             #queryable
             #resolvable
             #validated
             #door::inventory::submit! { #door::AggregateDef {
-                name: #name, fields: &[#(#stored),*],
+                name: #stream, fields: &[#(#stored),*],
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
             } }
             #submit_sets
+            #registration
         };
         #(#events)*
     }
+}
+
+/// How it came to be what it is: the constant of its trait, and its registration. Nothing, if it says nothing of that.
+fn evolution(door: &Door, aggregate: &Aggregate<'_>, stream: &str) -> (TokenStream, TokenStream) {
+    let Aggregate { input: DeriveInput { ident, .. }, options: Options { versions, .. }, was, .. } = aggregate;
+    if versions.steps().is_empty() && was.is_empty() {
+        return Default::default();
+    }
+    let version = versions.current();
+    let steps = versions.steps().iter().map(|step| quote_spanned!(at(step.span())=> |fields| #door::upcast_fields(#step, fields)));
+    let was = was.iter().map(|Was { old, name }| quote!((#old, #name)));
+    let constant = quote! {
+        const EVOLUTION: &'static #door::Evolution = &#door::Evolution { version: #version, steps: &[#(#steps),*], was: &[#(#was),*] };
+    };
+    let registration = quote! {
+        #door::inventory::submit! { #door::EvolutionDef { aggregate: #stream, evolution: <#ident as #door::Aggregate>::EVOLUTION } }
+    };
+    (constant, registration)
 }
 
 /// `#[aggregate_ref]`.

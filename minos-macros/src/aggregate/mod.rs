@@ -5,6 +5,7 @@ mod expand;
 mod fields;
 mod methods;
 mod options;
+mod was;
 
 pub(crate) use check::derives;
 
@@ -17,17 +18,17 @@ use syn::{
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let errors = Errors::default();
-    let options = errors.ok((|input: ParseStream<'_>| options::parse(&errors, input)).parse2(args)).unwrap_or_default();
     if let Ok(block) = syn::parse2::<ItemImpl>(item.clone()) {
-        for key in &options.keys {
-            errors.at(key, "options of an aggregate stand on its struct, not on its `impl`");
-        }
-        return methods::expand(errors, &options.door, block);
+        let door = arguments(&errors, "aggregate", "what it says of itself stands on the struct", args);
+        return methods::expand(errors, &door, block);
     }
-    let Some(input) = structure(&errors, "aggregate", &item) else { return errors.with_item(&item) };
+    let options = options::aggregate(&errors, args);
+    let Some(mut input) = structure(&errors, "aggregate", &item) else { return errors.with_item(&item) };
+    let was = was::fields(&errors, &input);
+    was::strip(&mut input);
     check::derives(&errors, "aggregate", &input.attrs);
-    match check::check(&errors, &input) {
-        Some(aggregate) if errors.is_empty() => expand::attribute(&options, &aggregate),
+    match check::check(&errors, &input, options, was) {
+        Some(aggregate) if errors.is_empty() => expand::attribute(&aggregate),
         _ => errors.with_item(&fields::bare(&input)),
     }
 }
@@ -35,15 +36,16 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let errors = Errors::default();
     let Some(input) = structure(&errors, "derive(Aggregate)", &item) else { return errors.into_tokens() };
-    match check::check(&errors, &input) {
-        Some(aggregate) if errors.is_empty() => expand::derive(&options::Options::default(), &aggregate),
+    let (options, was) = (options::of_derive(&errors, &input.attrs), was::fields(&errors, &input));
+    match check::check(&errors, &input, options, was) {
+        Some(aggregate) if errors.is_empty() => expand::derive(&aggregate),
         _ => errors.into_tokens(),
     }
 }
 
 pub(crate) fn reference(args: TokenStream, item: TokenStream) -> TokenStream {
     let errors = Errors::default();
-    let door = arguments(&errors, "aggregate_ref", args);
+    let door = arguments(&errors, "aggregate_ref", "the name of the struct is the name of its streams", args);
     let Some(input) = structure(&errors, "aggregate_ref", &item) else { return errors.with_item(&item) };
     check::derives(&errors, "aggregate_ref", &input.attrs);
     let fields = check::fields(&errors, "aggregate_ref", &input);
@@ -55,7 +57,7 @@ pub(crate) fn reference(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Only `crate = …` can be said here.
-fn arguments(errors: &Errors, name: &str, args: TokenStream) -> Door {
+fn arguments(errors: &Errors, name: &str, why: &str, args: TokenStream) -> Door {
     let parse = |input: ParseStream<'_>| {
         if input.is_empty() {
             return Ok(Door::default());
@@ -64,7 +66,7 @@ fn arguments(errors: &Errors, name: &str, args: TokenStream) -> Door {
             return Door::parse(input);
         }
         let rest: TokenStream = input.parse()?;
-        Err(syn::Error::new_spanned(rest, format!("`#[{name}]` takes no arguments")))
+        Err(syn::Error::new_spanned(rest, format!("`#[{name}]` takes no arguments here: {why}")))
     };
     errors.ok(parse.parse2(args)).unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt};
 
 /// The key under which a difference lists fields that are there no more, such as those with `skip_serializing_if`.
-const REMOVED: &str = "$removed";
+pub(super) const REMOVED: &str = "$removed";
 
 /// A JSON object whose fields are left unread.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +80,10 @@ impl<'de> Deserialize<'de> for Key<'de> {
 impl<'a> Object<'a> {
     pub(super) fn parse(json: &'a str) -> serde_json::Result<Self> {
         Ok(Object(fields(json)?.into_iter().map(|(key, value)| (key, Value::Text(value))).collect()))
+    }
+
+    pub(super) fn of(fields: Vec<Field<'a>>) -> Self {
+        Object(fields.into_iter().map(|(key, value)| (key, Value::Text(value))).collect())
     }
 
     /// The value of a field as it was read; none if a change of a set was applied to it.

@@ -1,10 +1,15 @@
 //! Events as handlers see them: those that every aggregate has, and those of the domain.
 
-use super::{Aggregate, difference, sets};
+use super::{Aggregate, AggregateDef, difference, sets, upcast};
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{any::TypeId, marker::PhantomData, ops::Deref};
+use std::{
+    any::{Any, TypeId},
+    borrow::Cow,
+    marker::PhantomData,
+    ops::Deref,
+};
 use uuid::Uuid;
 
 /// What is known of an event besides its content.
@@ -26,6 +31,7 @@ pub struct EventMeta {
 #[derive(Debug, Clone)]
 pub struct Event<T> {
     content: T,
+    content_version: u32,
     meta: EventMeta,
 }
 
@@ -48,6 +54,12 @@ impl<T> Event<T> {
     /// The name of the event.
     pub fn name(&self) -> &str {
         &self.meta.name
+    }
+
+    /// The version of the content as it was stored. It is read as that of now where this process knows the event's type; an event of another service is read as
+    /// it is, so its handler may want to know.
+    pub fn content_version(&self) -> u32 {
+        self.content_version
     }
 
     /// The content alone.
@@ -185,8 +197,9 @@ impl<T: DeserializeOwned> EventContent for T {
 impl<T: EventContent> Event<T> {
     /// Reads an event as it comes from the log or the broker.
     pub(crate) fn read(content: &str, meta: EventMeta) -> Result<Self> {
-        T::read(content)
-            .map(|content| Event { content, meta })
+        let (content_version, content) = upcast::current(&meta.aggregate, &meta.name, content)?;
+        T::read(&content)
+            .map(|content| Event { content, content_version, meta })
             .map_err(|error| error.context("an event cannot be read as the type that its handler takes"))
     }
 }
@@ -199,8 +212,20 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Its name as stored.
     const NAME: &'static str;
 
+    /// The version of its content.
+    const VERSION: u32 = 1;
+
     /// What it does: the body of the method.
     fn apply(self, state: &mut Self::Aggregate);
+
+    /// Reads a content of an older version.
+    ///
+    /// # Errors
+    /// If it cannot be read, or an upcaster fails.
+    #[doc(hidden)]
+    fn upcast(_version: u32, content: &str) -> Result<Self> {
+        Ok(serde_json::from_str(content)?)
+    }
 }
 
 /// A domain event that this process knows; registered by `#[event]` on a method.
@@ -209,10 +234,18 @@ pub struct EventDef {
     pub(super) aggregate_type: fn() -> TypeId,
     pub aggregate: &'static str,
     pub name: &'static str,
-    pub(super) apply: fn(&mut dyn std::any::Any, &str) -> Result<()>,
+    pub version: u32,
+    apply: fn(&mut dyn Any, &str) -> Result<()>,
+    old: Option<Old>,
     pub module: &'static str,
     pub file: &'static str,
     pub line: u32,
+}
+
+/// What is done with contents of older versions; only an event that has some is compiled for it.
+struct Old {
+    apply: fn(&mut dyn Any, u32, &str) -> Result<()>,
+    upcast: fn(u32, &str) -> Result<String>,
 }
 
 impl EventDef {
@@ -222,15 +255,36 @@ impl EventDef {
             aggregate_type: TypeId::of::<E::Aggregate>,
             aggregate: E::Aggregate::NAME,
             name: E::NAME,
+            version: E::VERSION,
             apply: apply::<E>,
+            old: if E::VERSION > 1 { Some(Old { apply: apply_old::<E>, upcast: upcast_text::<E> }) } else { None },
             module,
             file,
             line,
         }
     }
+
+    /// Applies an event as it is stored.
+    pub(super) fn apply_to(&self, state: &mut dyn Any, content: &str) -> Result<()> {
+        let (stored, content) = upcast::versioned(content);
+        upcast::no_newer(self.aggregate, self.name, stored, self.version)?;
+        match &self.old {
+            Some(old) if stored < self.version => (old.apply)(state, stored, &content),
+            _ => (self.apply)(state, &content),
+        }
+    }
+
+    /// A content of this version as it is stored now.
+    pub(super) fn current<'c>(&self, stored: u32, content: Cow<'c, str>) -> Result<Cow<'c, str>> {
+        upcast::no_newer(self.aggregate, self.name, stored, self.version)?;
+        match &self.old {
+            Some(old) if stored < self.version => Ok(Cow::Owned((old.upcast)(stored, &content)?)),
+            _ => Ok(content),
+        }
+    }
 }
 
-fn apply<E: DomainEvent>(state: &mut dyn std::any::Any, data: &str) -> Result<()> {
+fn apply<E: DomainEvent>(state: &mut dyn Any, data: &str) -> Result<()> {
     let event: E = serde_json::from_str(data)?;
     if let Some(state) = state.downcast_mut::<E::Aggregate>() {
         event.apply(state);
@@ -238,4 +292,26 @@ fn apply<E: DomainEvent>(state: &mut dyn std::any::Any, data: &str) -> Result<()
     Ok(())
 }
 
+fn apply_old<E: DomainEvent>(state: &mut dyn Any, version: u32, data: &str) -> Result<()> {
+    let event = E::upcast(version, data)?;
+    if let Some(state) = state.downcast_mut::<E::Aggregate>() {
+        event.apply(state);
+    }
+    Ok(())
+}
+
+fn upcast_text<E: DomainEvent>(version: u32, data: &str) -> Result<String> {
+    Ok(serde_json::to_string(&E::upcast(version, data)?)?)
+}
+
 inventory::collect!(EventDef);
+
+/// The domain event of this name, if this process has its aggregate: the newest, where it has more than one, as a test of a change may.
+pub(super) fn registered(aggregate: &str, name: &str) -> Option<&'static EventDef> {
+    inventory::iter::<EventDef>.into_iter().filter(|def| def.name == name && def.aggregate == aggregate).max_by_key(|def| def.version)
+}
+
+/// Whether this process has the aggregate.
+pub(super) fn has_aggregate(name: &str) -> bool {
+    inventory::iter::<AggregateDef>.into_iter().any(|def| def.name == name)
+}

@@ -1,12 +1,12 @@
 //! From events to state.
 
-use super::{Aggregate, EventDef, Root, difference::Object, hold::holder, prepared::as_seen_by, root::Loaded};
+use super::{Aggregate, EventDef, Root, SchemaError, difference::Object, hold::holder, prepared::as_seen_by, root::Loaded};
 use crate::{
     context::SagaStep,
     error::{Error, Result},
     store::StoredEvent,
 };
-use std::any::TypeId;
+use std::{any::TypeId, collections::HashMap, sync::LazyLock};
 use uuid::Uuid;
 
 /// The state so far: as JSON fields, as long as differences are enough, and as the type from the first domain event on.
@@ -18,10 +18,15 @@ enum State<'a, A> {
 
 /// The aggregate that these events make for this step of a saga, or for nobody in particular; `None` if there are none or the last one deleted it.
 pub(super) fn fold<A: Aggregate>(uuid: Uuid, step: Option<&SagaStep>, events: Vec<StoredEvent>) -> Result<Option<Root<A>>> {
-    let events = match step {
+    let mut events = match step {
         Some(step) => as_seen_by(step.execution, events)?,
         None => events,
     };
+    for event in &mut events {
+        if let Err(error) = A::EVOLUTION.bring_up(A::NAME, &event.name, &mut event.data) {
+            return Err(unreadable(A::NAME, uuid, event, error));
+        }
+    }
     let Some(last) = events.last() else { return Ok(None) };
     let (mut state, mut held_by, mut updated_at) = (State::<A>::None, None, last.at);
     for event in &events {
@@ -54,10 +59,9 @@ fn apply<'a, A: Aggregate>(state: State<'a, A>, event: &'a StoredEvent) -> Resul
         State::Fields(fields) => read(&fields)?,
         State::None => return Err(out_of_place()),
     };
-    let def = domain_event(TypeId::of::<A>(), &event.name).ok_or_else(|| {
-        Error::internal(format!("{} knows no such event: it may have been stored by a newer version of this service", A::NAME))
-    })?;
-    (def.apply)(&mut typed, &event.data)?;
+    let def = domain_event(TypeId::of::<A>(), &event.name)
+        .ok_or_else(|| SchemaError::Unknown { aggregate: A::NAME.to_owned(), event: event.name.clone() }.into_error())?;
+    def.apply_to(&mut typed, &event.data)?;
     Ok(State::Typed(typed))
 }
 
@@ -89,10 +93,15 @@ fn read<A: Aggregate>(fields: &Object<'_>) -> Result<A> {
 }
 
 fn domain_event(aggregate: TypeId, name: &str) -> Option<&'static EventDef> {
-    inventory::iter::<EventDef>.into_iter().find(|def| def.name == name && (def.aggregate_type)() == aggregate)
+    static EVENTS: LazyLock<HashMap<(TypeId, &'static str), &'static EventDef>> =
+        LazyLock::new(|| inventory::iter::<EventDef>.into_iter().map(|def| (((def.aggregate_type)(), def.name), def)).collect());
+    EVENTS.get(&(aggregate, name)).copied()
 }
 
 fn unreadable(aggregate: &str, uuid: Uuid, event: &StoredEvent, error: Error) -> Error {
-    Error::internal(format!("{aggregate} {uuid} cannot be read: the event `{}` of version {}", event.name, event.version))
-        .caused_by(error.chain())
+    let what = format!("{aggregate} {uuid} cannot be read: the event `{}` of version {}", event.name, event.version);
+    if error.downcast_ref::<SchemaError>().is_some() {
+        return error.context(what);
+    }
+    Error::internal(what).caused_by(error.chain())
 }

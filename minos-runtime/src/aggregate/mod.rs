@@ -2,6 +2,7 @@
 
 mod difference;
 mod event;
+mod fields;
 mod fold;
 mod history;
 mod hold;
@@ -12,9 +13,11 @@ mod resolve;
 mod root;
 mod seen;
 mod sets;
+mod upcast;
 pub mod validate;
 
 pub use event::{Changes, Created, Deleted, DomainEvent, Event, EventContent, EventDef, EventMeta, InitialState, NoState, Updated};
+pub use fields::Fields;
 pub use history::PastEvent;
 pub use hold::{Hold, HoldError};
 pub(crate) use hold::{held_by, release, release_by_hand, taken};
@@ -29,6 +32,7 @@ pub use root::Root;
 pub use seen::Seen;
 pub(crate) use sets::sets_of;
 pub use sets::{EntityChanges, EntitySet, SetsDef, ValueSet};
+pub use upcast::{Evolution, EvolutionDef, SchemaError, Upcasts, old_content, upcast, upcast_fields};
 pub use validate::{Validate, ValidationError, Violation, Violations};
 
 use crate::{
@@ -80,6 +84,10 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Puts all that is wrong with this state among what was found: [`Validate`], if there are rules on the fields. `create` and [`save`](Root::save) ask.
     #[doc(hidden)]
     fn look_at(&self, _found: &mut Violations) {}
+
+    /// How what older versions of the program have stored is read.
+    #[doc(hidden)]
+    const EVOLUTION: &'static Evolution = Evolution::NONE;
 
     /// Creates one, under a new uuid: a `FooCreated` event.
     ///
@@ -263,9 +271,19 @@ pub struct AggregateDef {
 
 inventory::collect!(AggregateDef);
 
-/// Whether an update, as stored, changed this field; with a kind of change, whether something of the kind happened to the set that it is.
-pub(crate) fn touches(change: &[u8], field: &str, kind: Option<SetChange>) -> bool {
-    std::str::from_utf8(change).is_ok_and(|change| difference::touches(change, field, kind).unwrap_or(false))
+/// Whether an update of this aggregate, as stored, changed this field; with a kind of change, whether something of the kind happened to the set that it is.
+/// If that cannot be told yet, it is for whoever handles it to say so.
+pub(crate) fn touches(aggregate: &str, change: &[u8], field: &str, kind: Option<SetChange>) -> bool {
+    let Ok(change) = std::str::from_utf8(change) else { return false };
+    match upcast::current(aggregate, &own_event(aggregate, "Updated"), change) {
+        Ok((_, change)) => difference::touches(&change, field, kind).unwrap_or(false),
+        Err(_) => true,
+    }
+}
+
+/// Whether it is about something that a newer deployment has stored, so that it goes on when this one has followed.
+pub(crate) fn is_newer(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(SchemaError::Newer { .. }))
 }
 
 /// The name of the event that every aggregate has when it is created, changed or deleted.

@@ -6,6 +6,7 @@ use super::{
     fold,
     hold::{self, HoldError},
     new_event, not_found, own_event, queryable,
+    upcast::stamped,
 };
 use crate::{
     context::{Context, SagaStep},
@@ -92,7 +93,8 @@ impl<A: Aggregate> Root<A> {
     pub(super) fn create(cx: &mut Context, uuid: Uuid, before: u64, state: A) -> Result<Self> {
         let data = write(&state)?;
         valid(&state)?;
-        cx.append(StreamId::new(A::NAME, uuid), before, vec![new_event(own_event(A::NAME, "Created"), data)])?;
+        let created = new_event(own_event(A::NAME, "Created"), stamped(A::EVOLUTION.version, data));
+        cx.append(StreamId::new(A::NAME, uuid), before, vec![created])?;
         let root = Root::loaded(Loaded { uuid, version: before + 1, created_at: cx.now(), updated_at: cx.now(), held_by: None, state });
         queryable::show(cx, &root)?;
         Ok(root)
@@ -189,7 +191,7 @@ impl<A: Aggregate> Root<A> {
         let recorded = self.record_difference().and_then(|()| Ok(serde_json::to_string(&event)?));
         match recorded {
             Ok(data) => {
-                self.pending.push(NewEvent { name: E::NAME.into(), data });
+                self.pending.push(NewEvent { name: E::NAME.into(), data: stamped(E::VERSION, data) });
                 event.apply(&mut self.state);
             }
             // A method cannot fail; `save` tells, and stores nothing.
@@ -212,7 +214,7 @@ impl<A: Aggregate> Root<A> {
             None => return Ok(None),
         };
         let change = Object::difference(before, &write(&self.state)?, A::SETS)?;
-        Ok(change.map(|change| new_event(own_event(A::NAME, "Updated"), change)))
+        Ok(change.map(|change| new_event(own_event(A::NAME, "Updated"), stamped(A::EVOLUTION.version, change))))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Broker, BrokerError, Consumer, Questions, Topics, Undecodable, lanes::Lanes, park};
 use crate::{
-    aggregate::EventMeta,
+    aggregate::{EventMeta, is_newer},
     config::BrokerConfig,
     context::{Permit, SagaStep, is_outage, store_error},
     error::{Error, Result},
@@ -227,7 +227,7 @@ impl State {
                 }
                 continue;
             }
-            if !error.is_transient() || (attempt >= self.policy.attempts && !is_outage(&error)) {
+            if !error.is_transient() || (attempt >= self.policy.attempts && !is_outage(&error) && !is_newer(&error)) {
                 return self.give_up(def, message, error, attempt).await;
             }
             self.metrics().retries.inc();

@@ -84,8 +84,8 @@ impl Topics {
             MessageKind::Event => {
                 let mut handlers: Vec<&'static HandlerDef> = Vec::new();
                 for Subscription { event, def } in self.events.get(message.topic.as_str()).into_iter().flatten() {
-                    let is_it =
-                        event.event == message.name && event.field.is_none_or(|field| touches(&message.content, field, event.change));
+                    let is_it = event.event == message.name
+                        && event.field.is_none_or(|field| touches(event.aggregate, &message.content, field, event.change));
                     if is_it && !handlers.iter().any(|known| std::ptr::eq(*known, *def)) {
                         handlers.push(def);
                     }

@@ -125,7 +125,7 @@ impl Plan {
         let key = (&*event.stream.aggregate, &*event.name);
         let mut takers: Vec<&'static ProjectionHandler> = Vec::new();
         for Taker { field, change, handler } in self.handlers.get(&key).into_iter().flatten() {
-            let takes = field.is_none_or(|field| touches(event.data.as_bytes(), field, *change));
+            let takes = field.is_none_or(|field| touches(&event.stream.aggregate, event.data.as_bytes(), field, *change));
             if takes && !takers.iter().any(|known| std::ptr::eq(*known, *handler)) {
                 takers.push(handler);
             }

@@ -24,6 +24,31 @@ pub(super) fn aggregates(belongs: impl Fn(&str) -> bool) -> Vec<String> {
     wrong
 }
 
+/// Events of one aggregate in one service that are stored under one name: what one has stored, the other would be applied for.
+pub(super) fn events(belongs: impl Fn(&str) -> bool) -> Vec<String> {
+    let (mut wrong, mut known) = (Vec::new(), BTreeMap::<(&str, &str), &EventDef>::new());
+    for def in inventory::iter::<EventDef>.into_iter().filter(|def| belongs(def.module)) {
+        if is_own(def.aggregate, def.name) {
+            wrong.push(format!(
+                "every aggregate `{}` has an event `{}` by itself, so that at {}:{} needs another name",
+                def.aggregate, def.name, def.file, def.line
+            ));
+        }
+        if let Some(other) = known.insert((def.aggregate, def.name), def) {
+            wrong.push(format!(
+                "two events of `{}` are named `{}`, at {}:{} and {}:{}: the name is what is stored, so rename one",
+                def.aggregate, def.name, other.file, other.line, def.file, def.line
+            ));
+        }
+    }
+    wrong
+}
+
+/// Whether it is one of the events that every aggregate has.
+fn is_own(aggregate: &str, event: &str) -> bool {
+    matches!(event.strip_prefix(aggregate), Some("Created" | "Updated" | "Deleted"))
+}
+
 /// Handlers of one service that would take each other's marks for their own: what one has handled, the other one would never get. Queries leave none.
 pub(super) fn subscribers(defs: &[&'static HandlerDef]) -> Vec<String> {
     let (mut wrong, mut known) = (Vec::new(), BTreeMap::<String, &HandlerDef>::new());
@@ -117,9 +142,8 @@ fn not_in_log(event: &EventName<'_>) -> Option<String> {
         }
         return (!known).then(|| format!("`{aggregate}` at {}:{} has no field `{field}`; it has {}", def.file, def.line, list(def.fields)));
     }
-    let own = ["Created", "Updated", "Deleted"].iter().any(|suffix| event.strip_suffix(suffix) == Some(aggregate));
     let events: Vec<_> = inventory::iter::<EventDef>.into_iter().filter(|def| def.aggregate == aggregate).map(|def| def.name).collect();
-    (!own && !events.contains(&event))
+    (!is_own(aggregate, event) && !events.contains(&event))
         .then(|| format!("`{aggregate}` at {}:{} has no event `{event}`; it has {}", def.file, def.line, list(&events)))
 }
 

@@ -85,6 +85,7 @@ fn plan(services: &[Service]) -> Result<Vec<Plan>> {
     for (n, service) in services.iter().enumerate() {
         let defs = ownership.handlers(n);
         wrong.extend(check::aggregates(|module| ownership.owner(module) == Some(n)));
+        wrong.extend(check::events(|module| ownership.owner(module) == Some(n)));
         wrong.extend(check::subscribers(&defs));
         let topics = Topics::of(&defs, &mut wrong);
         let routes = collect(&mut wrong, Routes::of(&defs));

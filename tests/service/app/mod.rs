@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod desk;
+pub mod parcels;
 pub mod rich;
 pub mod talk;
 pub mod trouble;

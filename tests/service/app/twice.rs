@@ -23,3 +23,42 @@ const _: () = {
     #[command("There")]
     async fn same() {}
 };
+
+#[aggregate]
+pub struct Lamp {
+    pub lit: bool,
+}
+
+pub mod elsewhere {
+    use minos::prelude::*;
+
+    #[aggregate(name = "Lamp")]
+    pub struct Light {
+        pub lit: bool,
+    }
+
+    #[aggregate]
+    impl Light {
+        #[event("LampLit")]
+        fn light(&mut self) {
+            self.lit = true;
+        }
+
+        #[event("LampDeleted")]
+        fn delete(&mut self) {
+            self.lit = false;
+        }
+    }
+
+    pub mod still {
+        use minos::prelude::*;
+
+        #[aggregate]
+        impl super::Light {
+            #[event("LampLit")]
+            fn light_again(&mut self) {
+                self.lit = true;
+            }
+        }
+    }
+}

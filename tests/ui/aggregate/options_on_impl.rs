@@ -2,9 +2,12 @@
 use minos::prelude::*;
 
 #[aggregate]
-pub struct Foo { bar: String }
+pub struct Order { item: String }
 
-#[aggregate(queryable)]
-impl Foo {}
+#[aggregate(version = 2)]
+impl Order {
+    #[event("Renamed")]
+    fn renamed(&mut self, item: String) { self.item = item; }
+}
 
 fn main() {}

@@ -1,6 +1,6 @@
 //! The types of the events, the traits whose methods record them, and what is left of the methods on the bare type.
 
-use super::{Block, EventMethod, Field};
+use super::{Block, EventMethod, Field, Versions};
 use crate::{
     door::{Door, at},
     item::{capital, cfgs},
@@ -22,7 +22,7 @@ pub(super) fn block(door: &Door, block: &ItemImpl, ty: &Type, name: &Ident, read
     let types = events.iter().map(|event| event_type(door, ty, &broadest, event));
     let mut traits = BTreeMap::new();
     let mut left = Vec::new();
-    for EventMethod { method, name, fields } in &events {
+    for EventMethod { method, name, fields, .. } in &events {
         let event = Ident::new(&name.value(), name.span());
         let (docs, cfgs) = (docs(&method.attrs), cfgs(&method.attrs));
         let (sig, values) = (without_patterns(&method.sig), values(fields));
@@ -114,12 +114,16 @@ fn values(fields: &[Field]) -> TokenStream {
 }
 
 fn event_type(door: &Door, ty: &Type, vis: &Visibility, event: &EventMethod) -> TokenStream {
-    let EventMethod { method, name, fields } = event;
+    let EventMethod { method, name, versions, fields } = event;
     let ident = Ident::new(&name.value(), name.span());
     let (serde, cfgs, docs) = (door.serde(), cfgs(&method.attrs), docs(&method.attrs));
     let body = body_name(&method.sig.ident);
     let values = values(fields);
-    let fields = fields.iter().map(|Field { cfgs, docs, name, ty }| quote!(#cfgs #(#docs)* pub #name: #ty));
+    let fields = fields.iter().map(|Field { cfgs, docs, was, name, ty }| {
+        let aliases = was.iter().map(|old| quote!(#[serde(alias = #old)]));
+        quote!(#cfgs #(#docs)* #(#aliases)* pub #name: #ty)
+    });
+    let upcast = upcast(door, versions);
     let doc = format!(" The event `{}`.", name.value());
     quote! {
         #cfgs
@@ -139,9 +143,35 @@ fn event_type(door: &Door, ty: &Type, vis: &Visibility, event: &EventMethod) -> 
                     let #ident { #values } = self;
                     <#ty>::#body(state, #values)
                 }
+                #upcast
             }
             #door::inventory::submit! { #door::EventDef::of::<#ident>(::core::module_path!(), ::core::file!(), ::core::line!()) }
         };
+    }
+}
+
+/// The version of an event that has changed, and how those before it are read: from each on through all steps that follow.
+fn upcast(door: &Door, versions: &Versions) -> TokenStream {
+    let steps = versions.steps();
+    if steps.is_empty() {
+        return TokenStream::new();
+    }
+    let version = versions.current();
+    let arms = (1u32..).zip(0..steps.len()).map(|(from, skipped)| {
+        let calls = steps.iter().enumerate().skip(skipped).map(|(n, step)| {
+            // Named, so that a step to something else is told where the step is.
+            let to = if n + 1 == steps.len() { quote!(Self) } else { quote!(_) };
+            let upcast = quote_spanned!(at(step.span())=> |old| #door::upcast::<_, _, #to>(#step, old));
+            quote!(.and_then(#upcast))
+        });
+        let from = if skipped + 1 == steps.len() { quote!(_) } else { quote!(#from) };
+        quote!(#from => #door::old_content(content) #(#calls)*,)
+    });
+    quote! {
+        const VERSION: u32 = #version;
+        fn upcast(version: u32, content: &str) -> #door::Result<Self> {
+            match version { #(#arms)* }
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod expand;
 mod read;
 
+use super::{options, options::Versions, was};
 use crate::{diag::Errors, door::Door};
 use proc_macro2::TokenStream;
 use syn::{Attribute, Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Type};
@@ -14,6 +15,7 @@ use syn::{Attribute, Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Type};
 struct EventMethod {
     method: ImplItemFn,
     name: LitStr,
+    versions: Versions,
     fields: Vec<Field>,
 }
 
@@ -22,6 +24,8 @@ struct Field {
     /// Its `#[cfg]`s.
     cfgs: TokenStream,
     docs: Vec<Attribute>,
+    /// The names that it had.
+    was: Vec<LitStr>,
     name: Ident,
     ty: Type,
 }

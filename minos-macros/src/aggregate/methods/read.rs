@@ -1,9 +1,12 @@
 //! What the methods are, and the mistakes in them.
 
-use super::{Block, EventMethod, Field};
+use super::{
+    Block, EventMethod, Field, Versions, options,
+    was::{self, Was},
+};
 use crate::{
     diag::Errors,
-    item::{capital, cfgs},
+    item::{capital, cfgs, plain},
     purity::{call_on_self, impure_call},
     word::OWN_EVENTS,
 };
@@ -77,7 +80,7 @@ fn changes_self(sig: &Signature) -> bool {
 fn event(errors: &Errors, attr: Attribute, mut method: ImplItemFn, owner: Option<&Ident>, block: &mut Block) {
     let docs = take_docs(&mut method.sig);
     let sig = &method.sig;
-    let name = event_name(errors, &attr, sig, owner);
+    let named = event_name(errors, &attr, sig, owner);
     if let Some(asyncness) = &sig.asyncness {
         errors.at(asyncness, "an event method is a state change that replay repeats, so it cannot be `async`\nhelp: await in a plain method, then call this one");
     }
@@ -104,14 +107,14 @@ fn event(errors: &Errors, attr: Attribute, mut method: ImplItemFn, owner: Option
         errors.at(&call.tokens, message);
     }
     let fields = fields(errors, sig, docs);
-    let Some(name) = name else { return };
+    let Some((name, versions)) = named else { return };
     if block.events.iter().any(|other| other.name.value() == name.value()) {
         errors.at(&name, format!("there is already an event `{}`: the name is what is stored", name.value()));
     }
-    block.events.push(EventMethod { method, name, fields });
+    block.events.push(EventMethod { method, name, versions, fields });
 }
 
-fn event_name(errors: &Errors, attr: &Attribute, sig: &Signature, owner: Option<&Ident>) -> Option<LitStr> {
+fn event_name(errors: &Errors, attr: &Attribute, sig: &Signature, owner: Option<&Ident>) -> Option<(LitStr, Versions)> {
     let parse = |input: ParseStream<'_>| {
         let name: LitStr = input.parse()?;
         input.parse::<Option<Token![,]>>()?;
@@ -121,9 +124,7 @@ fn event_name(errors: &Errors, attr: &Attribute, sig: &Signature, owner: Option<
         errors.at(attr, format!("an event needs a name, in the past tense\nhelp: `#[event(\"{}\")]`", camel(&sig.ident)));
         return None;
     };
-    if !more.is_empty() {
-        errors.at(&more, format!("an event method has a name, and nothing more\nhelp: `#[event(\"{}\")]`", name.value()));
-    }
+    let versions = options::event(errors, more);
     let text = name.value();
     if syn::parse_str::<Ident>(&text).is_err() {
         errors.at(&name, format!("`{text}` cannot be the name of a type\nhelp: `\"{}\"`", camel(&sig.ident)));
@@ -132,18 +133,18 @@ fn event_name(errors: &Errors, attr: &Attribute, sig: &Signature, owner: Option<
     if OWN_EVENTS.iter().any(|suffix| owner.is_some_and(|owner| text == format!("{owner}{suffix}"))) {
         errors.at(&name, format!("every aggregate already has an event `{text}`\nhelp: name what happened in words of the domain"));
     }
-    Some(name)
+    Some((name, versions))
 }
 
 fn camel(ident: &Ident) -> String {
     ident.to_string().split('_').map(capital).collect()
 }
 
-/// The docs of each parameter, which are those of a field: on a parameter, Rust has no place for them.
+/// The docs of each parameter and what it says to us, which are those of a field: on a parameter, Rust has no place for them.
 pub(super) fn take_docs(sig: &mut Signature) -> Vec<Vec<Attribute>> {
     let take = |argument: &mut FnArg| {
         let (FnArg::Typed(syn::PatType { attrs, .. }) | FnArg::Receiver(syn::Receiver { attrs, .. })) = argument;
-        let (docs, others) = std::mem::take(attrs).into_iter().partition(|attr| attr.path().is_ident("doc"));
+        let (docs, others) = std::mem::take(attrs).into_iter().partition(|attr| attr.path().is_ident("doc") || was::is_ours(attr));
         *attrs = others;
         docs
     };
@@ -158,9 +159,16 @@ fn fields(errors: &Errors, sig: &Signature, docs: Vec<Vec<Attribute>>) -> Vec<Fi
             (_, Type::Reference(reference)) => {
                 errors.at(&reference.and_token, "an event owns its data\nhelp: `String` for `&str`, `Vec<T>` for `&[T]`")
             }
-            (Pat::Ident(pattern), ty) => fields.push(Field { cfgs: cfgs(&typed.attrs), docs, name: pattern.ident.clone(), ty: ty.clone() }),
+            (Pat::Ident(pattern), ty) => {
+                let (was, docs): (Vec<_>, Vec<_>) = docs.into_iter().partition(was::is_ours);
+                let (cfgs, was) = (cfgs(&typed.attrs), was::names(errors, &was));
+                fields.push(Field { cfgs, docs, was, name: pattern.ident.clone(), ty: ty.clone() });
+            }
             (pattern, _) => errors.at(pattern, "name this parameter: it becomes a field of the event"),
         }
     }
+    let current: Vec<_> = fields.iter().map(|field| plain(&field.name)).collect();
+    let was = fields.iter().flat_map(|field| field.was.iter().map(|old| Was { old: old.clone(), name: plain(&field.name) }));
+    was::distinct(errors, &was.collect::<Vec<_>>(), &current);
     fields
 }
