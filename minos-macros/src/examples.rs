@@ -34,13 +34,16 @@ fn expand(macro_name: &str, args: TokenStream, item: TokenStream) -> TokenStream
         "main" => main_fn::expand(args, item),
         "Problem" => problem::expand(item),
         "saga" => saga::expand(item),
+        "document" => document::expand(args, item),
+        "projection" => projection::expand(args, item),
         "Aggregate" => aggregate::derive(item),
         "Validate" => validate::derive(item),
         other => panic!("there is no macro `{other}`"),
     }
 }
 
-const ATTRIBUTES: &[&str] = &["aggregate", "aggregate_ref", "command", "query", "event", "periodic", "message", "main"];
+const ATTRIBUTES: &[&str] =
+    &["aggregate", "aggregate_ref", "command", "query", "event", "periodic", "message", "main", "document", "projection"];
 const DERIVES: &[&str] = &["Problem", "Aggregate", "Validate"];
 /// Macros that are called: what they are given is no item.
 const CALLS: &[&str] = &["saga"];

@@ -121,16 +121,14 @@ impl Plan {
     }
 
     /// The functions that take this event, each once.
-    pub(super) fn takers(&self, event: &StoredEvent) -> Vec<&'static ProjectionHandler> {
-        let key = (&*event.stream.aggregate, &*event.name);
-        let mut takers: Vec<&'static ProjectionHandler> = Vec::new();
-        for Taker { field, change, handler } in self.handlers.get(&key).into_iter().flatten() {
-            let takes = field.is_none_or(|field| touches(&event.stream.aggregate, event.data.as_bytes(), field, *change));
-            if takes && !takers.iter().any(|known| std::ptr::eq(*known, *handler)) {
-                takers.push(handler);
-            }
-        }
-        takers
+    pub(super) fn takers<'p>(&'p self, event: &'p StoredEvent) -> impl Iterator<Item = &'static ProjectionHandler> + 'p {
+        let takers: &[Taker] = self.handlers.get(&(&*event.stream.aggregate, &*event.name)).map(Vec::as_slice).unwrap_or_default();
+        let takes = |Taker { field, change, .. }: &Taker| {
+            field.is_none_or(|field| touches(&event.stream.aggregate, event.data.as_bytes(), field, *change))
+        };
+        // Most often it is one.
+        let is_first = move |n: usize| !takers[..n].iter().any(|before| std::ptr::eq(before.handler, takers[n].handler) && takes(before));
+        takers.iter().enumerate().filter(move |(n, taker)| takes(taker) && is_first(*n)).map(|(_, taker)| taker.handler)
     }
 
     /// What its view depends on: a view that was made under another definition is made anew.

@@ -227,6 +227,8 @@ impl Projector {
         let metrics = &self.environment.metrics;
         metrics.projection_position.get_or_create(&labels).set(i64::try_from(live.built().position).unwrap_or(i64::MAX));
         metrics.projection_parked.get_or_create(&labels).set(live.parked() as i64);
+        let lag = live.behind().map_or(0.0, |at| self.environment.clock.now().duration_since(at).as_secs_f64().max(0.0));
+        metrics.projection_lag.get_or_create(&labels).set(lag);
         self.tell.live(live.built().position);
     }
 }

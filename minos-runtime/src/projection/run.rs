@@ -13,6 +13,7 @@ use crate::{
     store::{Cause, LogPage, NewDeadLetter, StoreError, StoredEvent, StreamId, Unit},
 };
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
 use tokio::task::JoinHandle;
 
@@ -38,6 +39,8 @@ pub(super) struct Run {
     parked: HashSet<String>,
     /// The next page, which is read while this one is worked on.
     ahead: Option<(u64, JoinHandle<std::result::Result<LogPage, StoreError>>)>,
+    /// The time of the first event that is known and not taken; none if there is none.
+    behind: Option<Timestamp>,
     /// How many events were taken and are not committed.
     open: usize,
     /// An event that failed: it is taken and committed alone.
@@ -102,6 +105,7 @@ impl Run {
             work,
             parked: HashSet::new(),
             ahead: None,
+            behind: None,
             open: 0,
             suspect: None,
             careful_up_to: 0,
@@ -121,6 +125,11 @@ impl Run {
         self.failed
     }
 
+    /// The time of the first event that is known and not taken.
+    pub(super) fn behind(&self) -> Option<Timestamp> {
+        self.behind
+    }
+
     pub(super) fn parked(&self) -> usize {
         self.parked.len()
     }
@@ -136,6 +145,7 @@ impl Run {
     pub(super) async fn advance(&mut self, state: &mut State, attempts: u32) -> std::result::Result<Advance, Halt> {
         let page = self.page().await?;
         let is_last = page.events.len() < PAGE;
+        self.behind = page.events.iter().find(|event| event.position > self.taken).map(|event| event.at);
         for event in &page.events {
             if event.position <= self.taken {
                 continue;
@@ -159,6 +169,9 @@ impl Run {
         let due = self.taken > self.built.position && (is_last || self.work.pending() >= enough || self.work.kept() > KEEP_BUILDING);
         if due && !self.commit(state, self.taken, Vec::new(), page.events.last(), attempts).await? {
             return Ok(Advance::More);
+        }
+        if is_last {
+            self.behind = None;
         }
         Ok(if is_last { Advance::Done } else { Advance::More })
     }
@@ -188,7 +201,7 @@ impl Run {
             return Ok(());
         }
         // Behind an event that could not be taken, the others of its stream wait.
-        if !self.parked.is_empty() && self.parked.contains(&event.stream.to_string()) && !self.plan.takers(event).is_empty() {
+        if !self.parked.is_empty() && self.parked.contains(&event.stream.to_string()) && self.plan.takers(event).next().is_some() {
             return Err(Waits.into_error());
         }
         project(&self.plan, &self.work, event).await

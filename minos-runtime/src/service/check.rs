@@ -125,12 +125,14 @@ fn named(event: &EventName<'_>) -> String {
 /// Why no aggregate of this process makes such an event.
 fn not_in_log(event: &EventName<'_>) -> Option<String> {
     let EventName { aggregate, event, field, change } = *event;
-    let Some(def) = inventory::iter::<AggregateDef>.into_iter().find(|def| def.name == aggregate) else {
+    // Services of one process may have aggregates of one name.
+    let defs: Vec<_> = inventory::iter::<AggregateDef>.into_iter().filter(|def| def.name == aggregate).collect();
+    let Some(def) = defs.first() else {
         let known: Vec<_> = inventory::iter::<AggregateDef>.into_iter().map(|def| def.name).collect();
         return Some(format!("there is no aggregate `{aggregate}` in this process; there are {}", list(&known)));
     };
     if let Some(field) = field {
-        let known = def.fields.is_empty() || def.fields.contains(&field);
+        let known = defs.iter().any(|def| def.fields.is_empty() || def.fields.contains(&field));
         let sets = sets_of(aggregate);
         if known && change.is_some() && !sets.contains(&field) {
             return Some(format!(
