@@ -33,6 +33,7 @@ const UNIT: usize = 500;
 pub struct Account {
     pub owner: String,
     pub balance: i64,
+    pub note: String,
 }
 
 #[aggregate]
@@ -40,17 +41,26 @@ impl Account {
     #[event("MoneyDeposited")]
     fn deposited(&mut self, amount: i64, note: String) {
         self.balance += amount;
+        self.note = note;
     }
 }
 
 #[derive(Serialize, Deserialize)]
-pub struct Open {
-    owner: String,
+pub struct Deposit {
+    account: Uuid,
+    amount: i64,
+}
+
+#[command("Deposit")]
+async fn deposit(cx: &mut Context, input: Deposit) -> Result<()> {
+    let mut account = Account::get(cx, input.account).await?;
+    account.deposited(input.amount, "a deposit of some money".to_owned());
+    account.save(cx).await
 }
 
 #[command("Open")]
-async fn open(cx: &mut Context, input: Open) -> Result<Uuid> {
-    Ok(Account::create(cx, Account { owner: input.owner, balance: 0 }).await?.uuid())
+async fn open(cx: &mut Context, owner: String) -> Result<Uuid> {
+    Ok(Account::create(cx, Account { owner, balance: 0, note: String::new() }).await?.uuid())
 }
 
 /// What there is in each account.
@@ -117,14 +127,21 @@ async fn run() {
 
 /// How many events a second are appended by commands.
 async fn appended(running: &Arc<Running>) -> f64 {
-    let done = Arc::new(AtomicU64::new(0));
+    let mut accounts: Vec<Uuid> = Vec::new();
+    for n in 0..ACCOUNTS / 10 {
+        accounts.push(serde_json::from_slice(running.call("Open", &format!("owner {n}")).await.unwrap().body()).unwrap());
+    }
+    let (done, accounts) = (Arc::new(AtomicU64::new(0)), Arc::new(accounts));
     let start = Instant::now();
     let workers: Vec<_> = (0..CONCURRENT)
         .map(|n| {
-            let (running, done) = (running.clone(), done.clone());
+            let (running, done, accounts) = (running.clone(), done.clone(), accounts.clone());
             tokio::spawn(async move {
+                let mut random = fastrand::Rng::with_seed(n as u64);
                 while start.elapsed() < MEASURED {
-                    running.call("Open", &Open { owner: format!("owner {n}") }).await.unwrap();
+                    // Each has accounts of its own, so that none waits for another.
+                    let account = accounts[random.usize(0..accounts.len() / CONCURRENT) * CONCURRENT + n];
+                    running.call("Deposit", &Deposit { account, amount: random.i64(1..100) }).await.unwrap();
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             })
@@ -149,7 +166,7 @@ async fn fill(running: &Running, events: u64) {
         for _ in 0..UNIT.min(ACCOUNTS) {
             let (uuid, version) = (accounts[next], versions[next]);
             let event = match version {
-                0 => NewEvent { name: "AccountCreated".into(), data: format!(r#"{{"owner":"owner {next}","balance":0}}"#) },
+                0 => NewEvent { name: "AccountCreated".into(), data: format!(r#"{{"owner":"owner {next}","balance":0,"note":""}}"#) },
                 _ => {
                     NewEvent { name: "MoneyDeposited".into(), data: format!(r#"{{"amount":{version},"note":"a deposit of some money"}}"#) }
                 }

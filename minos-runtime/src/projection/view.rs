@@ -71,17 +71,17 @@ impl<P: Projection + Document> View<P> {
     {
         let key = key.to_string();
         self.work.fetch::<P>(&key).await?;
-        Ok(self.work.with(&key, |document: &mut Option<P>| (document.clone(), false)))
+        Ok(self.work.look(&key, |document: Option<&P>| document.cloned()))
     }
 
     /// Writes a document, in place of the one of this key.
     pub fn put(&mut self, key: impl ToString, document: P) {
-        self.work.with(&key.to_string(), |place| (*place = Some(document), true));
+        self.work.put(key.to_string(), Some(document));
     }
 
     /// Removes the document of this key, if it is there.
     pub fn remove(&mut self, key: impl ToString) {
-        self.work.with::<P, _>(&key.to_string(), |place| (*place = None, true));
+        self.work.put::<P>(key.to_string(), None);
     }
 
     /// Changes the document of this key.
@@ -91,14 +91,7 @@ impl<P: Projection + Document> View<P> {
     pub async fn update(&mut self, key: impl ToString + Send, change: impl FnOnce(&mut P) + Send) -> Result<()> {
         let key = key.to_string();
         self.work.fetch::<P>(&key).await?;
-        let changed = self.work.with(&key, |document: &mut Option<P>| match document {
-            Some(document) => {
-                change(document);
-                (true, true)
-            }
-            None => (false, false),
-        });
-        if changed { Ok(()) } else { Err(Error::not_found(format!("`{}` has no document `{key}`", P::NAME))) }
+        if self.work.change(&key, change) { Ok(()) } else { Err(Error::not_found(format!("`{}` has no document `{key}`", P::NAME))) }
     }
 
     /// Changes the document of this key, or this one, if there is none.
@@ -108,7 +101,10 @@ impl<P: Projection + Document> View<P> {
     pub async fn update_or(&mut self, key: impl ToString + Send, new: P, change: impl FnOnce(&mut P) + Send) -> Result<()> {
         let key = key.to_string();
         self.work.fetch::<P>(&key).await?;
-        self.work.with(&key, |document: &mut Option<P>| (change(document.get_or_insert(new)), true));
+        if self.work.look(&key, |document: Option<&P>| document.is_none()) {
+            self.work.put(key.clone(), Some(new));
+        }
+        self.work.change(&key, change);
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::{
     any::Any,
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex},
 };
 
@@ -34,8 +34,8 @@ struct Collected {
     now: Timestamp,
     statements: Vec<Statement>,
     documents: HashMap<String, Entry>,
-    /// Those that differ from what is stored, in the order of their keys, so that a unit is the same each time.
-    changed: BTreeSet<String>,
+    /// How many of them differ from what is stored.
+    changed: usize,
     /// Whether a document that is not here is nowhere.
     complete: bool,
 }
@@ -46,6 +46,8 @@ struct Entry {
     /// Nothing if it is not there, or is removed.
     value: Option<Box<dyn Any + Send>>,
     write: fn(&dyn Any) -> Result<String>,
+    /// Whether it differs from what is stored.
+    changed: bool,
 }
 
 impl Work {
@@ -70,7 +72,7 @@ impl Work {
     /// How many documents and statements wait to be committed.
     pub(super) fn pending(&self) -> usize {
         let collected = lock(&self.0.collected);
-        collected.changed.len() + collected.statements.len()
+        collected.changed + collected.statements.len()
     }
 
     /// How many documents are kept in memory.
@@ -85,8 +87,10 @@ impl Work {
     pub(super) fn add_to(&self, unit: &mut Unit) -> Result<()> {
         let collection = self.0.generation.name(self.0.plan.def.name).into_owned();
         let collected = lock(&self.0.collected);
-        for key in &collected.changed {
-            let Some(entry) = collected.documents.get(key) else { continue };
+        // In the order of their keys, so that a unit is the same each time.
+        let mut changed: Vec<_> = collected.documents.iter().filter(|(_, entry)| entry.changed).collect();
+        changed.sort_unstable_by_key(|(key, _)| *key);
+        for (key, entry) in changed {
             let body = entry
                 .value
                 .as_ref()
@@ -103,11 +107,12 @@ impl Work {
     pub(super) fn committed(&self, keep: usize) {
         let mut collected = lock(&self.0.collected);
         collected.statements.clear();
-        collected.changed.clear();
+        collected.changed = 0;
         if collected.documents.len() > keep || self.0.shared {
             collected.documents.clear();
             collected.complete = false;
         }
+        collected.documents.values_mut().for_each(|entry| entry.changed = false);
     }
 
     /// What was done is not committed, and is to be done again.
@@ -155,30 +160,33 @@ impl Work {
             }
             None => None,
         };
-        let entry = Entry { read, value: value.map(|value| Box::new(value) as Box<dyn Any + Send>), write: D::write };
+        let entry = Entry { read, value: value.map(|value| Box::new(value) as Box<dyn Any + Send>), write: D::write, changed: false };
         lock(&self.0.collected).documents.entry(key.to_owned()).or_insert(entry);
         Ok(())
     }
 
-    /// Looks at a document that was fetched, or changes it.
-    pub(super) fn with<D: Kept, T>(&self, key: &str, work: impl FnOnce(&mut Option<D>) -> (T, bool)) -> T {
-        let mut collected = lock(&self.0.collected);
-        let collected = &mut *collected;
-        let known = collected.documents.get_mut(key);
-        let mut value = known.and_then(|entry| entry.value.take()).and_then(|value| value.downcast::<D>().ok()).map(|value| *value);
-        let (answer, changed) = work(&mut value);
-        let value = value.map(|value| Box::new(value) as Box<dyn Any + Send>);
-        match collected.documents.get_mut(key) {
-            Some(entry) => entry.value = value,
-            None if changed || value.is_some() => {
-                collected.documents.insert(key.to_owned(), Entry { read: None, value, write: D::write });
-            }
-            None => {}
-        }
-        if changed {
-            collected.changed.insert(key.to_owned());
-        }
-        answer
+    /// Looks at a document that was fetched.
+    pub(super) fn look<D: Kept, T>(&self, key: &str, look: impl FnOnce(Option<&D>) -> T) -> T {
+        let collected = lock(&self.0.collected);
+        look(collected.documents.get(key).and_then(|entry| entry.value.as_ref()).and_then(|value| value.downcast_ref()))
+    }
+
+    /// Changes a document that was fetched, if it is there. Whether it is.
+    pub(super) fn change<D: Kept>(&self, key: &str, change: impl FnOnce(&mut D)) -> bool {
+        let collected = &mut *lock(&self.0.collected);
+        let Some(entry) = collected.documents.get_mut(key) else { return false };
+        let Some(document) = entry.value.as_mut().and_then(|value| value.downcast_mut()) else { return false };
+        change(document);
+        collected.changed += usize::from(!std::mem::replace(&mut entry.changed, true));
+        true
+    }
+
+    /// Puts a document in the place of what is there, or removes that.
+    pub(super) fn put<D: Kept>(&self, key: String, document: Option<D>) {
+        let collected = &mut *lock(&self.0.collected);
+        let entry = collected.documents.entry(key).or_insert(Entry { read: None, value: None, write: D::write, changed: false });
+        entry.value = document.map(|document| Box::new(document) as Box<dyn Any + Send>);
+        collected.changed += usize::from(!std::mem::replace(&mut entry.changed, true));
     }
 }
 

@@ -183,7 +183,8 @@ fn body_name(method: &Ident) -> Ident {
 fn body(method: &ImplItemFn) -> TokenStream {
     let (cfgs, name, block) = (cfgs(&method.attrs), body_name(&method.sig.ident), &method.block);
     let inputs = &method.sig.inputs;
-    quote!(#cfgs #[doc(hidden)] fn #name(#inputs) #block)
+    // What is only told, such as a reason, is stored in the event and changes nothing.
+    quote!(#cfgs #[doc(hidden)] #[allow(unused_variables)] fn #name(#inputs) #block)
 }
 
 /// What stays on the bare type: a call of it does not compile, and says why.

@@ -1,0 +1,31 @@
+//! A shop in two services: a catalogue of articles, and orders that refer to them.
+//!
+//! `cargo run --example shop` runs both in one process; then:
+//!
+//! ```sh
+//! curl -X POST :8081/articles -d '{"name":"a lamp","cents":4900,"tags":["light"]}'
+//! curl -X POST :8082/orders -d '{"customer":"ann@example.org"}'
+//! curl -X POST :8082/orders/<order>/entries -d '{"article":"<article>","quantity":2}'
+//! curl :8082/orders/<order>/sum
+//! curl -X POST :8082/orders/<order>/place
+//! curl :8082/sales
+//! ```
+
+#![allow(unreachable_pub)]
+
+mod catalogue;
+mod orders;
+mod sales;
+#[cfg(test)]
+mod tests;
+
+use minos::prelude::*;
+
+#[minos::main]
+async fn main() -> Result<()> {
+    let service = |name: &str, modules: &[&str]| {
+        let service = Service::from_config(format!("examples/shop/{name}.toml"))?;
+        Ok::<_, Error>(modules.iter().fold(service, |service, module| service.module(format!("{}::{module}", module_path!()))))
+    };
+    Service::run_all([service("catalogue", &["catalogue"])?, service("orders", &["orders", "sales"])?]).await
+}
