@@ -3,11 +3,11 @@
 //! `cargo run --example bank`, and then:
 //!
 //! ```sh
-//! curl -X POST :8080/accounts -d '{"owner":"ann","iban":"DE02120300000000202051"}'
-//! curl -X POST :8080/accounts/<uuid>/deposits -d '{"cents":500,"text":"a gift"}'
-//! curl ':8080/accounts?owner=ann'
-//! curl :8080/statements/<uuid>
-//! curl :8080/accounts/<uuid>/history
+//! curl -X POST localhost:8080/accounts -d '{"owner":"ann","iban":"DE02120300000000202051"}'
+//! curl -X POST localhost:8080/accounts/<uuid>/deposits -d '{"cents":500,"text":"a gift"}'
+//! curl 'localhost:8080/accounts?owner=ann'
+//! curl localhost:8080/statements/<uuid>
+//! curl localhost:8080/accounts/<uuid>/history
 //! ```
 //!
 //! With the operator's API (`MINOS_ADMIN_ADDR=127.0.0.1:9090`), `minos projections rebuild Statement` builds the statements anew while the old ones are read.

@@ -3,7 +3,7 @@
 //! `cargo run --example foo`, and then:
 //!
 //! ```sh
-//! curl -X POST :8080/foos -d '{"bar":"x"}'
+//! curl -X POST localhost:8080/foos -d '{"bar":"x"}'
 //! ```
 
 use minos::prelude::*;

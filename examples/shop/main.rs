@@ -3,12 +3,12 @@
 //! `cargo run --example shop` runs both in one process; then:
 //!
 //! ```sh
-//! curl -X POST :8081/articles -d '{"name":"a lamp","cents":4900,"tags":["light"]}'
-//! curl -X POST :8082/orders -d '{"customer":"ann@example.org"}'
-//! curl -X POST :8082/orders/<order>/entries -d '{"article":"<article>","quantity":2}'
-//! curl :8082/orders/<order>/sum
-//! curl -X POST :8082/orders/<order>/place
-//! curl :8082/sales
+//! curl -X POST localhost:8081/articles -d '{"name":"a lamp","cents":4900,"tags":["light"]}'
+//! curl -X POST localhost:8082/orders -d '{"customer":"ann@example.org"}'
+//! curl -X POST localhost:8082/orders/<order>/entries -d '{"article":"<article>","quantity":2}'
+//! curl localhost:8082/orders/<order>/sum
+//! curl -X POST localhost:8082/orders/<order>/place
+//! curl localhost:8082/sales
 //! ```
 
 #![allow(unreachable_pub)]

@@ -77,7 +77,12 @@ fn watch(admin: &Admin, json: bool, name: &str) -> Result<(), AdminError> {
             Some(rebuild) => bar.set_position(rebuild.position),
             None => {
                 bar.set_position(standing.head);
+                let is_hidden = bar.is_hidden();
                 bar.finish_with_message(format!("{name} is rebuilt"));
+                // Where there is no terminal, there is no bar.
+                if is_hidden && !json {
+                    println!("{name} is rebuilt: {} events", standing.head);
+                }
                 return Ok(());
             }
         }

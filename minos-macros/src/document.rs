@@ -91,7 +91,7 @@ pub(crate) fn columns(door: &Door, owner: &syn::Ident, fields: &[&Field], made_b
         Some(quote! {
             #cfgs
             #[doc = #doc]
-            #[allow(dead_code)]
+            #[allow(dead_code, clippy::all)]
             #vis const fn #ident() -> #column {
                 #door::Column::#made_by(#stored)
             }

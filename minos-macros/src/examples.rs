@@ -3,7 +3,7 @@
 //! What the expansions of the README's service look like is in `tests/expand/`, to be read like code. After a change of theirs, run with
 //! `EXPAND=overwrite` and read the difference.
 
-use crate::{aggregate, handler, main_fn, message, problem, saga, validate};
+use crate::{aggregate, document, handler, main_fn, message, problem, projection, saga, validate};
 use proc_macro2::{Delimiter, Group, Literal, TokenStream, TokenTree};
 use quote::ToTokens;
 use std::{fs, path::Path};

@@ -62,6 +62,7 @@ impl Account {
         ::core::unreachable!()
     }
     #[doc(hidden)]
+    #[allow(unused_variables)]
     fn __minos_apply_deposited(&mut self, amount: u64) {
         self.balance += amount;
     }
@@ -74,6 +75,7 @@ impl Account {
         ::core::unreachable!()
     }
     #[doc(hidden)]
+    #[allow(unused_variables)]
     fn __minos_apply_withdrawn(&mut self, amount: u64) {
         self.balance -= amount;
     }

@@ -201,7 +201,9 @@ impl Projector {
         self.environment.store.commit(unit).await.map_err(fail)?;
         next.committed();
         *state = next;
-        tracing::info!(projection = name, position = built.built().position, "the view is built, and is the one that is read now");
+        if built.built().position > 0 {
+            tracing::info!(projection = name, position = built.built().position, "the view is built, and is the one that is read now");
+        }
         Ok(())
     }
 
