@@ -49,6 +49,16 @@ macro_rules! __persisted {
     ($($any:tt)*) => {};
 }
 
+/// What is written in place of the test, where its feature is missing.
+#[cfg(not(any(test, feature = "testing")))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! events_lock {
+    ($($any:tt)*) => {
+        ::core::compile_error!("`events_lock!` takes the feature `testing`\nhelp: `minos = { version = \"0.1\", features = [\"testing\"] }` in the dev-dependencies");
+    };
+}
+
 use crate::aggregate::States;
 use std::{future::Future, time::Duration};
 
