@@ -84,7 +84,7 @@ async fn every_hour(_cx: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// What is stored stays readable: a change that breaks it is told here.
+// What is stored stays readable: a change that breaks it is told here.
 #[cfg(test)]
 minos::events_lock!("examples/foo/events.lock");
 
