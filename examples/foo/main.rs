@@ -84,6 +84,10 @@ async fn every_hour(_cx: &mut Context) -> Result<()> {
     Ok(())
 }
 
+// What is stored stays readable: a change that breaks it is told here.
+#[cfg(test)]
+minos::events_lock!("examples/foo/events.lock");
+
 #[minos::main]
 async fn main() -> Result<()> {
     Service::from_config("minos.toml")?.run().await

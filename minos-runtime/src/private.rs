@@ -3,8 +3,12 @@
 //! The signatures are quoted in compiler messages, so they are short and stable. What is generic here is compiled once for each handler or
 //! type of the user, so it calls what is not generic as soon as it can.
 
+pub use crate::__persisted as persisted;
 #[cfg(any(test, feature = "testing"))]
-pub use crate::testing;
+pub use crate::{
+    aggregate::lock::{Persisted, check as check_persisted},
+    testing,
+};
 pub use crate::{
     aggregate::{
         Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Evolution, EvolutionDef, Field, QueryableDef,
@@ -25,6 +29,35 @@ pub use std::{
     process::ExitCode,
     string::{String, ToString},
 };
+
+/// Registers what is stored of a type, for `events.lock`. It stands in tests alone, and their crate need not know the feature `testing`: then it is nothing.
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __persisted {
+    ($kind:ident $ty:ty) => {
+        $crate::__private::inventory::submit! {
+            $crate::__private::Persisted::$kind::<$ty>(::core::module_path!(), ::core::file!(), ::core::line!())
+        }
+    };
+}
+/// Nothing is registered without the feature `testing`.
+#[cfg(not(any(test, feature = "testing")))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __persisted {
+    ($($any:tt)*) => {};
+}
+
+/// What is written in place of the test, where its feature is missing.
+#[cfg(not(any(test, feature = "testing")))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! events_lock {
+    ($($any:tt)*) => {
+        ::core::compile_error!("`events_lock!` takes the feature `testing`\nhelp: `minos = { version = \"0.1\", features = [\"testing\"] }` in the dev-dependencies");
+    };
+}
 
 use crate::aggregate::States;
 use std::{future::Future, time::Duration};

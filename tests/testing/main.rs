@@ -5,4 +5,5 @@
 mod drive;
 mod given;
 mod holds;
+mod lock;
 mod wrong;

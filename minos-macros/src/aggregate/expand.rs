@@ -104,6 +104,8 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
             } }
             #submit_sets
             #registration
+            #[cfg(test)]
+            #door::persisted! { aggregate #ident }
         };
         #(#events)*
     }

@@ -24,6 +24,10 @@ const _: () = {
         ::minos::__private::EventDef::of:: < MoneyDeposited > (::core::module_path!(),
         ::core::file!(), ::core::line!())
     }
+    #[cfg(test)]
+    ::minos::__private::persisted! {
+        event MoneyDeposited
+    }
 };
 /// The event `MoneyWithdrawn`.
 #[derive(
@@ -50,6 +54,10 @@ const _: () = {
     ::minos::__private::inventory::submit! {
         ::minos::__private::EventDef::of:: < MoneyWithdrawn > (::core::module_path!(),
         ::core::file!(), ::core::line!())
+    }
+    #[cfg(test)]
+    ::minos::__private::persisted! {
+        event MoneyWithdrawn
     }
 };
 impl Account {

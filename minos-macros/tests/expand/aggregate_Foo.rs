@@ -18,6 +18,10 @@ const _: () = {
         ::minos::__private::AggregateDef { name : "Foo", fields : & ["bar"], module :
         ::core::module_path!(), file : ::core::file!(), line : ::core::line!(), }
     }
+    #[cfg(test)]
+    ::minos::__private::persisted! {
+        aggregate Foo
+    }
 };
 /// A [`Foo`] was created: its first state, which reads as the aggregate itself.
 #[allow(dead_code)]

@@ -6,6 +6,8 @@ mod fields;
 mod fold;
 mod history;
 mod hold;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod lock;
 mod prepared;
 mod queryable;
 mod reference;

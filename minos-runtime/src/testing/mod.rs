@@ -12,7 +12,37 @@ mod aggregate;
 mod saga;
 mod service;
 
-pub use crate::sample::{NoSample, sample};
+pub use crate::{
+    aggregate::lock::{EventsLockError, check_events_lock},
+    sample::{NoSample, sample},
+};
 pub use aggregate::{Changed, CreatedAs, Expected, Given, Gone, Then, given};
 pub use saga::{Coverage, CrashMatrix, MatrixError, SagaTest, Sent, StepTest};
 pub use service::TestService;
+
+/// The test that what is stored stays readable: it holds the aggregates and events of this crate against a file beside its `Cargo.toml`, in which they stand with
+/// samples of each version. Those are read by each run of the test, for ever.
+///
+/// It stands where the unit tests of the crate with the aggregates are, since these are known to no other. `MINOS_EVENTS_LOCK=write cargo test` writes the file,
+/// which belongs into the repository, and refuses to when that would hide that stored events cannot be read any more.
+///
+/// ```ignore
+/// #[cfg(test)]
+/// minos::events_lock!(); // or in another file: `minos::events_lock!("locks/shop.lock");`
+/// ```
+#[macro_export]
+macro_rules! events_lock {
+    () => {
+        $crate::events_lock!("events.lock");
+    };
+    ($file:literal $(,)?) => {
+        /// What is stored can be read.
+        #[test]
+        fn events_lock() {
+            let file = ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", $file);
+            if let ::core::result::Result::Err(error) = $crate::testing::check_events_lock(file) {
+                ::core::panic!("{error}");
+            }
+        }
+    };
+}

@@ -146,6 +146,8 @@ fn event_type(door: &Door, ty: &Type, vis: &Visibility, event: &EventMethod) -> 
                 #upcast
             }
             #door::inventory::submit! { #door::EventDef::of::<#ident>(::core::module_path!(), ::core::file!(), ::core::line!()) }
+            #[cfg(test)]
+            #door::persisted! { event #ident }
         };
     }
 }

@@ -3,6 +3,14 @@
 //! All that is simple comes first: `0`, `""`, `None`, the first variant. What a type refuses is replaced by the next one, such as a UUID or a time in
 //! place of `""`.
 
+mod maker;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use shape::{Difference, Shape};
+
+use maker::{Kind, Maker, ROOT, Step};
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
     Visitor,
@@ -59,17 +67,41 @@ fn place(at: &[String]) -> String {
 /// # Errors
 /// If it refuses everything that was tried, as types do that say nothing about themselves before they are read (`#[serde(tag)]`, `#[serde(flatten)]`).
 pub fn sample<T: DeserializeOwned>() -> Result<T, NoSample> {
-    let mut maker = Maker::default();
+    find(&mut Maker::default())
+}
+
+/// The shape of a type as it is stored, with values that show as much of it as there is: options that are some, lists that are not empty, and each variant of
+/// each enum, one after the other. Or why none can be made.
+pub(crate) fn trace<T: DeserializeOwned>(mut made: impl FnMut(Result<T, NoSample>)) -> Shape {
+    let mut maker = Maker::full();
+    made(find(&mut maker));
+    // Not without end, whatever a type does.
+    for _ in 0..TRIES {
+        if !maker.wants_more() {
+            break;
+        }
+        // What is refused now was refused before, or is a variant of which there is none.
+        if let Ok(value) = find(&mut maker) {
+            made(Ok(value));
+        }
+    }
+    maker.shape()
+}
+
+fn find<T: DeserializeOwned>(maker: &mut Maker) -> Result<T, NoSample> {
     // The one that came furthest says most.
     let mut furthest: Option<(usize, NoSample)> = None;
     for _ in 0..TRIES {
         maker.begin();
-        let error = match T::deserialize(Sampler { maker: &mut maker, depth: 0 }) {
+        let error = match T::deserialize(Sampler { maker, depth: 0, node: ROOT }) {
             Ok(value) => return Ok(value),
-            Err(error) => error,
+            Err(error) => error.to_string(),
         };
+        if maker.is_alias(&error) {
+            continue;
+        }
         if furthest.as_ref().is_none_or(|(reached, _)| *reached < maker.made) {
-            let why = NoSample { ty: type_name::<T>(), at: maker.path.clone(), why: error.to_string() };
+            let why = NoSample { ty: type_name::<T>(), at: maker.path.clone(), why: error };
             furthest = Some((maker.made, why));
         }
         if !maker.next() {
@@ -80,47 +112,11 @@ pub fn sample<T: DeserializeOwned>() -> Result<T, NoSample> {
     Err(furthest.map_or_else(nothing, |(_, why)| why))
 }
 
-/// What was chosen so far. Whoever refuses a value does so before the next one is made: so it is the last choice that is changed first.
-#[derive(Default)]
-struct Maker {
-    /// Which of how many, in the order in which they are made.
-    choices: Vec<(usize, usize)>,
-    made: usize,
-    path: Vec<String>,
-}
-
-impl Maker {
-    fn begin(&mut self) {
-        (self.made, self.path) = (0, Vec::new());
-    }
-
-    /// One of so many.
-    fn choose(&mut self, of: usize) -> usize {
-        let chosen = self.choices.get(self.made).map_or(0, |(chosen, _)| *chosen);
-        self.choices.truncate(self.made.max(self.choices.len()));
-        if self.made == self.choices.len() {
-            self.choices.push((0, of));
-        }
-        self.made += 1;
-        chosen
-    }
-
-    /// The next way to choose; false if there is none.
-    fn next(&mut self) -> bool {
-        self.choices.truncate(self.made);
-        while let Some((chosen, of)) = self.choices.pop() {
-            if chosen + 1 < of {
-                self.choices.push((chosen + 1, of));
-                return true;
-            }
-        }
-        false
-    }
-}
-
 struct Sampler<'m> {
     maker: &'m mut Maker,
     depth: usize,
+    /// Where in the type.
+    node: usize,
 }
 
 impl Sampler<'_> {
@@ -130,17 +126,34 @@ impl Sampler<'_> {
     }
 
     /// One part of it.
-    fn inside(&mut self) -> Result<Sampler<'_>, Refused> {
+    fn inside(&mut self, step: Step) -> Result<Sampler<'_>, Refused> {
         if self.depth >= DEEPEST || self.maker.made > TRIES {
             return Err(Refused::custom("it contains itself without end"));
         }
-        Ok(Sampler { maker: self.maker, depth: self.depth + 1 })
+        let node = self.maker.child(self.node, step);
+        Ok(Sampler { maker: self.maker, depth: self.depth + 1, node })
+    }
+
+    fn is(&mut self, kind: Kind) {
+        self.maker.note(self.node, kind);
+    }
+
+    fn structure<'de, V: Visitor<'de>>(mut self, names: &'static [&'static str], visitor: V) -> Result<V::Value, Refused> {
+        self.is(Kind::Struct(names));
+        let names = self.maker.offered(self.node, names);
+        visitor.visit_map(Fields { sampler: self, names })
+    }
+
+    /// Whether what is chosen first should be something small.
+    fn is_small(&self) -> bool {
+        !self.maker.full || self.maker.is_again(self.node)
     }
 }
 
 macro_rules! numbers {
     ($($deserialize:ident $visit:ident $ty:ty,)*) => {$(
         fn $deserialize<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+            self.is(Kind::Plain(stringify!($ty)));
             visitor.$visit(<$ty>::from(*self.one_of(NUMBERS)?))
         }
     )*};
@@ -151,15 +164,17 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
 
     /// A type that does not say what it wants.
     fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.is(Kind::Plain("any"));
         match self.maker.choose(4) {
             0 => visitor.visit_unit(),
-            1 => visitor.visit_map(Fields { sampler: self.inside()?, names: &[] }),
+            1 => visitor.visit_map(Fields { sampler: self, names: Vec::new() }),
             2 => visitor.visit_u8(0),
             _ => self.deserialize_str(visitor),
         }
     }
 
     fn deserialize_bool<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.is(Kind::Plain("bool"));
         visitor.visit_bool(*self.one_of(&[false, true])?)
     }
 
@@ -170,22 +185,27 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
     }
 
     fn deserialize_i8<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.is(Kind::Plain("i8"));
         visitor.visit_i8(*self.one_of(&[0, 1, 2, 12, 100])?)
     }
 
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_f32<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.is(Kind::Plain("f32"));
         self.deserialize_f64(visitor)
     }
 
     fn deserialize_f64<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.is(Kind::Plain("f64"));
         visitor.visit_f64(*self.one_of(FLOATS)?)
     }
 
     fn deserialize_char<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.is(Kind::Plain("char"));
         visitor.visit_char(*self.one_of(&['a', 'A', '1'])?)
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_str<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.is(Kind::Plain("string"));
         match self.maker.choose(STRINGS.len() + 2) {
             0 => visitor.visit_str(""),
             // Another one each time.
@@ -198,77 +218,97 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_bytes<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.is(Kind::Plain("bytes"));
         visitor.visit_bytes(&[])
     }
 
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_byte_buf<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.is(Kind::Plain("bytes"));
         visitor.visit_bytes(&[])
     }
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
-        match self.maker.choose(2) {
-            0 => visitor.visit_none(),
-            _ => visitor.visit_some(self.inside()?),
+        self.is(Kind::Optional);
+        // The other one comes second.
+        if (self.maker.choose(2) == 0) == self.is_small() { visitor.visit_none() } else { visitor.visit_some(self.inside(Step::Some)?) }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.is(Kind::Plain("nothing"));
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(mut self, _: &'static str, visitor: V) -> Result<V::Value, Refused> {
+        self.is(Kind::Plain("nothing"));
+        visitor.visit_unit()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Refused> {
+        self.maker.enter(self.node, name, type_name::<V>());
+        if self.depth >= DEEPEST {
+            return Err(Refused::custom("it contains itself without end"));
         }
-    }
-
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        visitor.visit_unit()
-    }
-
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Refused> {
-        visitor.visit_unit()
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(mut self, _: &'static str, visitor: V) -> Result<V::Value, Refused> {
-        visitor.visit_newtype_struct(self.inside()?)
+        // It is written as what is in it.
+        visitor.visit_newtype_struct(Sampler { depth: self.depth + 1, ..self })
     }
 
     fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
-        let left = self.maker.choose(3);
-        visitor.visit_seq(Items { sampler: self.inside()?, left })
+        self.is(Kind::List);
+        let chosen = self.maker.choose(3);
+        let left = if self.is_small() { chosen } else { (chosen + 1) % 3 };
+        visitor.visit_seq(Items { sampler: self, left, of: None })
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(mut self, left: usize, visitor: V) -> Result<V::Value, Refused> {
-        visitor.visit_seq(Items { sampler: self.inside()?, left })
+        self.is(Kind::Tuple(left));
+        visitor.visit_seq(Items { sampler: self, left, of: Some(left) })
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(mut self, _: &'static str, left: usize, visitor: V) -> Result<V::Value, Refused> {
-        visitor.visit_seq(Items { sampler: self.inside()?, left })
+        self.is(Kind::Tuple(left));
+        visitor.visit_seq(Items { sampler: self, left, of: Some(left) })
     }
 
     fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
-        let left = self.maker.choose(2);
-        visitor.visit_map(Items { sampler: self.inside()?, left })
+        self.is(Kind::Map);
+        let chosen = self.maker.choose(2);
+        let left = if self.is_small() { chosen } else { 1 - chosen };
+        visitor.visit_map(Items { sampler: self, left, of: None })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
-        mut self,
-        _: &'static str,
+        self,
+        name: &'static str,
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        visitor.visit_map(Fields { sampler: self.inside()?, names })
+        self.maker.enter(self.node, name, type_name::<V>());
+        self.structure(names, visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
         mut self,
-        _: &'static str,
+        name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        let chosen = self.maker.choose(variants.len());
-        let place = if self.depth < DEEP { chosen } else { variants.len().saturating_sub(1 + chosen) };
-        let name = variants.get(place).ok_or_else(|| Refused::custom("it has no variants"))?;
-        visitor.visit_enum(Variant { sampler: self.inside()?, name })
+        self.maker.enter(self.node, name, type_name::<V>());
+        self.is(Kind::Enum(variants));
+        let (chosen, last) = (self.maker.choose(variants.len()), variants.len().saturating_sub(1));
+        let is_deep = if self.maker.full { self.is_small() } else { self.depth >= DEEP };
+        let place = if is_deep { last.checked_sub(chosen) } else { self.maker.place_of(self.node, chosen, variants.len()) };
+        let name = place.and_then(|place| variants.get(place)).ok_or_else(|| Refused::custom("it has no variants"))?;
+        self.maker.takes(self.node, name);
+        visitor.visit_enum(Variant { sampler: self.inside(Step::Named(name))?, name })
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.is(Kind::Plain("any"));
         visitor.visit_unit()
     }
 }
@@ -277,6 +317,8 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
 struct Items<'m> {
     sampler: Sampler<'m>,
     left: usize,
+    /// How many there are, if each is of a type of its own.
+    of: Option<usize>,
 }
 
 impl<'de> SeqAccess<'de> for Items<'_> {
@@ -286,8 +328,9 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         if self.left == 0 {
             return Ok(None);
         }
+        let step = self.of.map_or(Step::Item, |of| Step::Nth(of - self.left));
         self.left -= 1;
-        seed.deserialize(self.sampler.inside()?).map(Some)
+        seed.deserialize(self.sampler.inside(step)?).map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -299,33 +342,38 @@ impl<'de> MapAccess<'de> for Items<'_> {
     type Error = Refused;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refused> {
-        self.next_element_seed(seed)
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        seed.deserialize(self.sampler.inside(Step::Key)?).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Refused> {
-        seed.deserialize(self.sampler.inside()?)
+        seed.deserialize(self.sampler.inside(Step::Item)?)
     }
 }
 
 /// The fields of a struct.
 struct Fields<'m> {
     sampler: Sampler<'m>,
-    names: &'static [&'static str],
+    /// Those that are still to come, the next one last.
+    names: Vec<&'static str>,
 }
 
 impl<'de> MapAccess<'de> for Fields<'_> {
     type Error = Refused;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refused> {
-        let Some((name, rest)) = self.names.split_first() else { return Ok(None) };
-        self.names = rest;
-        self.sampler.maker.path.push((*name).to_owned());
+        let Some(name) = self.names.last() else { return Ok(None) };
+        self.sampler.maker.offer(self.sampler.node, name);
         let key: StrDeserializer<'_, Refused> = (*name).into_deserializer();
         seed.deserialize(key).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Refused> {
-        let value = seed.deserialize(self.sampler.inside()?)?;
+        let step = self.names.pop().map_or(Step::Item, Step::Named);
+        let value = seed.deserialize(self.sampler.inside(step)?)?;
         self.sampler.maker.path.pop();
         Ok(value)
     }
@@ -350,7 +398,8 @@ impl<'de, 'm> EnumAccess<'de> for Variant<'m> {
 impl<'de> VariantAccess<'de> for Sampler<'_> {
     type Error = Refused;
 
-    fn unit_variant(self) -> Result<(), Refused> {
+    fn unit_variant(mut self) -> Result<(), Refused> {
+        self.is(Kind::Plain(""));
         Ok(())
     }
 
@@ -363,100 +412,6 @@ impl<'de> VariantAccess<'de> for Sampler<'_> {
     }
 
     fn struct_variant<V: Visitor<'de>>(self, names: &'static [&'static str], visitor: V) -> Result<V::Value, Refused> {
-        self.deserialize_struct("", names, visitor)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use jiff::Timestamp;
-    use serde::{Deserialize, Serialize};
-    use serde_json::{Value, json};
-    use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32, time::Duration};
-    use uuid::Uuid;
-
-    #[derive(Debug, Serialize, Deserialize, PartialEq)]
-    enum Tree {
-        Two(Box<Tree>, Box<Tree>),
-        Named { name: String, tree: Option<Box<Tree>> },
-        Leaf,
-    }
-
-    #[derive(Debug, Serialize, Deserialize)]
-    #[serde(try_from = "u32")]
-    struct Even(u32);
-
-    impl TryFrom<u32> for Even {
-        type Error = String;
-
-        fn try_from(number: u32) -> Result<Self, String> {
-            if number > 0 && number.is_multiple_of(2) { Ok(Even(number)) } else { Err(format!("{number} is not even")) }
-        }
-    }
-
-    #[derive(Debug, Serialize, Deserialize)]
-    struct All {
-        text: String,
-        id: Uuid,
-        other: Uuid,
-        at: Timestamp,
-        pause: Duration,
-        some: NonZeroU32,
-        even: Even,
-        list: Vec<All>,
-        pair: (i8, f32, char, bool),
-        three: [u64; 3],
-        map: BTreeMap<String, Even>,
-        addr: IpAddr,
-        maybe: Option<Box<All>>,
-        any: Value,
-        unit: (),
-        tree: Tree,
-    }
-
-    #[test]
-    fn any_shape_has_a_sample() {
-        let all: All = sample().unwrap();
-        assert_eq!((all.text.as_str(), all.some.get(), all.even.0, all.three), ("", 1, 2, [0; 3]));
-        assert!(all.list.is_empty() && all.maybe.is_none() && all.any.is_null());
-        assert!(!all.id.is_nil() && all.id != all.other, "two of them are two");
-        let written = serde_json::to_value(&all).unwrap();
-        assert_eq!(serde_json::to_value(serde_json::from_value::<All>(written.clone()).unwrap()).unwrap(), written);
-        assert_eq!(sample::<()>(), Ok(()));
-        assert_eq!(sample::<Option<u8>>(), Ok(None));
-    }
-
-    #[test]
-    fn what_has_no_sample_says_where_and_why() {
-        #[derive(Debug, Deserialize)]
-        #[serde(tag = "kind")]
-        enum Tagged {
-            #[expect(dead_code, reason = "it is only read")]
-            One { n: u32 },
-        }
-        #[derive(Debug, Deserialize)]
-        #[expect(dead_code, reason = "it is only read")]
-        struct Order {
-            id: Uuid,
-            goods: Tagged,
-        }
-        let error = sample::<Order>().unwrap_err();
-        assert_eq!(error.at, ["goods"]);
-        assert!(error.to_string().contains("Order` could be made at `goods`: "), "{error}");
-
-        #[derive(Debug, Deserialize)]
-        #[expect(dead_code, reason = "it is only read")]
-        struct Endless(Box<Endless>);
-        assert!(sample::<Endless>().unwrap_err().why.contains("without end"));
-        #[derive(Debug, Deserialize)]
-        enum Never {}
-        assert_eq!(sample::<Never>().unwrap_err().why, "it has no variants");
-    }
-
-    #[test]
-    fn a_tree_comes_to_an_end() {
-        let tree: Tree = sample().unwrap();
-        assert_eq!(serde_json::from_value::<Tree>(json!(serde_json::to_value(&tree).unwrap())).unwrap(), tree);
+        self.structure(names, visitor)
     }
 }
