@@ -7,6 +7,8 @@ use minos::{
 };
 use serde_json::{Value, json};
 
+minos::events_lock!("examples/bank/events.lock");
+
 fn account(cents: i64, limit: i64) -> Account {
     Account { owner: "ann".to_owned(), iban: "DE02120300000000202051".to_owned(), cents, limit, status: Status::Open }
 }

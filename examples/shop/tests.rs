@@ -11,6 +11,8 @@ use minos::{
 };
 use serde_json::json;
 
+minos::events_lock!("examples/shop/events.lock");
+
 const LAMP: Uuid = Uuid::from_u128(1);
 const ENTRY: Uuid = Uuid::from_u128(2);
 
