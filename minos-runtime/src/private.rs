@@ -6,7 +6,7 @@
 pub use crate::__persisted as persisted;
 #[cfg(any(test, feature = "testing"))]
 pub use crate::{
-    aggregate::lock::{Persisted, check as check_persisted},
+    aggregate::lock::{Persisted, check as check_persisted, check_with as check_events_lock, given_sample},
     testing,
 };
 pub use crate::{

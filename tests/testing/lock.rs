@@ -194,7 +194,7 @@ fn types(module: &str) -> Vec<&'static Persisted> {
 }
 
 fn check(path: &Path, module: &str) -> Result<(), EventsLockError> {
-    check_persisted(path, &types(module), false)
+    check_persisted(path, &types(module), &[], false)
 }
 
 /// What is wrong, without the places in this file.
@@ -207,7 +207,7 @@ fn told(result: Result<(), EventsLockError>) -> String {
 
 /// The file as the first version writes it.
 fn locked(path: &Path) -> String {
-    check_persisted(path, &types("first"), true).unwrap();
+    check_persisted(path, &types("first"), &[], true).unwrap();
     fs::read_to_string(path).unwrap()
 }
 
@@ -259,14 +259,14 @@ Barrel.BarrelWeighed v1
   help: write `#[event("BarrelWeighed", version = 2, upcast = from_v1)]`, with a `fn from_v1` from the event as it was to `BarrelWeighed`; a new parameter may be an `Option` instead, and a renamed one says `#[minos(was = "old")]`
 "#;
     assert_eq!(told(check(&path, "broken")), expected);
-    let refused = check_persisted(&path, &types("broken"), true);
+    let refused = check_persisted(&path, &types("broken"), &[], true);
     assert!(matches!(refused, Err(EventsLockError::Breaking { .. })), "it is not written over");
     assert_eq!(fs::read_to_string(&path).unwrap(), first);
 
     // What it says to do is done.
     let new = told(check(&path, "second"));
     assert!(new.starts_with("Barrel v2\n+  keeper: optional string\n") && new.contains("+  sample {\"$v\":2,\"grams\":0}"), "{new}");
-    check_persisted(&path, &types("second"), true).unwrap();
+    check_persisted(&path, &types("second"), &[], true).unwrap();
     check(&path, "second").unwrap();
     let both = fs::read_to_string(&path).unwrap();
     assert!(
@@ -276,7 +276,7 @@ Barrel.BarrelWeighed v1
 
     // There is no way back.
     assert!(told(check(&path, "first")).contains("  it was of version 2 already, and what is stored since then could not be read\n"));
-    let gone = told(check_persisted(&path, &[], false));
+    let gone = told(check_persisted(&path, &[], &[], false));
     assert!(gone.contains("Barrel.BarrelWeighed\n  it is gone") && gone.contains("`#[aggregate(name = \"Barrel\")]`"), "{gone}");
 }
 
@@ -298,7 +298,7 @@ fn what_can_be_read_without_a_version_is_only_written_and_old_samples_stay() {
     ] {
         assert!(more.lines().any(|told| told == line), "{line} is not told: {more}");
     }
-    check_persisted(&path, &types("more"), true).unwrap();
+    check_persisted(&path, &types("more"), &[], true).unwrap();
     check(&path, "more").unwrap();
     let now = fs::read_to_string(&path).unwrap();
     for sample in first.lines().filter(|line| line.starts_with("  sample ")) {
@@ -324,6 +324,48 @@ fn what_is_read_wrong_though_it_has_a_version_is_told() {
     );
     fs::write(&path, "Barrel v1\n  price: u64\nnonsense\n").unwrap();
     assert!(matches!(check(&path, "first"), Err(EventsLockError::Text { line: 3, .. })));
+}
+
+/// Of a type that tells nothing before it is read.
+mod tagged {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    pub enum Goods {
+        Wine { year: u16 },
+    }
+
+    #[aggregate]
+    pub struct Cellar {
+        pub goods: Goods,
+        pub cool: bool,
+    }
+}
+
+#[test]
+fn what_has_no_sample_says_so_until_one_is_given() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.lock");
+    check_persisted(&path, &types("tagged"), &[], true).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains("Cellar v1\n  cool: unknown\n  goods: any\n  no sample, for no sample of `") && text.contains("at `goods`: "),
+        "{text}"
+    );
+    check(&path, "tagged").unwrap();
+
+    let cellar = tagged::Cellar { goods: tagged::Goods::Wine { year: 1999 }, cool: true };
+    let given = [minos::__private::given_sample("Cellar", &cellar).unwrap()];
+    let new = told(check_persisted(&path, &types("tagged"), &given, false));
+    assert!(new.contains("-  no sample, for") && new.contains(r#"+  sample {"goods":{"kind":"Wine","year":1999},"cool":true}"#), "{new}");
+    check_persisted(&path, &types("tagged"), &given, true).unwrap();
+    check_persisted(&path, &types("tagged"), &given, false).unwrap();
+    check(&path, "tagged").unwrap();
+
+    let unknown = [minos::__private::given_sample("Celar", &1).unwrap()];
+    let refused = check_persisted(&path, &types("tagged"), &unknown, false).unwrap_err().to_string();
+    assert_eq!(refused, "a sample is given of `Celar`, which is nothing that this crate stores; that is: Cellar");
 }
 
 /// What the samples promise is so: rows of the first version load as what they are in the second.

@@ -30,17 +30,25 @@ pub use service::TestService;
 /// #[cfg(test)]
 /// minos::events_lock!(); // or in another file: `minos::events_lock!("locks/shop.lock");`
 /// ```
+///
+/// Where no sample of a type can be made, or another one says more, one is given, of values that are the same in each run:
+///
+/// ```ignore
+/// #[cfg(test)]
+/// minos::events_lock!("events.lock", samples: { "Order": an_order(), "Order.OrderPaid": OrderPaid { cents: 5 } });
+/// ```
 #[macro_export]
 macro_rules! events_lock {
     () => {
         $crate::events_lock!("events.lock");
     };
-    ($file:literal $(,)?) => {
-        /// What is stored can be read.
+    ($file:literal $(, samples: { $($name:literal: $sample:expr),* $(,)? })? $(,)?) => {
+        // What is stored can be read.
         #[test]
         fn events_lock() {
             let file = ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", $file);
-            if let ::core::result::Result::Err(error) = $crate::testing::check_events_lock(file) {
+            let samples = ::std::vec![$($($crate::__private::given_sample($name, &$sample)),*)?];
+            if let ::core::result::Result::Err(error) = $crate::__private::check_events_lock(::std::path::Path::new(file), samples) {
                 ::core::panic!("{error}");
             }
         }

@@ -1,7 +1,8 @@
 //! Whether what the file knows can still be read, and what it does not know yet.
 
 use super::{
-    EventsLockError,
+    super::upcast::stamped,
+    EventsLockError, GivenSample,
     persisted::{Persisted, Traced},
     text::{Entries, Entry},
 };
@@ -25,26 +26,32 @@ pub(super) struct Verdict {
 /// Holds the types of a program against what the file knows of them.
 ///
 /// # Errors
-/// If two of them have one name.
-pub(super) fn judge(known: &Entries, all: &[&Persisted]) -> Result<Verdict, EventsLockError> {
+/// If two of them have one name, or a sample is given of what is not there.
+pub(super) fn judge(known: &Entries, all: &[&Persisted], given: &[GivenSample]) -> Result<Verdict, EventsLockError> {
     let mut named = BTreeMap::new();
     for persisted in all {
         if named.insert(persisted.name(), *persisted).is_some() {
             return Err(EventsLockError::DoubleName(persisted.name()));
         }
     }
+    if let Some((name, _)) = given.iter().find(|(name, _)| !named.contains_key(*name)) {
+        return Err(EventsLockError::Unknown { name: (*name).to_owned(), known: named.into_keys().collect::<Vec<_>>().join(", ") });
+    }
     let mut verdict = Verdict { next: known.clone(), ..Verdict::default() };
     for name in known.keys().map(|(name, _)| name).filter(|name| !named.contains_key(*name)).collect::<BTreeSet<_>>() {
         gone(name, &mut verdict.breaking);
     }
     for (name, persisted) in named {
-        let traced = (persisted.trace)();
+        let mut traced = (persisted.trace)();
+        let samples = given.iter().filter(|(of, _)| *of == name).map(|(_, sample)| stamped(persisted.version, sample.clone()));
+        let samples: Vec<String> = samples.collect();
+        traced.give(&samples);
         let mut told = String::new();
         for ((_, version), entry) in known.iter().filter(|((of, _), _)| *of == name) {
             look(persisted, *version, entry, &traced, &mut told);
         }
         let key = (name, persisted.version);
-        let entry = next(known.get(&key), &traced);
+        let entry = next(known.get(&key), &traced, &samples);
         if let Some(unread) = told.is_empty().then(|| first_unread(persisted, &entry)).flatten() {
             let _ = writeln!(
                 told,
@@ -135,11 +142,13 @@ fn first_unread(persisted: &Persisted, entry: &Entry) -> Option<String> {
 }
 
 /// What the file should say of this version.
-fn next(known: Option<&Entry>, traced: &Traced) -> Entry {
+fn next(known: Option<&Entry>, traced: &Traced, given: &[String]) -> Entry {
     let mut entry = Entry::of(traced);
     let Some(known) = known else { return entry };
     if known.shape == entry.shape && !known.samples.is_empty() {
-        return Entry { none: None, ..known.clone() };
+        let mut entry = Entry { none: None, ..known.clone() };
+        entry.samples.extend(given.iter().filter(|sample| !known.samples.contains(sample)).cloned());
+        return entry;
     }
     // Samples stay for ever.
     let new = std::mem::take(&mut entry.samples);

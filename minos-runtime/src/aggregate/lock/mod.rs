@@ -7,11 +7,16 @@ mod text;
 pub use persisted::Persisted;
 
 use judge::judge;
+use serde::Serialize;
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 use thiserror::Error;
+
+/// A sample that is made by hand: of which aggregate or event, and as JSON.
+#[doc(hidden)]
+pub(crate) type GivenSample = (&'static str, String);
 
 /// The variable that has the file written.
 const WRITE: &str = "MINOS_EVENTS_LOCK";
@@ -43,6 +48,22 @@ pub enum EventsLockError {
     /// Two have one name.
     #[error("`{0}` is there twice, and what is stored is read by its name: give one of them another name")]
     DoubleName(String),
+    /// A sample is given of nothing that is stored.
+    #[error("a sample is given of `{name}`, which is nothing that this crate stores; that is: {known}")]
+    Unknown {
+        /// What it is given for.
+        name: String,
+        /// The names of all that is stored.
+        known: String,
+    },
+    /// A sample that is given cannot be stored.
+    #[error("the sample that is given of `{name}` cannot be written: {error}")]
+    Sample {
+        /// What it is given for.
+        name: &'static str,
+        /// Why.
+        error: serde_json::Error,
+    },
     /// What is stored somewhere could not be read any more.
     #[error("what is stored could not be read any more as {} has it:\n{differences}", .path.display())]
     Breaking {
@@ -70,9 +91,25 @@ pub enum EventsLockError {
 /// # Errors
 /// If they could not be read, or the file does not tell all of them: the error tells the difference, and what to do.
 pub fn check_events_lock(path: impl AsRef<Path>) -> Result<(), EventsLockError> {
+    check_with(path.as_ref(), Vec::new())
+}
+
+/// The same, with samples that are made by hand.
+#[doc(hidden)]
+pub fn check_with(path: &Path, given: Vec<Result<GivenSample, EventsLockError>>) -> Result<(), EventsLockError> {
+    let given = given.into_iter().collect::<Result<Vec<_>, _>>()?;
     let all: Vec<&Persisted> = inventory::iter::<Persisted>.into_iter().collect();
     let write = std::env::var_os(WRITE).is_some_and(|value| value == "write");
-    check(path.as_ref(), &all, write)
+    check(path, &all, &given, write)
+}
+
+/// A sample of this aggregate or event.
+///
+/// # Errors
+/// If it cannot be written as JSON.
+#[doc(hidden)]
+pub fn given_sample<T: Serialize>(name: &'static str, value: &T) -> Result<GivenSample, EventsLockError> {
+    serde_json::to_string(value).map(|json| (name, json)).map_err(|error| EventsLockError::Sample { name, error })
 }
 
 /// Holds these types against the file.
@@ -80,7 +117,7 @@ pub fn check_events_lock(path: impl AsRef<Path>) -> Result<(), EventsLockError> 
 /// # Errors
 /// As [`check_events_lock`].
 #[doc(hidden)]
-pub fn check(path: &Path, all: &[&Persisted], write: bool) -> Result<(), EventsLockError> {
+pub fn check(path: &Path, all: &[&Persisted], given: &[GivenSample], write: bool) -> Result<(), EventsLockError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -90,7 +127,7 @@ pub fn check(path: &Path, all: &[&Persisted], write: bool) -> Result<(), EventsL
     if all.is_empty() && known.is_empty() {
         return Err(EventsLockError::Nothing);
     }
-    let verdict = judge(&known, all)?;
+    let verdict = judge(&known, all, given)?;
     if !verdict.breaking.is_empty() {
         return Err(EventsLockError::Breaking { path: path.to_owned(), differences: verdict.breaking });
     }

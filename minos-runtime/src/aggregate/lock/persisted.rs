@@ -84,6 +84,17 @@ pub(super) struct Traced {
     pub(super) none: Option<String>,
 }
 
+impl Traced {
+    /// Adds samples that were made by hand.
+    pub(super) fn give(&mut self, samples: &[String]) {
+        let new: Vec<_> = samples.iter().filter(|sample| !self.samples.contains(sample)).cloned().collect();
+        self.samples.extend(new);
+        if !self.samples.is_empty() {
+            self.none = None;
+        }
+    }
+}
+
 fn traced<T: Serialize + DeserializeOwned>(version: u32) -> Traced {
     let mut samples = Samples { version, all: Vec::new(), none: None };
     let shape = trace::<T>(|made| samples.add(made.map(|value| serde_json::to_string(&value))));
