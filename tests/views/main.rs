@@ -6,6 +6,7 @@
 mod common;
 
 mod bank;
+mod deployed;
 mod documents;
 mod goods;
 mod kit;

@@ -9,7 +9,7 @@ use minos::{Running, projection::Standing};
 use serde_json::json;
 use std::net::SocketAddr;
 
-async fn open(addr: SocketAddr, owner: &str, cents: i64) -> String {
+pub async fn open(addr: SocketAddr, owner: &str, cents: i64) -> String {
     let answer = post(addr, "/ledger/accounts", &json!({ "owner": owner, "cents": cents }).to_string()).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json().as_str().unwrap().to_owned()
@@ -23,15 +23,15 @@ async fn totals(addr: SocketAddr) -> Vec<Total> {
     serde_json::from_str(&get(addr, "/totals").await.body).unwrap()
 }
 
-fn total(owner: &str, accounts: i64, cents: i64) -> Total {
+pub fn total(owner: &str, accounts: i64, cents: i64) -> Total {
     Total { owner: owner.to_owned(), accounts, cents }
 }
 
-async fn standing(running: &Running) -> Standing {
+pub async fn standing(running: &Running) -> Standing {
     running.projections().list().await.unwrap().into_iter().find(|standing| standing.name == "Totals").unwrap()
 }
 
-async fn until_totals(addr: SocketAddr, wanted: &[Total]) {
+pub async fn until_totals(addr: SocketAddr, wanted: &[Total]) {
     until(&format!("{wanted:?}"), async || totals(addr).await == wanted).await;
 }
 

@@ -255,7 +255,11 @@ impl Projections {
             return Err(Error::new(ErrorKind::Conflict, message));
         }
         let mut state = State::read(&*self.0.environment.store, plan.def.name).await?;
-        state.begin(plan.definition(), self.0.environment.clock.now())?;
+        if state.is_newer_than(plan.def.version) {
+            let message = format!("a newer deployment of the service goes on with `{name}`: ask that one");
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        state.begin(plan.definition(), plan.def.version, self.0.environment.clock.now())?;
         let mut unit = Unit::new(self.0.environment.clock.now(), Cause::nobody());
         make(plan, &mut unit, &state)?;
         state.add_to(&mut unit)?;

@@ -69,6 +69,12 @@ impl Projector {
 
     async fn turn(&self, tenure: &mut Tenure, stop: &Stop, part: &str) -> std::result::Result<(), Halt> {
         let store = &self.environment.store;
+        if State::read(&**store, self.plan.def.name).await?.is_newer_than(self.plan.def.version) {
+            // During a deployment: what the newer one has built is not built back.
+            tenure.give_back().await;
+            self.health.succeeded(part);
+            return Ok(());
+        }
         if tenure.hold().await.map_err(fail)?.is_none() {
             self.health.succeeded(part);
             return Ok(());
@@ -150,7 +156,7 @@ impl Projector {
         }
         let mut next = state.clone();
         let abandoned = next.progress.rebuild.take();
-        next.begin(definition, self.environment.clock.now())?;
+        next.begin(definition, self.plan.def.version, self.environment.clock.now())?;
         let mut unit = Unit::new(self.environment.clock.now(), Cause::nobody());
         if let Some(Built { generation, .. }) = abandoned {
             self.drop_view(&mut unit, Generation::Built(generation));

@@ -29,6 +29,8 @@ pub struct Built {
     pub generation: u64,
     /// What it was made by.
     pub definition: String,
+    /// The version of the projection that made it.
+    pub version: u32,
     /// The position in the log up to which all is in it.
     pub position: u64,
     /// When it was begun, in UTC.
@@ -56,6 +58,11 @@ impl State {
         }
     }
 
+    /// Whether a newer deployment goes on with this projection, so that an older one leaves it alone.
+    pub(super) fn is_newer_than(&self, version: u32) -> bool {
+        self.progress.live.iter().chain(&self.progress.rebuild).any(|built| built.version > version)
+    }
+
     /// Whether nothing was written between the two.
     pub(super) fn is(&self, other: &State) -> bool {
         self.version == other.version
@@ -77,13 +84,13 @@ impl State {
     ///
     /// # Errors
     /// If one is being made already.
-    pub(super) fn begin(&mut self, definition: String, now: Timestamp) -> Result<()> {
+    pub(super) fn begin(&mut self, definition: String, version: u32, now: Timestamp) -> Result<()> {
         if let Some(Built { begun_at, position, .. }) = &self.progress.rebuild {
             let message = format!("`{}` is being rebuilt already, since {begun_at}, and has come to position {position}", self.name);
             return Err(Error::new(ErrorKind::Conflict, message));
         }
         self.progress.generations += 1;
-        self.progress.rebuild = Some(Built { generation: self.progress.generations, definition, position: 0, begun_at: now });
+        self.progress.rebuild = Some(Built { generation: self.progress.generations, definition, version, position: 0, begun_at: now });
         Ok(())
     }
 }
