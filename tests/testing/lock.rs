@@ -391,10 +391,7 @@ fn sets_are_what_is_in_them() {
     let path = directory.path().join("events.lock");
     check_persisted(&path, &types("sets"), &[], true).unwrap();
     let text = fs::read_to_string(&path).unwrap();
-    assert!(
-        text.contains("Rack v1\n  bottles: map of string to struct\n    litres: f64\n  tags: list of string\n  sample {"),
-        "{text}"
-    );
+    assert!(text.contains("Rack v1\n  bottles: map of string to struct\n    litres: f64\n  tags: list of string\n  sample {"), "{text}");
     fs::write(&path, text.replace("tags", "labels")).unwrap();
     assert!(matches!(check(&path, "sets"), Err(EventsLockError::Changed { .. })), "an old name of a set is read");
 }
