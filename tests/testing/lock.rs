@@ -368,6 +368,34 @@ fn what_has_no_sample_says_so_until_one_is_given() {
     assert_eq!(refused, "a sample is given of `Celar`, which is nothing that this crate stores; that is: Cellar");
 }
 
+/// Of sets, and under a name in which they are changed.
+mod sets {
+    use super::*;
+
+    #[derive(Clone, Serialize, Deserialize)]
+    pub struct Bottle {
+        pub litres: f64,
+    }
+
+    #[aggregate]
+    pub struct Rack {
+        pub bottles: EntitySet<Bottle>,
+        #[minos(was = "labels")]
+        pub tags: ValueSet<String>,
+    }
+}
+
+#[test]
+fn sets_are_what_is_in_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.lock");
+    check_persisted(&path, &types("sets"), &[], true).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("Rack v1\n  bottles: map of string to struct\n    litres: f64\n  tags: list of string\n  sample {"), "{text}");
+    fs::write(&path, text.replace("tags", "labels")).unwrap();
+    assert!(matches!(check(&path, "sets"), Err(EventsLockError::Changed { .. })), "an old name of a set is read");
+}
+
 /// What the samples promise is so: rows of the first version load as what they are in the second.
 #[test]
 fn old_rows_load() {
