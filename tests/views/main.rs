@@ -14,3 +14,4 @@ mod property;
 mod queries;
 mod tables;
 mod time;
+mod unique;
