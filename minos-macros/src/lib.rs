@@ -36,7 +36,7 @@ pub fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 #[doc(hidden)]
-#[proc_macro_derive(Aggregate, attributes(minos, validate))]
+#[proc_macro_derive(Aggregate, attributes(minos, validate, unique))]
 pub fn derive_aggregate(item: TokenStream) -> TokenStream {
     aggregate::derive(item.into()).into()
 }

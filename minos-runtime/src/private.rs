@@ -12,7 +12,7 @@ pub use crate::{
 pub use crate::{
     aggregate::{
         Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Evolution, EvolutionDef, Field, QueryableDef,
-        Recorded, Root, SetsDef, Stored, Updated, Validate, Violations, old_content, upcast, upcast_fields,
+        Recorded, Root, SetsDef, Stored, UniqueDef, Updated, Validate, Violations, old_content, upcast, upcast_fields,
     },
     context::Context,
     document::{Column, Document},

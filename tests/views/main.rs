@@ -15,3 +15,4 @@ mod property;
 mod queries;
 mod tables;
 mod time;
+mod unique;

@@ -1,6 +1,6 @@
 //! What makes a struct an aggregate.
 
-use super::{fields, options::Options, was::Was};
+use super::{fields, options::Options, unique, was::Was};
 use crate::{diag::Errors, item::plain, serial, validate, word::RESERVED_FIELDS};
 use syn::{Attribute, Data, DeriveInput, Field, Fields, LitStr, Path, Token, Type, punctuated::Punctuated};
 
@@ -14,6 +14,8 @@ pub(super) struct Aggregate<'i> {
     pub(super) fields: Vec<&'i Field>,
     /// The names of those that are sets.
     pub(super) sets: Vec<String>,
+    /// The names of those whose values only one has, alone or together.
+    pub(super) unique: Vec<Vec<String>>,
     /// What has to hold for what is stored.
     pub(super) rules: Vec<validate::OfField>,
     pub(super) options: Options,
@@ -31,6 +33,7 @@ pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput, options: Option
         }
     }
     let sets = fields::sets(errors, input, &fields);
+    let unique = unique::keys(errors, input, &fields, &options.unique);
     let rules = validate::rules(errors, input, &fields);
     errors.is_empty().then(|| Aggregate {
         input,
@@ -38,6 +41,7 @@ pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput, options: Option
         stored: stored(input, &fields),
         fields,
         sets,
+        unique,
         rules,
         options,
         was,

@@ -28,7 +28,7 @@ pub(super) fn derive(aggregate: &Aggregate<'_>) -> TokenStream {
 }
 
 fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
-    let Aggregate { input, types, stored, fields, sets, rules, options, .. } = aggregate;
+    let Aggregate { input, types, stored, fields, sets, unique, rules, options, .. } = aggregate;
     let Options { door, queryable, resolvable, .. } = options;
     let (ident, vis, cfgs) = (&input.ident, &input.vis, cfgs(&input.attrs));
     let name = plain(ident);
@@ -38,6 +38,15 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
     let has_sets = (!sets.is_empty()).then(|| quote!(const SETS: &'static [&'static str] = &[#(#sets),*];));
     let submit_sets =
         has_sets.as_ref().map(|_| quote!(#door::inventory::submit! { #door::SetsDef { aggregate: #stream, sets: &[#(#sets),*] } }));
+    let (has_unique, submit_unique) = (!unique.is_empty())
+        .then(|| {
+            let keys = unique.iter().map(|names| quote!(&[#(#names),*]));
+            let submit = quote! {
+                #door::inventory::submit! { #door::UniqueDef::of::<#ident>(::core::module_path!(), ::core::file!(), ::core::line!()) }
+            };
+            (quote!(const UNIQUE: &'static [&'static [&'static str]] = &[#(#keys),*];), submit)
+        })
+        .unzip();
     let (look, validated) = (!rules.is_empty())
         .then(|| {
             let look = quote! {
@@ -92,6 +101,7 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
                 const FIELDS: &'static [&'static str] = &[#(#stored),*];
                 #is_queryable
                 #has_sets
+                #has_unique
                 #look
                 #evolution
             }
@@ -103,6 +113,7 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
             } }
             #submit_sets
+            #submit_unique
             #registration
             #[cfg(test)]
             #door::persisted! { aggregate #ident }

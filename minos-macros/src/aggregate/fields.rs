@@ -1,5 +1,6 @@
 //! What the fields of an aggregate say of themselves.
 
+use super::unique;
 use crate::{
     diag::Errors,
     item::{last_segment, plain, type_arguments},
@@ -11,7 +12,7 @@ use syn::{Attribute, Data, DeriveInput, Field, Token, Type};
 
 /// The item as Rust takes it: without attributes that only we know.
 pub(super) fn without_ours(input: &DeriveInput) -> DeriveInput {
-    without(input, validate::is_attr)
+    without(input, |attr| validate::is_attr(attr) || unique::is_attr(attr))
 }
 
 /// The item of which nothing is derived by us: without attributes that would not be known then.
@@ -21,7 +22,8 @@ pub(super) fn bare(input: &DeriveInput) -> DeriveInput {
         derives.filter_map(|attr| attr.parse_args::<TokenStream>().ok()).any(|derive| derive.to_string().contains(name))
     };
     let (own_serde, own_rules) = (derived("erialize"), derived("Validate"));
-    without(input, |attr| (!own_serde && serial::is_attr(attr)) || (!own_rules && validate::is_attr(attr)))
+    let ours = |attr: &Attribute| (!own_serde && serial::is_attr(attr)) || (!own_rules && validate::is_attr(attr));
+    without(input, |attr| ours(attr) || unique::is_attr(attr))
 }
 
 fn without(input: &DeriveInput, ours: impl Fn(&Attribute) -> bool) -> DeriveInput {
@@ -63,7 +65,7 @@ fn name(field: &Field) -> Option<String> {
     serial::renamed(&field.attrs)
 }
 
-fn is_set(ty: &Type) -> bool {
+pub(super) fn is_set(ty: &Type) -> bool {
     let Some(segment) = last_segment(ty) else { return false };
     if segment.ident == "Option" {
         return type_arguments(segment).first().is_some_and(|ty| is_set(ty));
@@ -71,11 +73,11 @@ fn is_set(ty: &Type) -> bool {
     SETS.iter().any(|name| segment.ident == name)
 }
 
-fn renames_all(input: &DeriveInput) -> bool {
+pub(super) fn renames_all(input: &DeriveInput) -> bool {
     says(&input.attrs, "rename_all")
 }
 
-fn is_skipped(field: &Field) -> bool {
+pub(super) fn is_skipped(field: &Field) -> bool {
     says(&field.attrs, "skip") || says(&field.attrs, "flatten")
 }
 

@@ -5,6 +5,7 @@ mod expand;
 mod fields;
 mod methods;
 mod options;
+mod unique;
 mod was;
 
 pub(crate) use check::derives;

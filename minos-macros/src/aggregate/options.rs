@@ -10,9 +10,10 @@ use proc_macro2::{Ident, TokenStream};
 use syn::{
     Attribute, LitInt, LitStr, Path, Token, bracketed,
     ext::IdentExt,
+    parenthesized,
     parse::{ParseStream, Parser},
     punctuated::Punctuated,
-    token::Bracket,
+    token::{Bracket, Paren},
 };
 
 /// What an aggregate says of itself.
@@ -26,6 +27,8 @@ pub(super) struct Options {
     pub(super) queryable: bool,
     /// Whether other services may resolve references to it.
     pub(super) resolvable: bool,
+    /// Fields whose values together only one has.
+    pub(super) unique: Vec<Vec<Ident>>,
 }
 
 /// A version, and how contents of those before it are brought up to it.
@@ -113,6 +116,8 @@ pub(super) fn aggregate(errors: &Errors, args: TokenStream) -> Options {
         while !input.is_empty() {
             if Door::is_next(input) {
                 options.door = Door::parse(input)?;
+            } else if let Some(fields) = unique(errors, input)? {
+                options.unique.push(fields);
             } else if let Some(flag) = flag(input, AGGREGATE_FLAGS)? {
                 let said = if flag == "queryable" { &mut options.queryable } else { &mut options.resolvable };
                 if std::mem::replace(said, true) {
@@ -172,6 +177,26 @@ pub(super) fn event(errors: &Errors, args: TokenStream) -> Versions {
     errors.ok(parse.parse2(args));
     versions.check(errors);
     versions
+}
+
+/// `unique(tenant, email)`, if that comes next.
+fn unique(errors: &Errors, input: ParseStream<'_>) -> syn::Result<Option<Vec<Ident>>> {
+    let ahead = input.fork();
+    if !matches!(ahead.call(Ident::parse_any), Ok(word) if word == "unique") {
+        return Ok(None);
+    }
+    let word = input.call(Ident::parse_any)?;
+    let help = "help: `unique(tenant, email)`, or `#[unique]` on a field that is unique alone";
+    if !input.peek(Paren) {
+        return Err(syn::Error::new_spanned(word, format!("`unique` names fields\n{help}")));
+    }
+    let list;
+    parenthesized!(list in input);
+    let fields: Vec<_> = Punctuated::<Ident, Token![,]>::parse_terminated(&list)?.into_iter().collect();
+    if fields.is_empty() {
+        errors.at(&word, format!("`unique` names fields\n{help}"));
+    }
+    Ok(Some(fields))
 }
 
 /// A word that stands alone, if one of these comes next.

@@ -15,6 +15,7 @@ mod resolve;
 mod root;
 mod seen;
 mod sets;
+mod unique;
 mod upcast;
 pub mod validate;
 
@@ -34,6 +35,8 @@ pub use root::Root;
 pub use seen::Seen;
 pub(crate) use sets::sets_of;
 pub use sets::{EntityChanges, EntitySet, SetsDef, ValueSet};
+pub use unique::UniqueDef;
+pub(crate) use unique::prepare as prepare_unique;
 pub use upcast::{Evolution, EvolutionDef, SchemaError, Upcasts, old_content, upcast, upcast_fields};
 pub use validate::{Validate, ValidationError, Violation, Violations};
 
@@ -82,6 +85,9 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// The names of those that are an [`EntitySet`] or a [`ValueSet`]: of these, changes are stored one by one.
     const SETS: &'static [&'static str] = &[];
+
+    /// The names of those whose values only one aggregate of this type has, alone or together: `#[unique]` on a field, `#[aggregate(unique(tenant, email))]`.
+    const UNIQUE: &'static [&'static [&'static str]] = &[];
 
     /// Puts all that is wrong with this state among what was found: [`Validate`], if there are rules on the fields. `create` and [`save`](Root::save) ask.
     #[doc(hidden)]

@@ -112,27 +112,35 @@ pub(crate) async fn prepare(environment: &Environment, defs: &[&'static Queryabl
 }
 
 async fn make(environment: &Environment, def: &QueryableDef) -> Result<()> {
-    let (store, names) = (&environment.store, [def.name.to_owned()]);
-    let (mut position, mut made) = (0, HashSet::new());
-    loop {
-        let page = store.log(position, PAGE, Some(&names)).await.map_err(store_error)?;
-        for event in &page.events {
-            if made.insert(event.stream.uuid) {
-                make_one(environment, def, &event.stream).await?;
-            }
-        }
-        if page.events.len() < PAGE {
-            break;
-        }
-        position = page.read;
+    let made = existing(environment, def.name).await?;
+    for uuid in &made {
+        make_one(environment, def, &StreamId::new(def.name, *uuid)).await?;
     }
-    let mut unit = Unit::new(environment.clock.now(), Cause::nobody());
-    unit.documents.push(DocumentWrite { collection: MADE.into(), key: def.name.to_owned(), body: Some("true".to_owned()), expected: None });
-    store.commit(unit).await.map_err(store_error)?;
+    mark(environment, MADE, def.name, "true".to_owned()).await?;
     if !made.is_empty() {
         tracing::info!(aggregate = def.name, count = made.len(), "aggregates that were there before are found by queries now");
     }
     Ok(())
+}
+
+/// All aggregates of this name that ever were.
+pub(super) async fn existing(environment: &Environment, name: &str) -> Result<HashSet<Uuid>> {
+    let (mut position, mut found, names) = (0, HashSet::new(), [name.to_owned()]);
+    loop {
+        let page = environment.store.log(position, PAGE, Some(&names)).await.map_err(store_error)?;
+        found.extend(page.events.iter().map(|event| event.stream.uuid));
+        if page.events.len() < PAGE {
+            return Ok(found);
+        }
+        position = page.read;
+    }
+}
+
+/// Writes down that what was there before is dealt with.
+pub(super) async fn mark(environment: &Environment, collection: &'static str, name: &str, body: String) -> Result<()> {
+    let mut unit = Unit::new(environment.clock.now(), Cause::nobody());
+    unit.documents.push(DocumentWrite { collection: collection.into(), key: name.to_owned(), body: Some(body), expected: None });
+    environment.store.commit(unit).await.map(drop).map_err(store_error)
 }
 
 /// Makes a document, unless somebody else has written a newer one.

@@ -6,6 +6,7 @@ use super::{
     fold,
     hold::{self, HoldError},
     new_event, not_found, own_event, queryable,
+    unique::{self, Values},
     upcast::stamped,
 };
 use crate::{
@@ -35,6 +36,8 @@ pub struct Root<A> {
     held_by: Option<SagaStep>,
     /// The state as JSON before it was first changed in place, to tell what changed.
     before: Option<Result<String>>,
+    /// The unique values that it had before it was first changed.
+    values: Option<Result<Values>>,
     /// What was recorded and not yet saved.
     pending: Vec<NewEvent>,
     /// Why this value cannot be saved any more.
@@ -86,16 +89,18 @@ impl<A> Root<A> {
 impl<A: Aggregate> Root<A> {
     pub(super) fn loaded(loaded: Loaded<A>) -> Self {
         let Loaded { uuid, version, created_at, updated_at, held_by, state } = loaded;
-        Root { state, uuid, version, created_at, updated_at, held_by, before: None, pending: Vec::new(), broken: None }
+        Root { state, uuid, version, created_at, updated_at, held_by, before: None, values: None, pending: Vec::new(), broken: None }
     }
 
     /// Creates it in a stream that has this version, though there is nothing in it yet.
     pub(super) fn create(cx: &mut Context, uuid: Uuid, before: u64, state: A) -> Result<Self> {
         let data = write(&state)?;
         valid(&state)?;
+        let values = unique::values(A::UNIQUE, &data)?;
         let created = new_event(own_event(A::NAME, "Created"), stamped(A::EVOLUTION.version, data));
         cx.append(StreamId::new(A::NAME, uuid), before, vec![created])?;
         let root = Root::loaded(Loaded { uuid, version: before + 1, created_at: cx.now(), updated_at: cx.now(), held_by: None, state });
+        unique::change(cx.unit(), A::NAME, uuid, Values::new(), values);
         queryable::show(cx, &root)?;
         Ok(root)
     }
@@ -120,10 +125,14 @@ impl<A: Aggregate> Root<A> {
         self.before = None;
         self.pending.extend(change);
         let events = std::mem::take(&mut self.pending);
+        let values = self.values.take();
         if events.is_empty() {
             return Ok(());
         }
         self.append(cx, events)?;
+        if let Some(before) = values {
+            unique::change(cx.unit(), A::NAME, self.uuid, before?, self.unique_values()?);
+        }
         self.updated_at = cx.now();
         queryable::show(cx, self)
     }
@@ -181,6 +190,8 @@ impl<A: Aggregate> Root<A> {
     pub async fn delete(mut self, cx: &mut Context) -> Result<()> {
         self.save(cx).await?;
         self.append(cx, vec![new_event(own_event(A::NAME, "Deleted"), "{}".to_owned())])?;
+        let values = self.unique_values()?;
+        unique::change(cx.unit(), A::NAME, self.uuid, values, Values::new());
         queryable::hide::<A>(cx, self.uuid);
         Ok(())
     }
@@ -188,6 +199,7 @@ impl<A: Aggregate> Root<A> {
     /// Records a domain event and applies it. Generated methods call this.
     #[doc(hidden)]
     pub fn record<E: DomainEvent<Aggregate = A>>(&mut self, event: E) {
+        self.remember_values();
         let recorded = self.record_difference().and_then(|()| Ok(serde_json::to_string(&event)?));
         match recorded {
             Ok(data) => {
@@ -196,6 +208,18 @@ impl<A: Aggregate> Root<A> {
             }
             // A method cannot fail; `save` tells, and stores nothing.
             Err(error) => self.broken = Some(error.context(E::NAME)),
+        }
+    }
+
+    /// The unique values that it has now.
+    fn unique_values(&self) -> Result<Values> {
+        if A::UNIQUE.is_empty() { Ok(Values::new()) } else { unique::values(A::UNIQUE, &serde_json::to_string(&self.state)?) }
+    }
+
+    /// Keeps the unique values that are stored, before the first change.
+    fn remember_values(&mut self) {
+        if !A::UNIQUE.is_empty() && self.values.is_none() {
+            self.values = Some(self.unique_values());
         }
     }
 
@@ -245,6 +269,7 @@ impl<A> Deref for Root<A> {
 
 impl<A: Aggregate> DerefMut for Root<A> {
     fn deref_mut(&mut self) -> &mut A {
+        self.remember_values();
         if self.before.is_none() {
             self.before = Some(serde_json::to_string(&self.state).map_err(Error::from));
         }

@@ -403,7 +403,11 @@ pub(crate) fn store_error(error: StoreError) -> Error {
         ErrorKind::Unavailable => "the service's store does not take part right now".to_owned(),
         // What the handlers of a service are called is no business of its clients.
         ErrorKind::Conflict => "somebody else was faster: look again, and try again".to_owned(),
-        _ => error.to_string(),
+        _ => match &error {
+            // Neither whose it is nor what it is: both stay in the cause.
+            StoreError::NotUnique { aggregate, field, .. } => format!("there is another {aggregate} with this `{field}`"),
+            _ => error.to_string(),
+        },
     };
     let answer = Error::new(kind, message);
     // It contradicts what is there, as a conflict does, and is one again each time.

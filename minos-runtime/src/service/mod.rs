@@ -11,7 +11,7 @@ mod start;
 pub use running::Running;
 
 use crate::{
-    aggregate::QueryableDef,
+    aggregate::{QueryableDef, UniqueDef},
     config::Config,
     context::Resources,
     error::{Error, Result},
@@ -169,6 +169,10 @@ impl Ownership<'_> {
 
     fn queryables(&self, service: usize) -> Vec<&'static QueryableDef> {
         inventory::iter::<QueryableDef>.into_iter().filter(|def| self.owner(def.module) == Some(service)).collect()
+    }
+
+    fn uniques(&self, service: usize) -> Vec<&'static UniqueDef> {
+        inventory::iter::<UniqueDef>.into_iter().filter(|def| self.owner(def.module) == Some(service)).collect()
     }
 
     fn projections(&self, service: usize) -> Vec<&'static ProjectionDef> {

@@ -7,7 +7,7 @@ use super::{
     running::{Running, Tasks},
 };
 use crate::{
-    aggregate::{self, QueryableDef},
+    aggregate::{self, QueryableDef, UniqueDef},
     broker::{self, Broker, DeadLetters, Dispatcher, LocalBroker, Outcomes, Questions, Relay, RetryPolicy, Topics},
     clock::{self, Clock},
     config::Config,
@@ -44,6 +44,7 @@ struct Plan {
     sagas: Vec<saga::Plan>,
     projections: Vec<projection::Plan>,
     queryables: Vec<&'static QueryableDef>,
+    uniques: Vec<&'static UniqueDef>,
 }
 
 /// A service that listens, and does not speak yet.
@@ -96,7 +97,16 @@ fn plan(services: &[Service]) -> Result<Vec<Plan>> {
             wrong.extend(check::undeliverable(&topics));
         }
         if let (Some(routes), Some(periodic)) = (routes, periodic) {
-            plans.push(Plan { defs, routes, topics, periodic, sagas, projections, queryables: ownership.queryables(n) });
+            plans.push(Plan {
+                defs,
+                routes,
+                topics,
+                periodic,
+                sagas,
+                projections,
+                queryables: ownership.queryables(n),
+                uniques: ownership.uniques(n),
+            });
         }
     }
     let shared: Vec<_> = services
@@ -136,7 +146,7 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
 
 async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: SharedStore, metrics: Metrics) -> Result<Ready> {
     let Service { config, resources, layers, .. } = service;
-    let Plan { defs, routes, topics, periodic, sagas, projections, queryables } = plan;
+    let Plan { defs, routes, topics, periodic, sagas, projections, queryables, uniques } = plan;
     let (clock, name) = (clock::system(), config.service.name.clone());
     let health = Health::new(clock.clone());
     health.expect_every(STORE, PING_COUNTS);
@@ -154,6 +164,7 @@ async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: Shared
     environment.set_views(projections.views());
     projections.prepare().await?;
     aggregate::prepare_queries(&environment, &queryables).await?;
+    aggregate::prepare_unique(&environment, &uniques).await?;
     let runner = Runner::new(environment);
     let sources = topics.sources().into_iter().chain([questions.source()]).chain(broker::answers(&sagas)).collect();
     // Who asks by HTTP has `http.request_timeout`; nobody waits for a message or a schedule, so these need a limit of their own.
