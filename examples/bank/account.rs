@@ -8,6 +8,7 @@ use minos::{aggregate::PastEvent, document::Page, prelude::*};
 pub struct Account {
     #[validate(not_empty, length(..=100))]
     pub owner: String,
+    #[unique]
     #[validate(length(15..=34))]
     pub iban: String,
     pub cents: i64,

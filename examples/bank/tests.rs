@@ -60,12 +60,21 @@ fn a_transfer_is_both_or_nothing() {
     let other = Uuid::from_u128(7);
     given::<Account>()
         .created(account(100, 0))
-        .happened_by(async move |cx| Account::create_as(cx, other, account(0, 0)).await.map(|_| ()))
+        .happened_by(async move |cx| {
+            let account = Account { iban: "DE02500105170137075030".to_owned(), ..account(0, 0) };
+            Account::create_as(cx, other, account).await.map(|_| ())
+        })
         .when(async move |cx, uuid| account::transfer(cx, Transfer { from: uuid, to: other, cents: 40 }).await)
         .then((
-            MoneyWithdrawn { cents: 40, text: "to DE02120300000000202051".to_owned() },
+            MoneyWithdrawn { cents: 40, text: "to DE02500105170137075030".to_owned() },
             MoneyDeposited { cents: 40, text: "from DE02120300000000202051".to_owned() },
         ));
+}
+
+#[test]
+fn two_accounts_have_two_numbers() {
+    let error = given::<Account>().created(account(0, 0)).when(async |cx, _| Account::create(cx, account(0, 0)).await.map(|_| ())).error();
+    assert_eq!(error.to_string(), "there is another Account with this `iban`");
 }
 
 #[tokio::test]

@@ -124,14 +124,18 @@ pub(super) fn aggregate(errors: &Errors, args: TokenStream) -> Options {
                     errors.at(&flag, format!("`{flag}` is already given"));
                 }
             } else {
-                let word = word(input, "`name = \"Order\"`, `version = 2, upcast = from_v1`, `queryable`, `resolvable`", AGGREGATE_FLAGS)?;
+                let word = word(
+                    input,
+                    "`name = \"Order\"`, `version = 2, upcast = from_v1`, `queryable`, `resolvable`, `unique(tenant, email)`",
+                    &[AGGREGATE_FLAGS, &["unique"]].concat(),
+                )?;
                 if word == "name" {
                     let name: LitStr = input.parse()?;
                     if options.name.replace(name).is_some() {
                         errors.at(&word, "`name` is already given");
                     }
                 } else if !options.versions.read(errors, &word, input)? {
-                    return Err(unknown(&word, &[AGGREGATE_KEYS, AGGREGATE_FLAGS].concat()));
+                    return Err(unknown(&word, &[AGGREGATE_KEYS, AGGREGATE_FLAGS, &["unique"]].concat()));
                 }
             }
             comma(input)?;
