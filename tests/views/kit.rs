@@ -98,3 +98,11 @@ pub async fn until_balances(addr: SocketAddr, wanted: &[(&str, i64)]) {
     let wanted: Vec<_> = wanted.iter().map(|(owner, cents)| ((*owner).to_owned(), *cents)).collect();
     until(&format!("{wanted:?}"), async || balances(addr).await == wanted).await;
 }
+
+/// Waits until the read model shows all that was answered before: of an event that comes behind it, it is known where it is in the log.
+pub async fn until_shown(addr: SocketAddr, accounts: &str) {
+    let answer = post(addr, accounts, r#"{"owner":"last","cents":0}"#).await;
+    let account = answer.json().as_str().unwrap().to_owned();
+    let shown = send(addr, "PUT", &format!("{accounts}/{account}/shown"), "", "1").await.unwrap();
+    assert!(shown.status == 204 && !shown.head.contains("minos-not-shown-in"), "{shown:?}");
+}

@@ -67,6 +67,12 @@ async fn change(cx: &mut Context, Path(uuid): Path<Uuid>, cents: i64) -> Result<
     account.save(cx).await
 }
 
+/// The same, and the totals show it when this is answered.
+#[command(PUT "/ledger/accounts/{uuid}/shown", consistency = Totals)]
+async fn change_and_show(cx: &mut Context, Path(uuid): Path<Uuid>, cents: i64) -> Result<()> {
+    change(cx, Path(uuid), cents).await
+}
+
 #[command(DELETE "/ledger/accounts/{uuid}")]
 async fn close(cx: &mut Context, Path(uuid): Path<Uuid>) -> Result<()> {
     Account::get(cx, uuid).await?.delete(cx).await
