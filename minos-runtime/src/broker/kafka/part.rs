@@ -58,7 +58,7 @@ impl Part {
                 self.progress().done(offset);
                 self.moved.notify_all();
             }
-            Err(_) => self.failed.store(true, Ordering::Release),
+            Err(_) => self.read_again(),
         }
     }
 
@@ -70,6 +70,11 @@ impl Part {
         }
         progress.take(offset, size);
         Some(progress.is_full())
+    }
+
+    /// It has to be read again, from the first message on that was not handled.
+    pub(super) fn read_again(&self) {
+        self.failed.store(true, Ordering::Release);
     }
 
     pub(super) fn has_failed(&self) -> bool {
