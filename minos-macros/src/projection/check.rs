@@ -1,6 +1,6 @@
 //! What makes a block a projection.
 
-use super::{Attribute, parse::Handler};
+use super::parse::Handler;
 use crate::{
     diag::Errors,
     item::{last_segment, plain},
@@ -27,7 +27,7 @@ pub(super) struct Function<'b> {
     pub(super) function: &'b ImplItemFn,
 }
 
-pub(super) fn check<'b>(errors: &Errors, _: &Attribute, block: &'b ItemImpl, handlers: &'b [Handler]) -> Option<Projection<'b>> {
+pub(super) fn check<'b>(errors: &Errors, block: &'b ItemImpl, handlers: &'b [Handler]) -> Option<Projection<'b>> {
     if let Some((path, _)) = &block.trait_ {
         errors.at(path, "`#[projection]` goes on a type's own `impl`, not on that of a trait");
     }

@@ -22,7 +22,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
         return errors.with_item(&item);
     };
     let (block, handlers) = parse::handlers(&errors, block);
-    match check::check(&errors, &attribute, &block, &handlers) {
+    match check::check(&errors, &block, &handlers) {
         Some(projection) if errors.is_empty() => expand::expand(&attribute, &block, &projection),
         _ => errors.with_item(&block),
     }

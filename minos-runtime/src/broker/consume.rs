@@ -3,7 +3,7 @@
 use super::{Broker, BrokerError, Consumer, Questions, Topics, Undecodable, lanes::Lanes, park};
 use crate::{
     aggregate::{EventMeta, is_newer},
-    config::BrokerConfig,
+    config::{BrokerConfig, RetryPolicy},
     context::{Permit, SagaStep, is_outage, store_error},
     error::{Error, Result},
     failpoint,
@@ -15,43 +15,9 @@ use crate::{
     store::{Cause, Handled, Mark, NewDeadLetter, StoreError, Unit},
 };
 use futures_util::future::{self, BoxFuture, FutureExt};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
-
-/// When a message whose handler fails is tried again, and how often.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// How often a message is tried before it is put among the dead letters.
-    pub attempts: u32,
-    /// The pause after the first attempt. It doubles with each.
-    pub first_pause: Duration,
-    /// The longest pause.
-    pub longest_pause: Duration,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        RetryPolicy { attempts: 10, first_pause: Duration::from_millis(100), longest_pause: Duration::from_secs(30) }
-    }
-}
-
-impl RetryPolicy {
-    /// What the configuration says.
-    pub fn of(config: &BrokerConfig) -> Self {
-        let attempts = u32::try_from(config.attempts).unwrap_or(u32::MAX);
-        RetryPolicy { attempts, first_pause: config.first_pause, longest_pause: config.longest_pause }
-    }
-
-    /// The pause after this attempt (from 1), with jitter that spreads what failed together.
-    pub(super) fn pause(&self, attempt: u32) -> Duration {
-        let full = self.first_pause.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(self.longest_pause);
-        full.mul_f64(0.5 + fastrand::f64() / 2.0)
-    }
-}
 
 /// The longest lane that is kept as it is, in bytes: an index of a database has room for some thousands.
 const LONGEST_LANE: usize = 512;

@@ -17,9 +17,10 @@ mod relay;
 pub mod suite;
 mod topics;
 
+pub use crate::config::RetryPolicy;
 pub use ask::Questions;
+pub use consume::Dispatcher;
 pub(crate) use consume::request;
-pub use consume::{Dispatcher, RetryPolicy};
 #[cfg(feature = "kafka")]
 pub use kafka::KafkaBroker;
 pub use local::LocalBroker;

@@ -104,19 +104,13 @@ fn missing(id: u64) -> Error {
 #[derive(Clone)]
 pub struct DeadLetters {
     dispatcher: Dispatcher,
-    projections: Option<Projections>,
+    projections: Projections,
 }
 
 impl DeadLetters {
-    /// The dead letters of a service.
-    pub fn new(dispatcher: Dispatcher) -> Self {
-        DeadLetters { dispatcher, projections: None }
-    }
-
-    /// The same with the projections of the service, which put aside what they cannot take.
-    #[must_use]
-    pub fn with(self, projections: Projections) -> Self {
-        DeadLetters { projections: Some(projections), ..self }
+    /// The dead letters of a service, and of its projections, which put aside what they cannot take.
+    pub fn new(dispatcher: Dispatcher, projections: Projections) -> Self {
+        DeadLetters { dispatcher, projections }
     }
 
     fn store(&self) -> &SharedStore {
@@ -173,8 +167,8 @@ impl DeadLetters {
         let state = self.dispatcher.state();
         let _turn = state.parked.replaying.lock().await;
         // What the relay put aside was never sent.
-        let takes = self.projections.as_ref().filter(|_| Projections::is_theirs(&subscriber));
-        let def = if subscriber == relay::NAME || takes.is_some() { None } else { Some(self.handler(&subscriber)?) };
+        let is_taken = Projections::is_theirs(&subscriber);
+        let def = if subscriber == relay::NAME || is_taken { None } else { Some(self.handler(&subscriber)?) };
         let mut handled = 0;
         // Others may come in behind while these are handled: until there are none, the key stays parked.
         loop {
@@ -184,10 +178,10 @@ impl DeadLetters {
                 return Ok(handled);
             }
             for letter in waiting {
-                let result = match (def, takes) {
-                    (Some(def), _) => self.handle_again(def, letter).await,
-                    (None, Some(projections)) => projections.replay(&letter).await,
-                    (None, None) => self.send_again(letter).await,
+                let result = match def {
+                    Some(def) => self.handle_again(def, letter).await,
+                    None if is_taken => self.projections.replay(&letter).await,
+                    None => self.send_again(letter).await,
                 };
                 match result {
                     Ok(()) => handled += 1,

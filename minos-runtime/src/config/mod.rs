@@ -1,7 +1,10 @@
 //! The configuration: `minos.toml`, and the environment over it.
 
 mod env;
+mod retry;
 mod units;
+
+pub use retry::RetryPolicy;
 
 use crate::error::{Error, Result};
 use serde::Deserialize;

@@ -20,6 +20,7 @@ pub use view::View;
 pub use work::Work;
 
 use crate::{
+    config::RetryPolicy,
     context::{Environment, store_error},
     error::{Error, ErrorKind, Result},
     health::Health,
@@ -43,7 +44,6 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
-use work::Work as Collecting;
 
 /// How often it is asked how far another process has brought a projection.
 const ASK: Duration = Duration::from_millis(10);
@@ -56,26 +56,7 @@ pub struct Projections(Arc<Shared>);
 struct Shared {
     environment: Arc<Environment>,
     kept: Vec<Kept>,
-    policy: Policy,
-}
-
-/// When an event that could not be taken is tried again, and how often.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Policy {
-    /// How often it is tried before it is put aside.
-    pub(crate) attempts: u32,
-    /// The pause after the first attempt. It doubles with each.
-    pub(crate) first_pause: Duration,
-    /// The longest pause.
-    pub(crate) longest_pause: Duration,
-}
-
-impl Policy {
-    /// The pause after this attempt, from 1, with jitter that spreads what failed together.
-    fn pause(&self, attempt: u32) -> Duration {
-        let full = self.first_pause.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(self.longest_pause);
-        full.mul_f64(0.5 + fastrand::f64() / 2.0)
-    }
+    policy: RetryPolicy,
 }
 
 struct Kept {
@@ -155,7 +136,7 @@ impl Shared {
 }
 
 impl Projections {
-    pub(crate) fn new(environment: Arc<Environment>, plans: Vec<Plan>, policy: Policy) -> Self {
+    pub(crate) fn new(environment: Arc<Environment>, plans: Vec<Plan>, policy: RetryPolicy) -> Self {
         let kept = plans.into_iter().map(|plan| Kept { plan: Arc::new(plan), tell: Tell::new() }).collect();
         Projections(Arc::new(Shared { environment, kept, policy }))
     }
@@ -293,7 +274,7 @@ impl Projections {
         let events = store.stream(stream, version.saturating_sub(1)).await.map_err(store_error)?;
         let event = events.first().filter(|event| event.version == version);
         let event = event.ok_or_else(|| Error::not_found("the event of this dead letter is not in the log"))?;
-        let work = Collecting::new(store.clone(), plan.clone(), view, false);
+        let work = Work::new(store.clone(), plan.clone(), view, false);
         project(plan, &work, event).await?;
         let mut unit = Unit::new(self.0.environment.clock.now(), Cause::nobody());
         work.add_to(&mut unit)?;

@@ -1,13 +1,14 @@
 //! Keeps the views of one projection: the one that is read, and the one that is built to take its place.
 
 use super::{
-    Policy, Tell,
+    Tell,
     definition::Plan,
     run::{Advance, Halt, Run, subscriber},
     state::{Built, State},
     tables::Generation,
 };
 use crate::{
+    config::RetryPolicy,
     context::{Environment, store_error},
     error::Result,
     health::Health,
@@ -26,7 +27,7 @@ pub(super) struct Projector {
     pub(super) environment: Arc<Environment>,
     pub(super) plan: Arc<Plan>,
     pub(super) health: Health,
-    pub(super) policy: Policy,
+    pub(super) policy: RetryPolicy,
     pub(super) tell: Tell,
 }
 

@@ -151,7 +151,7 @@ impl Running {
 
     /// What it could not handle.
     pub fn dead_letters(&self) -> DeadLetters {
-        DeadLetters::new(self.dispatcher.clone()).with(self.projections.clone())
+        DeadLetters::new(self.dispatcher.clone(), self.projections.clone())
     }
 
     /// Its sagas: to look at their executions, and to repair them.

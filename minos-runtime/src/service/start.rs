@@ -159,8 +159,7 @@ async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: Shared
     let environment = Arc::new(environment);
     environment.set_courier(Arc::new(questions.clone()));
     let sagas = Manager::new(environment.clone(), sagas, config.broker.concurrency, config.sagas.alarm_after, &health).await?;
-    let RetryPolicy { attempts, first_pause, longest_pause } = RetryPolicy::of(&config.broker);
-    let projections = Projections::new(environment.clone(), projections, projection::Policy { attempts, first_pause, longest_pause });
+    let projections = Projections::new(environment.clone(), projections, RetryPolicy::of(&config.broker));
     environment.set_views(projections.views());
     projections.prepare().await?;
     aggregate::prepare_queries(&environment, &queryables).await?;
@@ -170,7 +169,7 @@ async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: Shared
     // Who asks by HTTP has `http.request_timeout`; nobody waits for a message or a schedule, so these need a limit of their own.
     let unwatched = runner.limited(config.broker.handler_timeout);
     let dispatcher = Dispatcher::new(unwatched, broker.clone(), topics, questions, Some(sagas.clone()), &config.broker).await?;
-    let letters = DeadLetters::new(dispatcher.clone()).with(projections.clone());
+    let letters = DeadLetters::new(dispatcher.clone(), projections.clone());
     broker.subscribe(&name, sources, Arc::new(dispatcher.clone())).await?;
     let app = App::new(routes, runner.clone(), health.clone(), config.http.clone());
     let server = Server::bind(&config.http, app, layers).await?;

@@ -56,11 +56,11 @@ fn lags(topics: &Topics, parts: &Parts, silence: &mut Silence) -> Vec<(Partition
     let (mut lags, mut before) = (Vec::new(), std::mem::take(silence));
     for part in parts.all() {
         let Ok((first, end)) = topics.ends(&part.topic, part.number) else { break };
-        let next = part.progress().resume_at().unwrap_or(first);
-        lags.push((labels(&part.topic, part.number), (end - next).max(0)));
+        let next = part.progress().resume_at();
+        lags.push((labels(&part.topic, part.number), (end - next.unwrap_or(first)).max(0)));
         let place = (part.topic.clone(), part.number);
         // Of one of which nothing has ever come, it is not known here where it begins.
-        let Some(expected) = part.progress().resume_at() else { continue };
+        let Some(expected) = next else { continue };
         let waits = part.is_paused() || part.is_stopped() || !part.progress().is_idle();
         if expected < end && !waits {
             let times = before.remove(&place).filter(|(at, _)| *at == expected).map_or(0, |(_, times)| times + 1);
