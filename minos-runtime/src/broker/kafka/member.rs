@@ -221,7 +221,7 @@ impl Running {
         }
         self.committed = Instant::now();
         commit(&self.kafka, &self.parts.all(), CommitMode::Async);
-        for part in self.parts.all().iter().filter(|part| part.has_failed()) {
+        for part in self.parts.all().iter().filter(|part| part.has_failed() || part.is_silent()) {
             self.read_again(part);
         }
         if std::mem::take(&mut self.lost_place) {
@@ -234,7 +234,9 @@ impl Running {
     fn read_again(&self, part: &Part) {
         let Some(from) = part.progress().resume_at() else { return };
         thread::sleep(REST);
-        match self.read_from(part, Offset::Offset(from)) {
+        let place = Offset::Offset(from);
+        let result = if part.is_silent() { self.assign_again(part, place) } else { self.read_from(part, place) };
+        match result {
             Ok(()) => self.parts.put(Part::new(&part.topic, part.number, Some(from))),
             Err(error) => tracing::warn!(partition = part.name(), from, %error, "could not be read again; will be tried again"),
         }

@@ -29,6 +29,8 @@ pub(super) struct Part {
     moved: Condvar,
     /// Something was not handled, and has to be read again.
     failed: AtomicBool,
+    /// The client brings nothing of it, though there is something.
+    silent: AtomicBool,
     paused: AtomicBool,
     /// It cannot be read, and the operator was told.
     stopped: AtomicBool,
@@ -42,6 +44,7 @@ impl Part {
             progress: Mutex::new(Progress::from(start)),
             moved: Condvar::new(),
             failed: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         })
@@ -79,6 +82,15 @@ impl Part {
 
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+
+    /// The client brings nothing of it, though there is something: it has to be assigned again.
+    pub(super) fn set_silent(&self) {
+        self.silent.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Acquire)
     }
 
     /// Waits until a condition holds, but no longer than this. Returns whether it does.
