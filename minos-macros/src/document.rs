@@ -1,8 +1,10 @@
 //! `#[document]`: typed JSON that a projection keeps, and its fields as queries name them.
 
 use crate::{
+    aggregate::without,
     diag::Errors,
     door::{Door, at},
+    index,
     item::{cfgs, plain},
     serial::{self, Fit},
 };
@@ -22,8 +24,9 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
         return errors.with_item(&item);
     };
     let fields = check(&errors, &input);
+    index::check(&errors, &input.attrs, &fields, None);
     if !errors.is_empty() {
-        return errors.with_item(&item);
+        return errors.with_item(&without(&input, index::is_attr));
     }
     generate(&door, &input, &fields)
 }
@@ -62,7 +65,8 @@ fn generate(door: &Door, input: &DeriveInput, fields: &[&Field]) -> TokenStream 
     let (ident, name, cfgs) = (&input.ident, plain(&input.ident), cfgs(&input.attrs));
     let types = serial::types(ident, fields.iter().copied());
     let (derives, proofs) = (Fit::Store.derives(door, &types), Fit::Store.proofs(door, &types));
-    let columns = columns(door, ident, fields, &quote!(of_document));
+    let (columns, indexes) = (columns(door, ident, fields, &quote!(of_document)), index::expand(door, ident, &name, fields));
+    let input = without(input, index::is_attr);
     quote! {
         #derives
         #input
@@ -77,6 +81,7 @@ fn generate(door: &Door, input: &DeriveInput, fields: &[&Field]) -> TokenStream 
                 const COLLECTION: &'static str = #name;
             }
             #columns
+            #indexes
         };
     }
 }

@@ -13,6 +13,7 @@ mod door;
 #[cfg(test)]
 mod examples;
 mod handler;
+mod index;
 mod item;
 mod lit;
 mod main_fn;

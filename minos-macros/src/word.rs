@@ -30,6 +30,9 @@ pub(crate) const AGGREGATE_KEYS: &[&str] = &["name", "version", "upcast", "crate
 /// What can be said of an aggregate in one word.
 pub(crate) const AGGREGATE_FLAGS: &[&str] = &["queryable", "resolvable"];
 
+/// What can be said of the snapshots of an aggregate.
+pub(crate) const SNAPSHOT_KEYS: &[&str] = &["every", "age", "schema"];
+
 /// Functions whose answer is another one each time: replay would get another state.
 pub(crate) const IMPURE: &[&str] =
     &["now", "now_utc", "now_local", "now_v1", "now_v6", "now_v7", "new_v4", "elapsed", "random", "thread_rng", "rng"];

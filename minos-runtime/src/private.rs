@@ -12,10 +12,11 @@ pub use crate::{
 pub use crate::{
     aggregate::{
         Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Evolution, EvolutionDef, Field, QueryableDef,
-        Recorded, Root, SetsDef, Stored, UniqueDef, Updated, Validate, Violations, old_content, upcast, upcast_fields,
+        Recorded, Root, SetsDef, Snapshots, Stored, UniqueDef, Updated, Validate, Violations, load as load_from_snapshot, old_content,
+        upcast, upcast_fields,
     },
     context::Context,
-    document::{Column, Document},
+    document::{Column, Document, IndexDef},
     error::{Error, Problem, ProblemDef, Result},
     handler::{Answer, FromRequest, HandlerDef, HandlerError, Kind, Request, Response},
     message::{Message, MessageField, Replies},
@@ -29,6 +30,7 @@ pub use std::{
     process::ExitCode,
     string::{String, ToString},
 };
+pub use uuid::Uuid;
 
 /// Registers what is stored of a type, for `events.lock`. It stands in tests alone, and their crate need not know the feature `testing`: then it is nothing.
 #[cfg(any(test, feature = "testing"))]

@@ -13,7 +13,9 @@ pub mod store {
     #[aggregate(queryable, resolvable)]
     #[derive(Debug)]
     pub struct Good {
+        #[index]
         pub name: String,
+        #[index]
         pub cents: u32,
         pub kind: Kind,
         pub tags: Vec<String>,

@@ -13,6 +13,7 @@ mod kit;
 mod ledger;
 mod property;
 mod queries;
+mod snapshots;
 mod tables;
 mod time;
 mod unique;

@@ -1,10 +1,10 @@
 //! Aggregates that are found by their fields, and references that are resolved.
 
 use crate::{
-    common::{config, get, post, send},
-    kit::{places, start_module},
+    common::{config, get, post, send, until},
+    kit::{databases, places, start_module},
 };
-use minos::prelude::*;
+use minos::{prelude::*, store::Statement};
 use serde_json::json;
 use std::net::SocketAddr;
 
@@ -33,6 +33,27 @@ async fn aggregates_are_found_by_their_fields_with_the_answer() {
         assert_eq!(get(addr, "/goods/tagged/old").await.body, r#"[3,["Emma","Faust"]]"#);
         send(addr, "DELETE", &format!("/goods/{emma}"), "", "").await.unwrap();
         assert_eq!(cheap(addr, 400).await, [("Faust".to_owned(), 1)]);
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn fields_have_the_indexes_that_they_ask_for() {
+    for place in databases("fields_have_the_indexes_that_they_ask_for") {
+        let (running, addr) = start_module(&place, "goods::store").await;
+        let sql = match place.url.starts_with("sqlite:") {
+            true => "SELECT sql FROM sqlite_master WHERE name LIKE 'documents_by_%'",
+            false => "SELECT indexdef AS sql FROM pg_indexes WHERE indexname LIKE 'documents_by_%'",
+        };
+        until("both are there", async || {
+            let indexes = running.store().select(Statement { sql: sql.to_owned(), parameters: Vec::new() }).await.unwrap();
+            let of =
+                |field: &str| indexes.iter().any(|index| ["Good", field].iter().all(|part| index["sql"].as_str().unwrap().contains(part)));
+            indexes.len() == 2 && of("name") && of("cents")
+        })
+        .await;
+        add(addr, "Emma", 350, "Book", &[], None).await;
+        assert_eq!(cheap(addr, 400).await, [("Emma".to_owned(), 1)]);
         running.stop().await;
     }
 }

@@ -1,7 +1,7 @@
 //! What makes a struct an aggregate.
 
 use super::{fields, options::Options, unique, was::Was};
-use crate::{diag::Errors, item::plain, serial, validate, word::RESERVED_FIELDS};
+use crate::{diag::Errors, index, item::plain, serial, validate, word::RESERVED_FIELDS};
 use syn::{Attribute, Data, DeriveInput, Field, Fields, LitStr, Path, Token, Type, punctuated::Punctuated};
 
 /// An aggregate that can be expanded.
@@ -35,6 +35,9 @@ pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput, options: Option
     let sets = fields::sets(errors, input, &fields);
     let unique = unique::keys(errors, input, &fields, &options.unique);
     let rules = validate::rules(errors, input, &fields);
+    let why_not = (!options.queryable)
+        .then_some("queries do not name the fields of this aggregate, so none has an index\nhelp: `#[aggregate(queryable)]`");
+    index::check(errors, &input.attrs, &fields, why_not);
     errors.is_empty().then(|| Aggregate {
         input,
         types: serial::types(&input.ident, fields.iter().copied()),

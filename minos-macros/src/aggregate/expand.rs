@@ -1,9 +1,10 @@
 //! An aggregate's derives, its registration, and the names of its events.
 
-use super::{check::Aggregate, fields::without_ours, options::Options, was::Was};
+use super::{check::Aggregate, fields::without_ours, options::Options, snapshot, was::Was};
 use crate::{
     document::columns,
     door::{Door, at},
+    index,
     item::{cfgs, plain},
     serial::Fit,
     validate,
@@ -29,7 +30,7 @@ pub(super) fn derive(aggregate: &Aggregate<'_>) -> TokenStream {
 
 fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
     let Aggregate { input, types, stored, fields, sets, unique, rules, options, .. } = aggregate;
-    let Options { door, queryable, resolvable, .. } = options;
+    let Options { door, queryable, resolvable, snapshot, .. } = options;
     let (ident, vis, cfgs) = (&input.ident, &input.vis, cfgs(&input.attrs));
     let name = plain(ident);
     let stream = options.name.as_ref().map_or_else(|| name.clone(), syn::LitStr::value);
@@ -67,15 +68,17 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
         let doc = format!(" A [`{name}`] {what}");
         quote!(#cfgs #[doc = #doc] #[allow(dead_code)] #vis type #alias = #door::#event<#ident>;)
     });
+    let load = snapshot.as_ref().map(|snapshot| snapshot::expand(door, snapshot));
     let is_queryable = queryable.then(|| {
         quote!(
             const QUERYABLE: bool = true;
         )
     });
     let queryable = queryable.then(|| {
-        let columns = columns(door, ident, fields, &quote!(of_aggregate));
+        let (columns, indexes) = (columns(door, ident, fields, &quote!(of_aggregate)), index::expand(door, ident, &stream, fields));
         quote! {
             #columns
+            #indexes
             #door::inventory::submit! { #door::QueryableDef::of::<#ident>(::core::module_path!(), ::core::file!(), ::core::line!()) }
         }
     });
@@ -103,6 +106,7 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
                 #has_sets
                 #has_unique
                 #look
+                #load
                 #evolution
             }
             #queryable

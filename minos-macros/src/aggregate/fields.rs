@@ -3,6 +3,7 @@
 use super::unique;
 use crate::{
     diag::Errors,
+    index,
     item::{last_segment, plain, type_arguments},
     serial, validate,
     word::SETS,
@@ -12,7 +13,7 @@ use syn::{Attribute, Data, DeriveInput, Field, Token, Type};
 
 /// The item as Rust takes it: without attributes that only we know.
 pub(super) fn without_ours(input: &DeriveInput) -> DeriveInput {
-    without(input, |attr| validate::is_attr(attr) || unique::is_attr(attr))
+    without(input, |attr| validate::is_attr(attr) || unique::is_attr(attr) || index::is_attr(attr))
 }
 
 /// The item of which nothing is derived by us: without attributes that would not be known then.
@@ -23,10 +24,10 @@ pub(super) fn bare(input: &DeriveInput) -> DeriveInput {
     };
     let (own_serde, own_rules) = (derived("erialize"), derived("Validate"));
     let ours = |attr: &Attribute| (!own_serde && serial::is_attr(attr)) || (!own_rules && validate::is_attr(attr));
-    without(input, |attr| ours(attr) || unique::is_attr(attr))
+    without(input, |attr| ours(attr) || unique::is_attr(attr) || index::is_attr(attr))
 }
 
-fn without(input: &DeriveInput, ours: impl Fn(&Attribute) -> bool) -> DeriveInput {
+pub(crate) fn without(input: &DeriveInput, ours: impl Fn(&Attribute) -> bool) -> DeriveInput {
     let mut input = input.clone();
     input.attrs.retain(|attr| !ours(attr));
     let fields = match &mut input.data {

@@ -5,10 +5,12 @@ mod expand;
 mod fields;
 mod methods;
 mod options;
+mod snapshot;
 mod unique;
 mod was;
 
 pub(crate) use check::derives;
+pub(crate) use fields::without;
 
 use crate::{diag::Errors, door::Door, serial};
 use proc_macro2::TokenStream;

@@ -1,5 +1,6 @@
 //! What `#[aggregate(…)]` and the `#[event]` of a method say besides a name: the version, and the functions that lead to it.
 
+use super::snapshot::{self, Snapshot};
 use crate::{
     diag::Errors,
     diag::did_you_mean,
@@ -29,6 +30,8 @@ pub(super) struct Options {
     pub(super) resolvable: bool,
     /// Fields whose values together only one has.
     pub(super) unique: Vec<Vec<Ident>>,
+    /// When its state is kept.
+    pub(super) snapshot: Option<Snapshot>,
 }
 
 /// A version, and how contents of those before it are brought up to it.
@@ -118,6 +121,10 @@ pub(super) fn aggregate(errors: &Errors, args: TokenStream) -> Options {
                 options.door = Door::parse(input)?;
             } else if let Some(fields) = unique(errors, input)? {
                 options.unique.push(fields);
+            } else if let Some((word, snapshot)) = snapshot::parse(errors, input)? {
+                if options.snapshot.replace(snapshot).is_some() {
+                    errors.at(&word, "`snapshot` is already given");
+                }
             } else if let Some(flag) = flag(input, AGGREGATE_FLAGS)? {
                 let said = if flag == "queryable" { &mut options.queryable } else { &mut options.resolvable };
                 if std::mem::replace(said, true) {
@@ -126,8 +133,8 @@ pub(super) fn aggregate(errors: &Errors, args: TokenStream) -> Options {
             } else {
                 let word = word(
                     input,
-                    "`name = \"Order\"`, `version = 2, upcast = from_v1`, `queryable`, `resolvable`, `unique(tenant, email)`",
-                    &[AGGREGATE_FLAGS, &["unique"]].concat(),
+                    "`name = \"Order\"`, `version = 2, upcast = from_v1`, `queryable`, `resolvable`, `unique(tenant, email)`, `snapshot(every = 100)`",
+                    &[AGGREGATE_FLAGS, &["unique", "snapshot"]].concat(),
                 )?;
                 if word == "name" {
                     let name: LitStr = input.parse()?;
@@ -135,7 +142,7 @@ pub(super) fn aggregate(errors: &Errors, args: TokenStream) -> Options {
                         errors.at(&word, "`name` is already given");
                     }
                 } else if !options.versions.read(errors, &word, input)? {
-                    return Err(unknown(&word, &[AGGREGATE_KEYS, AGGREGATE_FLAGS, &["unique"]].concat()));
+                    return Err(unknown(&word, &[AGGREGATE_KEYS, AGGREGATE_FLAGS, &["unique", "snapshot"]].concat()));
                 }
             }
             comma(input)?;

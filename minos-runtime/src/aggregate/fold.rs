@@ -6,6 +6,7 @@ use crate::{
     error::{Error, Result},
     store::StoredEvent,
 };
+use jiff::Timestamp;
 use std::{any::TypeId, collections::HashMap, sync::LazyLock};
 use uuid::Uuid;
 
@@ -16,8 +17,23 @@ enum State<'a, A> {
     Typed(A),
 }
 
-/// The aggregate that these events make for this step of a saga, or for nobody in particular; `None` if there are none or the last one deleted it.
-pub(super) fn fold<A: Aggregate>(uuid: Uuid, step: Option<&SagaStep>, events: Vec<StoredEvent>) -> Result<Option<Root<A>>> {
+/// What a fold may begin at in place of the first event: a state that was kept when nobody held it.
+pub(super) struct Base {
+    pub(super) version: u64,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+    /// As JSON.
+    pub(super) fields: String,
+}
+
+/// The aggregate that these events make, behind this base or from the beginning on, for this step of a saga, or for nobody in particular; `None` if there are none
+/// or the last one deleted it.
+pub(super) fn fold<A: Aggregate>(
+    uuid: Uuid,
+    step: Option<&SagaStep>,
+    base: Option<&Base>,
+    events: Vec<StoredEvent>,
+) -> Result<Option<Root<A>>> {
     let mut events = match step {
         Some(step) => as_seen_by(step.execution, events)?,
         None => events,
@@ -27,8 +43,15 @@ pub(super) fn fold<A: Aggregate>(uuid: Uuid, step: Option<&SagaStep>, events: Ve
             return Err(unreadable(A::NAME, uuid, event, error));
         }
     }
-    let Some(last) = events.last() else { return Ok(None) };
-    let (mut state, mut held_by, mut updated_at) = (State::<A>::None, None, last.at);
+    let (version, created_at, mut updated_at) = match (base, events.last()) {
+        (Some(base), last) => (last.map_or(base.version, |last| last.version), base.created_at, base.updated_at),
+        (None, Some(last)) => (last.version, events.iter().find(|event| !event.is_internal()).map_or(last.at, |event| event.at), last.at),
+        (None, None) => return Ok(None),
+    };
+    let (mut state, mut held_by) = (State::<A>::None, None);
+    if let Some(base) = base {
+        state = State::Fields(Object::parse(&base.fields)?);
+    }
     for event in &events {
         let folded = if event.is_internal() {
             holder(held_by.take(), &event.name, &event.data).map(|holder| held_by = holder)
@@ -40,11 +63,13 @@ pub(super) fn fold<A: Aggregate>(uuid: Uuid, step: Option<&SagaStep>, events: Ve
     }
     let state = match state {
         State::None => return Ok(None),
-        State::Fields(fields) => read(&fields).map_err(|error| unreadable(A::NAME, uuid, last, error))?,
+        State::Fields(fields) => read(&fields).map_err(|error| match events.last() {
+            Some(last) => unreadable(A::NAME, uuid, last, error),
+            None => error,
+        })?,
         State::Typed(state) => state,
     };
-    let created_at = events.iter().find(|event| !event.is_internal()).map_or(last.at, |event| event.at);
-    Ok(Some(Root::loaded(Loaded { uuid, version: last.version, created_at, updated_at, held_by, state })))
+    Ok(Some(Root::loaded(Loaded { uuid, version, created_at, updated_at, held_by, state })))
 }
 
 fn apply<'a, A: Aggregate>(state: State<'a, A>, event: &'a StoredEvent) -> Result<State<'a, A>> {

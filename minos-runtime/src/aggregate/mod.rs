@@ -15,6 +15,7 @@ mod resolve;
 mod root;
 mod seen;
 mod sets;
+mod snapshot;
 mod unique;
 mod upcast;
 pub mod validate;
@@ -35,6 +36,7 @@ pub use root::Root;
 pub use seen::Seen;
 pub(crate) use sets::sets_of;
 pub use sets::{EntityChanges, EntitySet, SetsDef, ValueSet};
+pub use snapshot::{Snapshots, load};
 pub use unique::UniqueDef;
 pub(crate) use unique::prepare as prepare_unique;
 pub use upcast::{Evolution, EvolutionDef, SchemaError, Upcasts, old_content, upcast, upcast_fields};
@@ -137,8 +139,7 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
             let (began, patience) = (Instant::now(), cx.patience());
             loop {
                 let stream = StreamId::new(Self::NAME, uuid);
-                let root: Root<Self> =
-                    fold::fold(uuid, cx.step(), cx.events_now(stream.clone()).await?)?.ok_or_else(|| not_found(Self::NAME, uuid))?;
+                let root = Self::load(cx, uuid, false).await?.ok_or_else(|| not_found(Self::NAME, uuid))?;
                 let Some(refusal) = root.refusal(cx) else { return Ok(root) };
                 let version = root.version();
                 drop(root);
@@ -192,7 +193,13 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// # Errors
     /// If the store does not answer, or what is stored cannot be read as this type.
     fn find_one(cx: &Context, uuid: Uuid) -> impl Future<Output = Result<Option<Root<Self>>>> + Send {
-        async move { fold::fold(uuid, cx.step(), cx.events(StreamId::new(Self::NAME, uuid)).await?) }
+        Self::load(cx, uuid, true)
+    }
+
+    /// As [`find_one`](Aggregate::find_one), from what is remembered of its stream only if that is said. `#[aggregate(snapshot(…))]` begins at a snapshot.
+    #[doc(hidden)]
+    fn load(cx: &Context, uuid: Uuid, recalls: bool) -> impl Future<Output = Result<Option<Root<Self>>>> + Send {
+        async move { fold::fold(uuid, cx.step(), None, cx.read(StreamId::new(Self::NAME, uuid), recalls).await?) }
     }
 }
 
@@ -201,7 +208,7 @@ async fn past<A: Aggregate>(cx: &Context, uuid: Uuid, is_past: impl Fn(&StoredEv
     let mut events = cx.events_now(StreamId::new(A::NAME, uuid)).await?;
     // Later ones that a clock has put before earlier ones are later all the same.
     events.truncate(events.iter().take_while(|event| is_past(event)).count());
-    Ok(fold::fold(uuid, cx.step(), events)?.map(Seen::new))
+    Ok(fold::fold(uuid, cx.step(), None, events)?.map(Seen::new))
 }
 
 /// The version of a stream in which there was never anything but what an isolated saga has prepared; 0 if there was, or is for this handler.

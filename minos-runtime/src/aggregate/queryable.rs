@@ -49,7 +49,7 @@ struct State<S> {
 }
 
 fn document_of<A: Aggregate>(uuid: Uuid, events: Vec<StoredEvent>) -> Result<Option<String>> {
-    fold::fold::<A>(uuid, None, events)?.as_ref().map(write).transpose()
+    fold::fold::<A>(uuid, None, None, events)?.as_ref().map(write).transpose()
 }
 
 fn write<A: Aggregate>(root: &Root<A>) -> Result<String> {

@@ -3,7 +3,6 @@
 use super::{
     Aggregate, DomainEvent, Violations,
     difference::Object,
-    fold,
     hold::{self, HoldError},
     new_event, not_found, own_event, queryable,
     unique::{self, Values},
@@ -178,8 +177,7 @@ impl<A: Aggregate> Root<A> {
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if it was deleted in the meantime.
     pub async fn refresh(&mut self, cx: &Context) -> Result<()> {
-        let events = cx.events(StreamId::new(A::NAME, self.uuid)).await?;
-        *self = fold::fold(self.uuid, cx.step(), events)?.ok_or_else(|| not_found(A::NAME, self.uuid))?;
+        *self = A::load(cx, self.uuid, true).await?.ok_or_else(|| not_found(A::NAME, self.uuid))?;
         Ok(())
     }
 

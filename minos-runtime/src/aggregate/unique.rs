@@ -47,7 +47,7 @@ impl UniqueDef {
 }
 
 fn state_of<A: Aggregate>(uuid: Uuid, events: Vec<StoredEvent>) -> Result<Option<String>> {
-    fold::fold::<A>(uuid, None, events)?.map(|root| Ok(serde_json::to_string(&*root)?)).transpose()
+    fold::fold::<A>(uuid, None, None, events)?.map(|root| Ok(serde_json::to_string(&*root)?)).transpose()
 }
 
 /// The unique values of a state. Where a field is `null` or not there, there is none.

@@ -69,7 +69,7 @@ impl Evolution {
     pub const NONE: &'static Evolution = &Evolution { version: 1, steps: &[], was: &[] };
 
     /// What one of its events has stored, as it is stored now, without its version.
-    fn current<'c>(&self, aggregate: &str, event: &str, content: &'c str) -> Result<Cow<'c, str>> {
+    pub(super) fn current<'c>(&self, aggregate: &str, event: &str, content: &'c str) -> Result<Cow<'c, str>> {
         let (stored, content) = versioned(content);
         no_newer(aggregate, event, stored, self.version)?;
         let steps = self.steps.get(stored.saturating_sub(1) as usize..).unwrap_or_default();

@@ -7,7 +7,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     message::Envelope,
     metrics::Metrics,
-    store::{Cause, Committed, DocumentWrite, SharedStore, StoreError, StoreResult, StoredEvent, Unit},
+    store::{Cause, Committed, DocumentWrite, NewSnapshot, SharedStore, StoreError, StoreResult, StoredEvent, Unit},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -21,6 +21,8 @@ use std::{
     },
     time::Duration,
 };
+use tokio::sync::Semaphore;
+use tracing::debug;
 use uuid::Uuid;
 
 /// Carries a question to another service and brings back the answer. The broker implements it.
@@ -81,6 +83,9 @@ pub struct NewExecution {
     pub values: serde_json::Value,
 }
 
+/// How many snapshots are written at once; what comes in between is not kept, but later.
+const SNAPSHOTS: usize = 16;
+
 /// What the headers of a message take at most, as long as nobody's name is a book.
 const HEADERS: usize = 2048;
 
@@ -126,6 +131,8 @@ pub struct Environment {
     queryables: OnceLock<Vec<(&'static str, MakesDocument)>>,
     /// How many uuids were made, where they are numbered.
     uuids: Option<AtomicU64>,
+    /// Permissions to write a snapshot.
+    snapshots: Arc<Semaphore>,
 }
 
 impl Environment {
@@ -146,6 +153,7 @@ impl Environment {
             views: OnceLock::new(),
             queryables: OnceLock::new(),
             uuids: None,
+            snapshots: Arc::new(Semaphore::new(SNAPSHOTS)),
         }
     }
 
@@ -172,6 +180,19 @@ impl Environment {
                 Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0000 | u128::from(number))
             }
         }
+    }
+
+    /// Writes a snapshot when there is time: nobody waits for it, and it may be lost.
+    pub(crate) fn keep_snapshot(&self, snapshot: NewSnapshot) {
+        let Ok(permit) = self.snapshots.clone().try_acquire_owned() else { return };
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            let stream = snapshot.stream.clone();
+            if let Err(error) = store.put_snapshots(vec![snapshot]).await {
+                debug!(%stream, %error, "a snapshot was not written: the next load tries it again");
+            }
+            drop(permit);
+        });
     }
 
     /// Commits the unit of a handler.

@@ -18,7 +18,7 @@ pub use step::SagaStep;
 use crate::{
     error::{Error, ErrorKind, Result},
     message::{Envelope, Message},
-    store::{Cause, NewEvent, Statement, StoreError, StoredEvent, StreamId, Unit},
+    store::{Cause, Loaded, NewEvent, Statement, StoreError, StoredEvent, StreamId, Unit},
     sync::{lock, whole},
     trace::Trace,
 };
@@ -71,6 +71,20 @@ pub(crate) enum Reads {
     ToWrite,
     /// As `ToWrite`, but from what is remembered first. Whoever runs the handler asks then whether it [was outdated](Context::is_outdated).
     Recalling,
+}
+
+/// What a state is made of, as a handler sees it.
+pub(crate) struct Past {
+    pub(crate) loaded: Loaded,
+    /// Whether it is what the store has now, and nothing else.
+    pub(crate) is_stored: bool,
+}
+
+impl Past {
+    /// All events, of which some may not be stored, or not be the last ones.
+    fn known(events: Vec<StoredEvent>) -> Self {
+        Past { loaded: Loaded { snapshot: None, events }, is_stored: false }
+    }
 }
 
 impl Context {
@@ -281,21 +295,19 @@ impl Context {
         Uuid::new_v5(&self.id(), format!("{name}#{}", self.numbered).as_bytes())
     }
 
-    /// The events of a stream: those stored, then those that this unit appends to it.
-    pub(crate) async fn events(&self, stream: StreamId) -> Result<Vec<StoredEvent>> {
-        self.read(stream, self.reads == Reads::Recalling).await
-    }
-
-    /// The same as they are now, whatever is remembered of the stream.
+    /// The events of a stream as they are now, whatever is remembered of it: those stored, then those that this unit appends to it.
     pub(crate) async fn events_now(&self, stream: StreamId) -> Result<Vec<StoredEvent>> {
         self.read(stream, false).await
     }
 
-    async fn read(&self, stream: StreamId, recalls: bool) -> Result<Vec<StoredEvent>> {
-        if self.reads != Reads::ToAnswer {
-            self.queue_up(&stream).await;
-        }
-        let mut events = self.stored(&stream, recalls).await?;
+    /// The same, from what is remembered of it if that is said, and how this handler reads.
+    pub(crate) async fn read(&self, stream: StreamId, recalls: bool) -> Result<Vec<StoredEvent>> {
+        self.queue_up(&stream).await;
+        let recalled = if recalls { self.recall(&stream) } else { None };
+        let mut events = match recalled {
+            Some(events) => events,
+            None => self.stored(&stream).await?,
+        };
         if let Some(append) = self.unit.appends.iter().find(|append| append.stream == stream) {
             // The store may have moved on since: what this unit appends was made for the version before.
             events.truncate(usize::try_from(append.expected).unwrap_or(usize::MAX));
@@ -304,22 +316,39 @@ impl Context {
         Ok(events)
     }
 
-    /// The events of a stream without those of this unit.
-    async fn stored(&self, stream: &StreamId, recalls: bool) -> Result<Vec<StoredEvent>> {
-        let recent = &self.environment.recent;
-        if recalls {
-            let mut recalled = lock(&self.recalled);
-            // Who asks again wants to know what has changed.
-            if !recalled.iter().any(|(known, _)| known == stream)
-                && let Some(events) = recent.events(stream)
-            {
-                recalled.push((stream.clone(), events.len() as u64));
-                return Ok(events);
-            }
+    /// What a state is made of: the snapshot of a stream and the events behind it, or all events.
+    pub(crate) async fn past(&self, stream: &StreamId, recalls: bool) -> Result<Past> {
+        if self.unit.appends.iter().any(|append| append.stream == *stream) {
+            return Ok(Past::known(self.read(stream.clone(), recalls).await?));
         }
+        self.queue_up(stream).await;
+        if recalls && let Some(events) = self.recall(stream) {
+            return Ok(Past::known(events));
+        }
+        let loaded = self.environment.store.load(stream.clone()).await.map_err(store_error)?;
+        if self.reads != Reads::ToAnswer && loaded.snapshot.is_none() {
+            self.environment.recent.read(stream, &loaded.events);
+        }
+        Ok(Past { loaded, is_stored: true })
+    }
+
+    /// The events of a stream that are remembered, if this handler may rely on them.
+    fn recall(&self, stream: &StreamId) -> Option<Vec<StoredEvent>> {
+        let mut recalled = lock(&self.recalled);
+        // Who asks again wants to know what has changed.
+        if self.reads != Reads::Recalling || recalled.iter().any(|(known, _)| known == stream) {
+            return None;
+        }
+        let events = self.environment.recent.events(stream)?;
+        recalled.push((stream.clone(), events.len() as u64));
+        Some(events)
+    }
+
+    /// The events of a stream in the store.
+    async fn stored(&self, stream: &StreamId) -> Result<Vec<StoredEvent>> {
         let events = self.environment.store.stream(stream.clone(), 0).await.map_err(store_error)?;
         if self.reads != Reads::ToAnswer {
-            recent.read(stream, &events);
+            self.environment.recent.read(stream, &events);
         }
         Ok(events)
     }
@@ -354,8 +383,11 @@ impl Context {
         Ok(!self.environment.store.stream(stream.clone(), version).await.map_err(store_error)?.is_empty())
     }
 
-    /// Where handlers conflict, they queue up instead of trying again and again.
+    /// Where handlers conflict, they queue up instead of trying again and again. Who writes nothing does not.
     async fn queue_up(&self, stream: &StreamId) {
+        if self.reads == Reads::ToAnswer {
+            return;
+        }
         let held = |held: &Mutex<Vec<HotGuard>>| held.lock().is_ok_and(|held| held.iter().any(|guard| guard.is_for(stream)));
         if !held(&self.held)
             && let Some(guard) = self.environment.hot.enter(stream).await

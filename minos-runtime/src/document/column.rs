@@ -204,7 +204,7 @@ impl<D, T> Column<D, T> {
         self.inside.into_iter().chain([self.name]).map(Into::into).collect()
     }
 
-    fn field(self, kind: Kind) -> Field {
+    pub(super) fn field(self, kind: Kind) -> Field {
         Field { path: self.path(), kind }
     }
 

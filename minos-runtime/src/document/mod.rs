@@ -2,9 +2,12 @@
 
 mod column;
 mod find;
+mod index;
 
 pub use column::{Column, Condition, Operand, Ordered, Ordering, Text};
 pub use find::{Find, Page, Row};
+pub use index::IndexDef;
+pub(crate) use index::make as make_indexes;
 
 use crate::{
     context::{Context, store_error},

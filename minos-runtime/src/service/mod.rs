@@ -14,6 +14,7 @@ use crate::{
     aggregate::{QueryableDef, UniqueDef},
     config::Config,
     context::Resources,
+    document::IndexDef,
     error::{Error, Result},
     handler::HandlerDef,
     http::{Body, HttpService, Layers},
@@ -173,6 +174,10 @@ impl Ownership<'_> {
 
     fn uniques(&self, service: usize) -> Vec<&'static UniqueDef> {
         inventory::iter::<UniqueDef>.into_iter().filter(|def| self.owner(def.module) == Some(service)).collect()
+    }
+
+    fn indexes(&self, service: usize) -> Vec<&'static IndexDef> {
+        inventory::iter::<IndexDef>.into_iter().filter(|def| self.owner(def.module) == Some(service)).collect()
     }
 
     fn projections(&self, service: usize) -> Vec<&'static ProjectionDef> {

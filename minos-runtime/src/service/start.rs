@@ -12,6 +12,7 @@ use crate::{
     clock::{self, Clock},
     config::Config,
     context::Environment,
+    document::{self, IndexDef},
     error::{Error, Result},
     handler::{HandlerDef, Runner},
     health::Health,
@@ -45,11 +46,13 @@ struct Plan {
     projections: Vec<projection::Plan>,
     queryables: Vec<&'static QueryableDef>,
     uniques: Vec<&'static UniqueDef>,
+    indexes: Vec<&'static IndexDef>,
 }
 
 /// A service that listens, and does not speak yet.
 struct Ready {
     config: Config,
+    indexes: Vec<&'static IndexDef>,
     periodic: Periodic,
     sagas: Manager,
     projections: Projections,
@@ -106,6 +109,7 @@ fn plan(services: &[Service]) -> Result<Vec<Plan>> {
                 projections,
                 queryables: ownership.queryables(n),
                 uniques: ownership.uniques(n),
+                indexes: ownership.indexes(n),
             });
         }
     }
@@ -146,7 +150,7 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
 
 async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: SharedStore, metrics: Metrics) -> Result<Ready> {
     let Service { config, resources, layers, .. } = service;
-    let Plan { defs, routes, topics, periodic, sagas, projections, queryables, uniques } = plan;
+    let Plan { defs, routes, topics, periodic, sagas, projections, queryables, uniques, indexes } = plan;
     let (clock, name) = (clock::system(), config.service.name.clone());
     let health = Health::new(clock.clone());
     health.expect_every(STORE, PING_COUNTS);
@@ -191,12 +195,12 @@ async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: Shared
         periodic: &periodic,
     }
     .tell();
-    Ok(Ready { config, periodic, sagas, projections, runner, dispatcher, broker, health, server, admin })
+    Ok(Ready { config, indexes, periodic, sagas, projections, runner, dispatcher, broker, health, server, admin })
 }
 
 /// Sets everything going.
 fn begin(ready: Ready) -> Running {
-    let Ready { config, periodic, sagas, projections, runner, dispatcher, broker, health, server, admin } = ready;
+    let Ready { config, indexes, periodic, sagas, projections, runner, dispatcher, broker, health, server, admin } = ready;
     let environment = runner.environment().clone();
     let (store, clock) = (environment.store.clone(), environment.clock.clone());
     let (mut ways_in, mut relay, mut housekeeping) = (Tasks::new(&health), Tasks::new(&health), Tasks::new(&health));
@@ -210,6 +214,10 @@ fn begin(ready: Ready) -> Running {
     ways_in.spawn("schedule", |stop| periodic.run(unwatched, stop));
     if !sagas.is_empty() {
         ways_in.spawn(Manager::PART, |stop| sagas.clone().run(health.clone(), stop));
+    }
+    if !indexes.is_empty() {
+        let (store, policy) = (store.clone(), RetryPolicy::of(&config.broker));
+        housekeeping.spawn("indexes", |stop| async move { document::make_indexes(&store, indexes, policy, stop).await });
     }
     for (part, run) in projections.loops(&health) {
         ways_in.spawn(part, run);
