@@ -62,7 +62,13 @@ macro_rules! events_lock {
 }
 
 use crate::aggregate::States;
-use std::{future::Future, time::Duration};
+use pin_project_lite::pin_project;
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{self, Poll},
+    time::Duration,
+};
 
 /// The rules of `#[validate(…)]`.
 pub mod rules {
@@ -101,7 +107,28 @@ pub fn answer_result<T: Answer, E: HandlerError>(result: Result<T, E>) -> Result
 
 /// Runs a handler. It gets the user's own future, so that the compiler speaks of that one when it is not `Send`.
 pub fn run<'a, F: Future + Send + 'a>(future: F, answer: fn(F::Output) -> Result<Response>) -> BoxFuture<'a, Result<Response>> {
-    Box::pin(async move { answer(future.await) })
+    Box::pin(Run { future, answer })
+}
+
+pin_project! {
+    // A handler under way, and how its output becomes the answer. As an `async` block it would be one more state machine for each handler.
+    struct Run<F: Future> {
+        #[pin]
+        future: F,
+        answer: fn(F::Output) -> Result<Response>,
+    }
+}
+
+impl<F: Future> Future for Run<F> {
+    type Output = Result<Response>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Result<Response>> {
+        let this = self.project();
+        match this.future.poll(cx) {
+            Poll::Ready(output) => Poll::Ready((this.answer)(output)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
 }
 
 /// The answer of a handler whose parameters cannot be read.

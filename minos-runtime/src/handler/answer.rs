@@ -164,7 +164,7 @@ pub trait Answer {
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> Answer for T {
     fn answer(self) -> Result<Response> {
-        finish(serde_json::to_vec(&self), size_of::<T>() == 0)
+        finish(&self, size_of::<T>() == 0)
     }
 }
 
@@ -174,9 +174,22 @@ impl Answer for Response {
     }
 }
 
+/// What is JSON, as all types have it in common: the rest is compiled once.
+trait ToJson {
+    fn write(&self, to: &mut serde_json::Serializer<&mut Vec<u8>>) -> serde_json::Result<()>;
+}
+
+impl<T: Serialize> ToJson for T {
+    fn write(&self, to: &mut serde_json::Serializer<&mut Vec<u8>>) -> serde_json::Result<()> {
+        self.serialize(to)
+    }
+}
+
 /// `()` has nothing to say, so it answers `204`; an `Option` that is `None` says `null`.
-fn finish(json: serde_json::Result<Vec<u8>>, is_unit: bool) -> Result<Response> {
-    let json = json.map_err(|error| Error::from(error).context("the answer cannot be written as JSON"))?;
+fn finish(value: &dyn ToJson, is_unit: bool) -> Result<Response> {
+    let mut json = Vec::with_capacity(128);
+    let written = value.write(&mut serde_json::Serializer::new(&mut json));
+    written.map_err(|error| Error::from(error).context("the answer cannot be written as JSON"))?;
     Ok(if is_unit && json == b"null" { Response::new(StatusCode::NO_CONTENT) } else { Response::of_json(json) })
 }
 

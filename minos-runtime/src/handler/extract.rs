@@ -98,14 +98,46 @@ impl<T: EventContent> FromRequest for Event<T> {
 
 /// The request's content as `T`. This is compiled once for each input, so what is not generic is elsewhere, and nothing is passed through closures.
 fn input<T: DeserializeOwned>(request: &Request) -> Result<T> {
-    let mut decoder = serde_json::Deserializer::from_slice(json(request));
-    let mut fields = None;
-    match T::deserialize(strings::Watch { inner: &mut decoder, fields: &mut fields }) {
-        Ok(value) => match nothing_else(request, &mut decoder, fields) {
-            Ok(()) => Ok(value),
-            Err(error) => Err(error),
+    let mut input = Input::of(request);
+    match T::deserialize(input.watched()) {
+        Ok(value) => match input.ends() {
+            None => Ok(value),
+            Some(error) => Err(error),
         },
-        Err(error) => Err(bad_input(request, error)),
+        Err(error) => Err(input.refused(error)),
+    }
+}
+
+/// An input that is being read.
+struct Input<'r> {
+    request: &'r Request,
+    decoder: serde_json::Deserializer<serde_json::de::SliceRead<'r>>,
+    /// Those that its type has.
+    fields: Option<&'static [&'static str]>,
+}
+
+impl<'r> Input<'r> {
+    fn of(request: &'r Request) -> Self {
+        Input { request, decoder: serde_json::Deserializer::from_slice(json(request)), fields: None }
+    }
+
+    fn watched(&mut self) -> strings::Watch<'_, &mut serde_json::Deserializer<serde_json::de::SliceRead<'r>>> {
+        strings::Watch { inner: &mut self.decoder, fields: &mut self.fields }
+    }
+
+    /// What is wrong, if the content does not end where the input does, or has fields that the input does not have.
+    fn ends(&mut self) -> Option<Error> {
+        if let Err(error) = self.decoder.end() {
+            return Some(bad_json(error));
+        }
+        if self.request.is_strict() { unknown_fields(json(self.request), self.fields).err() } else { None }
+    }
+
+    fn refused(&self, error: serde_json::Error) -> Error {
+        match &self.request.parts().content {
+            Content::Json(_) => bad_json(error),
+            Content::Form | Content::None => Error::new(ErrorKind::Malformed, "the request has no body, and this needs one"),
+        }
     }
 }
 
@@ -115,16 +147,6 @@ fn json(request: &Request) -> &[u8] {
         Content::Json(json) => json,
         Content::Form | Content::None => b"null",
     }
-}
-
-/// That the content ends where the input does, and has no fields that the input does not have.
-fn nothing_else(
-    request: &Request,
-    decoder: &mut serde_json::Deserializer<serde_json::de::SliceRead<'_>>,
-    fields: Option<&'static [&'static str]>,
-) -> Result<()> {
-    decoder.end().map_err(bad_json)?;
-    if request.is_strict() { unknown_fields(json(request), fields) } else { Ok(()) }
 }
 
 fn from_form<T: DeserializeOwned>(request: &Request) -> Result<T> {
@@ -137,13 +159,6 @@ fn from_form<T: DeserializeOwned>(request: &Request) -> Result<T> {
             Err(error) => Err(error),
         },
         Err(error) => Err(bad_query(&error)),
-    }
-}
-
-fn bad_input(request: &Request, error: serde_json::Error) -> Error {
-    match &request.parts().content {
-        Content::Json(_) => bad_json(error),
-        Content::Form | Content::None => Error::new(ErrorKind::Malformed, "the request has no body, and this needs one"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Writes log lines with few system calls: a line is written at once when it is quiet, and what comes in the millisecond after that goes out
+//! Writes log lines with few system calls: a line is written at once when it is quiet, and what comes in the five milliseconds after that goes out
 //! together. Handlers only append to a buffer.
 
 use crate::sync::{lock, whole};
@@ -9,7 +9,7 @@ use std::{
 };
 
 /// How long lines are gathered after a write.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_millis(5);
 /// How many bytes may wait. When the receiver is slower than that, those who log wait for it: no line is dropped.
 const WAITING: usize = 1024 * 1024;
 
