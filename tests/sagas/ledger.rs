@@ -5,12 +5,13 @@ pub mod books {
     use crate::{bank::Script, shop::Gates};
     use minos::prelude::*;
 
-    #[aggregate]
+    /// Its state is kept as often as can be: no snapshot may hide who holds it, nor show what is only prepared.
+    #[aggregate(snapshot(every = 1))]
     pub struct Purse {
         pub cents: i64,
     }
 
-    #[aggregate]
+    #[aggregate(snapshot(every = 1))]
     pub struct Entry {
         pub cents: i64,
     }

@@ -32,7 +32,8 @@ pub mod stock {
     use crate::bank::Script;
     use minos::prelude::*;
 
-    #[aggregate]
+    /// Its state is kept as often as can be: no snapshot may hide who holds it.
+    #[aggregate(snapshot(every = 1))]
     pub struct Item {
         pub count: i64,
     }
@@ -160,7 +161,8 @@ pub mod desk {
     use crate::bank::Script;
     use minos::prelude::*;
 
-    #[aggregate]
+    /// Its state is kept as often as can be: no snapshot may hide who holds it.
+    #[aggregate(snapshot(every = 1))]
     pub struct Order {
         pub note: String,
     }
