@@ -111,6 +111,26 @@ impl Owner {
     }
 }
 
+/// What an owner has, behind the commit: its accounts are of different streams, whose order counts.
+#[document]
+pub struct Wealth {
+    pub accounts: u32,
+    pub cents: i64,
+    pub last: Uuid,
+}
+
+#[projection]
+impl Wealth {
+    #[event("AccountCreated")]
+    async fn opened(view: &mut View<Self>, event: AccountCreated) -> Result<()> {
+        let (last, cents) = (event.uuid(), event.cents);
+        view.update_or(&event.owner, Wealth { accounts: 0, cents: 0, last }, |wealth| {
+            *wealth = Wealth { accounts: wealth.accounts + 1, cents: wealth.cents.wrapping_mul(3).wrapping_add(cents), last };
+        })
+        .await
+    }
+}
+
 /// Whether the function that fails is mended.
 static MENDED: AtomicBool = AtomicBool::new(false);
 

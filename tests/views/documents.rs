@@ -108,7 +108,7 @@ async fn a_rebuilt_one_takes_the_place_of_the_other() {
         let refused = projections.rebuild("Owner").await.unwrap_err();
         assert!(refused.to_string().contains("raise its `version`"), "{refused}");
         let refused = projections.rebuild("Balanec").await.unwrap_err();
-        assert_eq!(refused.to_string(), "the service has no projection `Balanec`; it has `Balance`, `Owner`, `Strict`");
+        assert_eq!(refused.to_string(), "the service has no projection `Balanec`; it has `Balance`, `Owner`, `Wealth`, `Strict`");
         running.stop().await;
     }
 }

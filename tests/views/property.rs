@@ -65,6 +65,28 @@ async fn rebuilt_documents_are_the_live_ones_byte_for_byte() {
     }
 }
 
+/// Their events are of different streams, so those who build it together are in each other's way: it is as if one had done it in the order of the log.
+#[tokio::test]
+async fn rebuilt_documents_about_many_streams_are_the_live_ones_byte_for_byte() {
+    for place in places("rebuilt_documents_about_many_streams_are_the_live_ones_byte_for_byte") {
+        let (running, addr) = start(&place).await;
+        let all =
+            async || running.store().find(Find::all("Wealth", 10_000)).await.unwrap().into_iter().map(|found| (found.key, found.body));
+        for seed in 0..HISTORIES {
+            live(addr, "/accounts", "/cents", &mut Rng::with_seed(seed)).await;
+            until_shown(addr, "/accounts").await;
+            let last = async || all().await.find(|(key, _)| key == "last").map_or(String::new(), |(_, body)| body);
+            until("the last one is there", async || last().await.contains(&format!("\"accounts\":{},", seed + 1))).await;
+            let before: Vec<_> = all().await.collect();
+            assert_eq!(before.len(), 5, "the owners of `live`, and the last one");
+            running.projections().rebuild("Wealth").await.unwrap();
+            until_rebuilt(&running, "Wealth", seed + 2).await;
+            assert_eq!(all().await.collect::<Vec<_>>(), before, "seed {seed}");
+        }
+        running.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn rebuilt_tables_are_the_live_ones_byte_for_byte() {
     for place in crate::kit::databases("rebuilt_tables_are_the_live_ones_byte_for_byte") {

@@ -8,6 +8,7 @@ mod definition;
 mod inline;
 mod projector;
 mod run;
+mod shards;
 mod state;
 mod tables;
 mod view;

@@ -2,6 +2,7 @@
 
 use super::{
     definition::{Plan, ProjectedEvent},
+    shards::{self, Failed, Shards},
     state::{Built, State, is_overtaken},
     tables::Generation,
     work::Work,
@@ -32,8 +33,12 @@ pub(super) struct Run {
     built: Built,
     /// Whether it is the one that is read.
     is_live: bool,
-    work: Work,
-    /// Up to which position events were taken; what is not committed of it is in `work`.
+    works: Shards,
+    /// Whether one works alone, though several could.
+    alone: bool,
+    /// Up to this position one works alone.
+    alone_up_to: u64,
+    /// Up to which position events were taken; what is not committed of it is in `works`.
     taken: u64,
     /// The streams of which nothing is taken, because an earlier event of them could not be.
     parked: HashSet<String>,
@@ -92,9 +97,10 @@ pub(super) fn subscriber(name: &str, generation: u64) -> String {
 impl Run {
     pub(super) async fn new(environment: &Arc<Environment>, plan: &Arc<Plan>, built: Built, is_live: bool) -> Result<Self> {
         let generation = if is_live { Generation::Live } else { Generation::Built(built.generation) };
-        let work = Work::new(environment.store.clone(), plan.clone(), generation, false);
+        let count = if is_live { 1 } else { shards::count(plan) };
+        let works = Shards::new(count, || Work::new(environment.store.clone(), plan.clone(), generation, false));
         if built.position == 0 {
-            work.begins_empty();
+            works.begin_empty();
         }
         let mut run = Run {
             environment: environment.clone(),
@@ -102,7 +108,9 @@ impl Run {
             taken: built.position,
             built,
             is_live,
-            work,
+            works,
+            alone: false,
+            alone_up_to: 0,
             parked: HashSet::new(),
             ahead: None,
             behind: None,
@@ -143,13 +151,25 @@ impl Run {
 
     /// Takes the next events, and commits when there is enough of it. An event that fails `attempts` times by itself is put aside with its stream.
     pub(super) async fn advance(&mut self, state: &mut State, attempts: u32) -> std::result::Result<Advance, Halt> {
-        let page = self.page().await?;
+        let page = Arc::new(self.page().await?);
         let is_last = page.events.len() < PAGE;
         self.behind = page.events.iter().find(|event| event.position > self.taken).map(|event| event.at);
-        for event in &page.events {
-            if event.position <= self.taken {
-                continue;
+        let events = if self.are_several() {
+            match self.works.take(&self.plan, &page, self.taken).await {
+                Ok(count) => self.open += count,
+                Err(Failed) => {
+                    // One alone finds out which event it is, unless they were in each other's way.
+                    self.alone_up_to = if self.works.overlap() { u64::MAX } else { page.read };
+                    self.begin_again();
+                    return Ok(Advance::More);
+                }
             }
+            &[][..]
+        } else {
+            &page.events[..]
+        };
+        let taken = self.taken;
+        for event in events.iter().filter(|event| event.position > taken) {
             let is_suspect = self.suspect == Some(event.position);
             if is_suspect && self.open > 0 && !self.commit(state, self.taken, Vec::new(), None, attempts).await? {
                 return Ok(Advance::More);
@@ -166,7 +186,7 @@ impl Run {
         }
         self.taken = self.taken.max(page.read);
         let enough = if self.is_live { 1 } else { COMMIT_BUILDING };
-        let due = self.taken > self.built.position && (is_last || self.work.pending() >= enough || self.work.kept() > KEEP_BUILDING);
+        let due = self.taken > self.built.position && (is_last || self.works.pending() >= enough || self.works.kept() > KEEP_BUILDING);
         if due && !self.commit(state, self.taken, Vec::new(), page.events.last(), attempts).await? {
             return Ok(Advance::More);
         }
@@ -174,6 +194,23 @@ impl Run {
             self.behind = None;
         }
         Ok(if is_last { Advance::Done } else { Advance::More })
+    }
+
+    /// Whether several take the next events. One works alone where it matters which event it is that cannot be taken.
+    fn are_several(&mut self) -> bool {
+        let may = self.works.are_several()
+            && self.parked.is_empty()
+            && self.suspect.is_none()
+            && self.taken >= self.alone_up_to.max(self.careful_up_to);
+        if may && self.alone {
+            if self.open > 0 {
+                return false;
+            }
+            // What one alone has touched would be touched by another one, too.
+            self.works.forget();
+        }
+        self.alone = !may;
+        may
     }
 
     /// The next events; the page behind is asked for at once.
@@ -204,7 +241,7 @@ impl Run {
         if !self.parked.is_empty() && self.parked.contains(&event.stream.to_string()) && self.plan.takers(event).next().is_some() {
             return Err(Waits.into_error());
         }
-        project(&self.plan, &self.work, event).await
+        project(&self.plan, self.works.alone(), event).await
     }
 
     /// What the function has done before it failed is not to be committed: what was taken with it is taken again, without it.
@@ -236,7 +273,7 @@ impl Run {
 
     /// Forgets what is not committed.
     fn begin_again(&mut self) {
-        self.work.forget();
+        self.works.forget();
         self.taken = self.built.position;
         self.open = 0;
     }
@@ -277,11 +314,20 @@ impl Run {
         last: Option<&StoredEvent>,
         attempts: u32,
     ) -> std::result::Result<bool, Halt> {
+        if self.works.overlap() {
+            tracing::debug!(
+                projection = self.plan.def.name,
+                "events of different streams are about the same document: it is rebuilt by one at a time"
+            );
+            self.begin_again();
+            self.alone_up_to = u64::MAX;
+            return Ok(false);
+        }
         let mut next = state.clone();
         let built = Built { position, ..self.built.clone() };
         *(if self.is_live { &mut next.progress.live } else { &mut next.progress.rebuild }) = Some(built.clone());
         let mut unit = Unit::new(self.environment.clock.now(), Cause::nobody());
-        self.work.add_to(&mut unit)?;
+        self.works.add_to(&mut unit)?;
         unit.dead_letters = letters;
         next.add_to(&mut unit)?;
         match self.environment.store.commit(unit).await {
@@ -293,7 +339,7 @@ impl Run {
                 if position > self.careful_up_to {
                     self.step = PAGE;
                 }
-                self.work.committed(if self.is_live { KEEP } else { KEEP_BUILDING });
+                self.works.committed(if self.is_live { KEEP } else { KEEP_BUILDING });
                 Ok(true)
             }
             Err(error) if is_overtaken(&error) => Err(Halt::Overtaken),

@@ -38,6 +38,8 @@ struct Collected {
     changed: usize,
     /// Whether a document that is not here is nowhere.
     complete: bool,
+    /// The documents that were touched since the last commit for the first time, also those that are not there.
+    touched: Vec<String>,
 }
 
 struct Entry {
@@ -67,6 +69,16 @@ impl Work {
 
     pub(super) fn now(&self) -> Timestamp {
         lock(&self.0.collected).now
+    }
+
+    /// The documents that were touched since the last commit for the first time, also those that are not there.
+    pub(super) fn touched(&self) -> Vec<String> {
+        lock(&self.0.collected).touched.clone()
+    }
+
+    /// Whether a document was touched, and is still kept.
+    pub(super) fn has(&self, key: &str) -> bool {
+        lock(&self.0.collected).documents.contains_key(key)
     }
 
     /// How many documents and statements wait to be committed.
@@ -103,12 +115,13 @@ impl Work {
         Ok(())
     }
 
-    /// What was done is committed. Documents are kept for what comes, unless there are more than so many.
-    pub(super) fn committed(&self, keep: usize) {
+    /// What was done is committed. Documents are kept for what comes, if that is said.
+    pub(super) fn committed(&self, keeps: bool) {
         let mut collected = lock(&self.0.collected);
         collected.statements.clear();
+        collected.touched.clear();
         collected.changed = 0;
-        if collected.documents.len() > keep || self.0.shared {
+        if !keeps || self.0.shared {
             collected.documents.clear();
             collected.complete = false;
         }
@@ -146,8 +159,13 @@ impl Work {
     /// Reads a document into memory, if it is not there.
     pub(super) async fn fetch<D: Kept>(&self, key: &str) -> Result<()> {
         {
-            let collected = lock(&self.0.collected);
-            if collected.complete || collected.documents.contains_key(key) {
+            let collected = &mut *lock(&self.0.collected);
+            if collected.documents.contains_key(key) {
+                return Ok(());
+            }
+            if collected.complete {
+                collected.touched.push(key.to_owned());
+                collected.documents.insert(key.to_owned(), Entry { read: None, value: None, write: D::write, changed: false });
                 return Ok(());
             }
         }
@@ -161,7 +179,9 @@ impl Work {
             None => None,
         };
         let entry = Entry { read, value: value.map(|value| Box::new(value) as Box<dyn Any + Send>), write: D::write, changed: false };
-        lock(&self.0.collected).documents.entry(key.to_owned()).or_insert(entry);
+        let collected = &mut *lock(&self.0.collected);
+        collected.touched.push(key.to_owned());
+        collected.documents.entry(key.to_owned()).or_insert(entry);
         Ok(())
     }
 
@@ -184,7 +204,11 @@ impl Work {
     /// Puts a document in the place of what is there, or removes that.
     pub(super) fn put<D: Kept>(&self, key: String, document: Option<D>) {
         let collected = &mut *lock(&self.0.collected);
-        let entry = collected.documents.entry(key).or_insert(Entry { read: None, value: None, write: D::write, changed: false });
+        let touched = &mut collected.touched;
+        let entry = collected.documents.entry(key).or_insert_with_key(|key| {
+            touched.push(key.clone());
+            Entry { read: None, value: None, write: D::write, changed: false }
+        });
         entry.value = document.map(|document| Box::new(document) as Box<dyn Any + Send>);
         collected.changed += usize::from(!std::mem::replace(&mut entry.changed, true));
     }
