@@ -6,4 +6,6 @@ mod drive;
 mod given;
 mod holds;
 mod lock;
+mod theatre;
+mod whole;
 mod wrong;

@@ -27,6 +27,8 @@ pub use local::LocalBroker;
 pub use outcomes::{KeptStep, Outcomes};
 pub use park::DeadLetters;
 pub use relay::Relay;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use relay::unsent;
 pub use topics::{Subscription, Topics};
 
 use crate::{

@@ -78,6 +78,23 @@ impl Outcomes {
         tenure.give_back().await;
     }
 
+    /// Asks for those whose time has come, in a test, where no other process does.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) async fn ask_due(&self) -> Result<()> {
+        let stopper = crate::stop::Stopper::new();
+        let mut tenure = Tenure::new(self.0.store.clone(), LEASE);
+        let asked = self.round(&mut tenure, &stopper.hear()).await;
+        tenure.give_back().await;
+        asked
+    }
+
+    /// The first time after this one at which one asks.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) async fn due_after(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        let steps = self.0.store.open_steps(Timestamp::MAX, None, 10_000).await.map_err(store_error)?;
+        Ok(steps.into_iter().map(|step| step.ask_at).find(|at| *at > now))
+    }
+
     async fn round(&self, tenure: &mut Tenure, stop: &Stop) -> Result<()> {
         let (mut asked, mut failed) = (HashSet::new(), false);
         loop {

@@ -164,10 +164,10 @@ impl Environment {
         self
     }
 
-    /// The same with uuids that are numbered, for tests that are to be the same each time.
+    /// The same with uuids that are numbered from behind this number on, for tests that are to be the same each time.
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn counting_uuids(mut self) -> Self {
-        self.uuids = Some(AtomicU64::new(0));
+    pub(crate) fn counting_uuids(mut self, behind: u64) -> Self {
+        self.uuids = Some(AtomicU64::new(behind));
         self
     }
 

@@ -62,6 +62,12 @@ impl App {
         &self.0.runner
     }
 
+    /// Whether a handler is for this method and path.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn has(&self, method: &Method, path: &str) -> bool {
+        matches!(self.0.routes.find(method, path), Found::Handler(..))
+    }
+
     /// Answers a request, whatever happens, and tells it in one line.
     pub async fn answer<B>(&self, request: http::Request<B>) -> Answer
     where

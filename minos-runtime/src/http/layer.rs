@@ -1,4 +1,4 @@
-//! `tower` layers of the user around all of HTTP.
+//! `tower` layers of the user around all of HTTP, and what stands behind them.
 
 use super::{App, Body, body::BoxError};
 use bytes::Bytes;
@@ -13,6 +13,41 @@ pub type Response = http::Response<Body>;
 pub type HttpService = BoxCloneSyncService<Request, Response, Infallible>;
 
 type Wrap = Box<dyn FnOnce(HttpService) -> HttpService + Send + Sync>;
+
+/// Who answers requests: the app, or the app in layers. Cheap to clone.
+#[derive(Clone)]
+pub struct Way(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Bare(App),
+    Layered(HttpService),
+}
+
+impl Way {
+    /// Through these layers to the app.
+    pub fn new(app: App, layers: Layers) -> Self {
+        Way(match layers.around(app.clone()) {
+            Some(layered) => Kind::Layered(layered),
+            None => Kind::Bare(app),
+        })
+    }
+
+    /// Answers a request, whatever happens.
+    pub async fn answer<B>(self, request: http::Request<B>) -> Response
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        match self.0 {
+            Kind::Bare(app) => app.answer(request).await.map(Body::from),
+            Kind::Layered(service) => match service.oneshot(request.map(Body::new)).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
+        }
+    }
+}
 
 /// Layers to put around a service's HTTP.
 #[derive(Default)]
@@ -32,7 +67,7 @@ impl Layers {
     }
 
     /// The app in its layers; `None` if there are none, which is faster than none around it.
-    pub(super) fn around(self, app: App) -> Option<HttpService> {
+    fn around(self, app: App) -> Option<HttpService> {
         if self.0.is_empty() {
             return None;
         }

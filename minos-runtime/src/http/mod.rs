@@ -14,6 +14,6 @@ mod timer;
 
 pub use app::App;
 pub use body::Body;
-pub use layer::{HttpService, Layers, Request, Response};
+pub use layer::{HttpService, Layers, Request, Response, Way};
 pub use route::Routes;
 pub use server::Server;

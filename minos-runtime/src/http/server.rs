@@ -1,6 +1,6 @@
 //! Sockets: accepting, serving and draining connections.
 
-use super::{App, Body, HttpService, Layers, body::BoxError, socket::Socket, timer::ConnectionTimer};
+use super::{Body, Way, body::BoxError, socket::Socket, timer::ConnectionTimer};
 use crate::{
     config::HttpConfig,
     error::{Error, Result},
@@ -22,7 +22,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
-use tower::ServiceExt;
 
 /// The longest pause after a failed accept, as when there are no file descriptors left.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -42,25 +41,14 @@ pub struct Server {
     way: Way,
 }
 
-/// Who answers: the app, or the app in layers.
-#[derive(Clone)]
-enum Way {
-    Bare(App),
-    Layered(HttpService),
-}
-
 impl Server {
     /// Listens on the configured address. Connections wait until [`serve`](Server::serve).
     ///
     /// # Errors
     /// If the address is in use or may not be used; the error says what to do.
-    pub async fn bind(config: &HttpConfig, app: App, layers: Layers) -> Result<Self> {
+    pub async fn bind(config: &HttpConfig, way: Way) -> Result<Self> {
         let listener = TcpListener::bind(config.addr).await.map_err(|error| unusable(config.addr, &error))?;
         let addr = listener.local_addr().map_err(|error| unusable(config.addr, &error))?;
-        let way = match layers.around(app.clone()) {
-            Some(layered) => Way::Layered(layered),
-            None => Way::Bare(app),
-        };
         Ok(Server { listener, addr, config: config.clone(), way })
     }
 
@@ -195,10 +183,7 @@ fn queued(listener: TcpListener) -> Vec<TcpStream> {
 }
 
 async fn answer(way: Way, request: hyper::Request<Incoming>) -> Result<hyper::Response<Body>, Infallible> {
-    match way {
-        Way::Bare(app) => Ok(app.answer(request).await.map(Body::from)),
-        Way::Layered(service) => service.oneshot(request.map(Body::new)).await,
-    }
+    Ok(way.answer(request).await)
 }
 
 /// The next connection. Errors of the socket are waited out, for they concern no single connection.

@@ -92,6 +92,11 @@ struct Taker {
 }
 
 impl Plan {
+    /// Whether it has tables of its own, so that it needs a store with SQL.
+    pub(crate) fn has_tables(&self) -> bool {
+        self.tables.is_some()
+    }
+
     /// Reads a registration. What is wrong with it is added to `wrong`, each as a sentence for the developer.
     pub(crate) fn of(def: &'static ProjectionDef, wrong: &mut Vec<String>) -> Option<Self> {
         let tables = match def.tables.map(Tables::of).transpose() {

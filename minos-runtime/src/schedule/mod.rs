@@ -44,6 +44,25 @@ impl Periodic {
         self.entries.iter().map(|(schedule, def)| (schedule, *def))
     }
 
+    /// The first time after this one at which a handler runs.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
+        self.entries.iter().filter_map(|(schedule, _)| schedule.next_after(time)).min()
+    }
+
+    /// Runs the handlers whose first time after `last` this is, one after the other: for tests, which let time pass themselves.
+    ///
+    /// # Errors
+    /// What the first one says that fails, with its name.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) async fn run_at(&self, runner: &Runner, last: Timestamp, at: Timestamp) -> Result<()> {
+        for (schedule, def) in self.entries.iter().filter(|(schedule, _)| schedule.next_after(last) == Some(at)) {
+            let fired = fire(schedule, def, runner, at).await;
+            fired.map_err(|error| error.context(format!("`{}` at {}, which runs at `{}`", def.function, def.place(), schedule.text())))?;
+        }
+        Ok(())
+    }
+
     /// Runs the handlers when it is their time, until `stop` says so; then waits for those that run.
     pub async fn run(self, runner: Runner, stop: Stop) {
         let all = self.entries.into_iter().map(|(schedule, def)| run_one(schedule, def, runner.clone(), stop.clone()));
@@ -68,7 +87,8 @@ async fn run_one(schedule: Schedule, def: &'static HandlerDef, runner: Runner, s
                 () = stop.said() => return,
             }
         }
-        fire(&schedule, def, &runner, next).await;
+        // It is told by then.
+        let _ = fire(&schedule, def, &runner, next).await;
         // What was missed meanwhile, because the handler took long or the machine slept, is not made up for.
         last = clock.now().max(next);
     }
@@ -76,7 +96,7 @@ async fn run_one(schedule: Schedule, def: &'static HandlerDef, runner: Runner, s
 
 /// Runs a handler for one point of its schedule. That it ran is marked by the point, so another process of the service does not run it
 /// again.
-async fn fire(schedule: &Schedule, def: &'static HandlerDef, runner: &Runner, at: Timestamp) {
+async fn fire(schedule: &Schedule, def: &'static HandlerDef, runner: &Runner, at: Timestamp) -> Result<()> {
     let version = u64::try_from(at.as_second()).unwrap_or_default();
     let key = format!("schedule {}", schedule.text());
     // The same in all processes of the service, and so are the keys of effects.
@@ -84,10 +104,12 @@ async fn fire(schedule: &Schedule, def: &'static HandlerDef, runner: &Runner, at
     let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
     let once = Some(Once::Version { key, version });
     let request = Request::new(Parts::new(id, id));
-    match runner.run(Job { once, ..Job::new(def, request) }).await {
+    let ran = runner.run(Job { once, ..Job::new(def, request) }).await;
+    match &ran {
         Ok(_) => tracing::debug!(handler = def.function, schedule = schedule.text(), "ran"),
         Err(error) => {
             tracing::error!(handler = def.function, schedule = schedule.text(), correlation = %id, error = error.chain(), "failed; it runs again at its next time")
         }
     }
+    ran.map(|_| ())
 }

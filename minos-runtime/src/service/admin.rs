@@ -11,7 +11,7 @@ use crate::{
     error::Result,
     handler::{FromRequest, Handle, HandlerDef, Kind, Path, Query, Request, Response, Runner},
     health::Health,
-    http::{App, Layers, Routes, Server},
+    http::{App, Layers, Routes, Server, Way},
     projection::Projections,
     saga::{self, Manager, Repair, SagaDef},
     store::{DeadLetter, SagaFilter, SagaRow, StreamId},
@@ -102,7 +102,7 @@ pub(super) async fn server(
     let mut config = http.clone();
     config.addr = addr;
     let app = App::new(routes, Runner::new(Arc::new(environment)), health.clone(), config.clone());
-    Server::bind(&config, app, Layers::default()).await
+    Server::bind(&config, Way::new(app, Layers::default())).await
 }
 
 #[derive(Deserialize)]

@@ -3,11 +3,16 @@
 mod admin;
 mod banner;
 mod check;
+mod ground;
 mod running;
 #[cfg(test)]
 mod silent;
 mod start;
+#[cfg(any(test, feature = "testing"))]
+mod tested;
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use ground::Ground;
 pub use running::Running;
 
 use crate::{
@@ -38,6 +43,8 @@ pub struct Service {
     modules: Vec<String>,
     resources: Resources,
     layers: Layers,
+    /// Handlers beside those of its modules.
+    handlers: Vec<&'static HandlerDef>,
 }
 
 impl Service {
@@ -59,7 +66,7 @@ impl Service {
 
     /// A service with this configuration.
     pub fn new(config: Config) -> Self {
-        Service { config, modules: Vec::new(), resources: Resources::default(), layers: Layers::default() }
+        Service { config, modules: Vec::new(), resources: Resources::default(), layers: Layers::default(), handlers: Vec::new() }
     }
 
     /// Limits the service to the handlers and aggregates of this module and those below it: `module_path!()`, or `"shop::orders"`. Without
@@ -129,7 +136,11 @@ impl Service {
     /// # Errors
     /// As [`run`](Service::run).
     pub async fn start_all(services: impl IntoIterator<Item = Service>) -> Result<Vec<Running>> {
-        start::start_all(services.into_iter().collect()).await
+        let services: Vec<Service> = services.into_iter().collect();
+        if let Some(first) = services.first() {
+            telemetry::init(&first.config.log);
+        }
+        start::start_all(services, &ground::Process::default()).await
     }
 
     /// The length of the longest of the service's modules that this module is in or below; `None` if it is in none.
@@ -157,6 +168,7 @@ impl Ownership<'_> {
 
     fn handlers(&self, service: usize) -> Vec<&'static HandlerDef> {
         let mut defs: Vec<_> = inventory::iter::<HandlerDef>.into_iter().filter(|def| self.owner(def.module) == Some(service)).collect();
+        defs.extend(self.services.get(service).into_iter().flat_map(|service| &service.handlers));
         // The linker gives no order that means anything.
         defs.sort_by_key(|def| (def.module, def.line, def.function));
         defs

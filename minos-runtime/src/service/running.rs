@@ -7,9 +7,11 @@ use crate::{
     error::{Error, Result},
     handler::{Job, Response, Runner},
     health::Health,
+    http::{App, Way},
     message::Envelope,
     projection::Projections,
     saga::Manager,
+    schedule::Periodic,
     stop::{Stop, Stopper},
     store::{Cause, SharedStore, StreamId},
     telemetry,
@@ -35,8 +37,21 @@ pub struct Running {
     pub(super) ways_in: Tasks,
     pub(super) relay: Tasks,
     pub(super) housekeeping: Tasks,
+    /// What a test does itself.
+    #[cfg_attr(not(any(test, feature = "testing")), allow(dead_code, reason = "only tests do it"))]
+    pub(super) by_hand: Option<ByHand>,
     /// `http.drain_timeout`
     pub(super) drain_timeout: Duration,
+}
+
+/// What comes from outside and from the clock, where a test brings both.
+#[cfg_attr(not(any(test, feature = "testing")), allow(dead_code, reason = "only tests do it"))]
+pub(super) struct ByHand {
+    pub(super) app: App,
+    pub(super) way: Way,
+    pub(super) periodic: Periodic,
+    /// For the schedule.
+    pub(super) runner: Runner,
 }
 
 /// Tasks that end when they are told to.

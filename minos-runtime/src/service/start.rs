@@ -4,26 +4,26 @@ use super::{
     Ownership, Service, admin,
     banner::Banner,
     check,
-    running::{Running, Tasks},
+    ground::Ground,
+    running::{ByHand, Running, Tasks},
 };
 use crate::{
     aggregate::{self, QueryableDef, UniqueDef},
-    broker::{self, Broker, DeadLetters, Dispatcher, LocalBroker, Outcomes, Questions, Relay, RetryPolicy, Topics},
-    clock::{self, Clock},
+    broker::{self, Broker, DeadLetters, Dispatcher, Outcomes, Questions, Relay, RetryPolicy, Topics},
+    clock::Clock,
     config::Config,
     context::Environment,
     document::{self, IndexDef},
     error::{Error, Result},
     handler::{HandlerDef, Runner},
     health::Health,
-    http::{App, Routes, Server},
+    http::{App, Routes, Server, Way},
     metrics::Metrics,
     projection::{self, Projections},
     saga::{self, Manager, Policy},
     schedule::Periodic,
     stop::Stop,
-    store::{self, SharedStore, StoreError},
-    telemetry,
+    store::{SharedStore, StoreError},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -60,22 +60,21 @@ struct Ready {
     dispatcher: Dispatcher,
     broker: Arc<dyn Broker>,
     health: Health,
-    server: Server,
+    app: App,
+    way: Way,
+    /// None if requests come from a test.
+    server: Option<Server>,
     admin: Option<Server>,
 }
 
-pub(super) async fn start_all(services: Vec<Service>) -> Result<Vec<Running>> {
-    if let Some(first) = services.first() {
-        telemetry::init(&first.config.log);
-    }
+pub(super) async fn start_all(services: Vec<Service>, ground: &dyn Ground) -> Result<Vec<Running>> {
     #[cfg(feature = "failpoints")]
     crate::failpoint::configure()?;
     let plans = plan(&services)?;
-    let local = LocalBroker::new();
     let mut ready = Vec::with_capacity(services.len());
     for (service, plan) in services.into_iter().zip(plans) {
         let name = service.config.service.name.clone();
-        ready.push(prepare(service, plan, &local).await.map_err(|error| error.context(format!("`{name}` cannot start")))?);
+        ready.push(prepare(service, plan, ground).await.map_err(|error| error.context(format!("`{name}` cannot start")))?);
     }
     // All listen before the first one speaks: an event that comes too early for a listener would be lost to it.
     Ok(ready.into_iter().map(begin).collect())
@@ -135,12 +134,14 @@ fn is_local(config: &Config) -> bool {
     config.broker.url == "local:"
 }
 
-async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Ready> {
+async fn prepare(service: Service, plan: Plan, ground: &dyn Ground) -> Result<Ready> {
     let metrics = Metrics::new(&service.config.service.name);
-    let store = store::open(&service.config.store.url, &service.config.service.name, &metrics)
+    let has_tables = plan.projections.iter().any(projection::Plan::has_tables);
+    let store = ground
+        .store(&service.config, has_tables, &metrics)
         .await
         .map_err(|error| Error::unavailable(error.to_string()).caused_by(error))?;
-    let ready = listen(service, plan, local, store.clone(), metrics).await;
+    let ready = listen(service, plan, ground, store.clone(), metrics).await;
     if ready.is_err() {
         // Whoever mends what is wrong finds the store free.
         store.close().await;
@@ -148,19 +149,19 @@ async fn prepare(service: Service, plan: Plan, local: &LocalBroker) -> Result<Re
     ready
 }
 
-async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: SharedStore, metrics: Metrics) -> Result<Ready> {
+async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: SharedStore, metrics: Metrics) -> Result<Ready> {
     let Service { config, resources, layers, .. } = service;
     let Plan { defs, routes, topics, periodic, sagas, projections, queryables, uniques, indexes } = plan;
-    let (clock, name) = (clock::system(), config.service.name.clone());
+    let (clock, name) = (ground.clock(), config.service.name.clone());
     let health = Health::new(clock.clone());
     health.expect_every(STORE, PING_COUNTS);
     health.succeeded(STORE);
-    let broker = broker::open(&config, local, &health, &metrics)?;
+    let broker = ground.broker(&config, &health, &metrics)?;
     let questions = Questions::new(&name, broker.clone());
     let mut environment = Environment::new(name.clone(), store, clock, resources, metrics).remembering(config.store.recent);
     environment.patience = config.sagas.patience;
     environment.ask_after = config.sagas.ask_after;
-    let environment = Arc::new(environment);
+    let environment = Arc::new(ground.environment(environment));
     environment.set_courier(Arc::new(questions.clone()));
     let sagas = Manager::new(environment.clone(), sagas, config.broker.concurrency, config.sagas.alarm_after, &health).await?;
     let projections = Projections::new(environment.clone(), projections, RetryPolicy::of(&config.broker));
@@ -176,7 +177,11 @@ async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: Shared
     let letters = DeadLetters::new(dispatcher.clone(), projections.clone());
     broker.subscribe(&name, sources, Arc::new(dispatcher.clone())).await?;
     let app = App::new(routes, runner.clone(), health.clone(), config.http.clone());
-    let server = Server::bind(&config.http, app, layers).await?;
+    let way = Way::new(app.clone(), layers);
+    if ground.is_test() {
+        return Ok(Ready { config, periodic, sagas, projections, runner, dispatcher, broker, health, app, way, server: None, admin: None });
+    }
+    let server = Server::bind(&config.http, way.clone()).await?;
     let admin = match config.admin.addr {
         Some(addr) => Some(admin::server(addr, &config.http, &runner, &health, letters, sagas.clone(), projections.clone()).await?),
         None => None,
@@ -195,23 +200,32 @@ async fn listen(service: Service, plan: Plan, local: &LocalBroker, store: Shared
         periodic: &periodic,
     }
     .tell();
-    Ok(Ready { config, indexes, periodic, sagas, projections, runner, dispatcher, broker, health, server, admin })
+    Ok(Ready { config, indexes, periodic, sagas, projections, runner, dispatcher, broker, health, app, way, server: Some(server), admin })
 }
 
 /// Sets everything going.
 fn begin(ready: Ready) -> Running {
-    let Ready { config, indexes, periodic, sagas, projections, runner, dispatcher, broker, health, server, admin } = ready;
+    let Ready { config, indexes, periodic, sagas, projections, runner, dispatcher, broker, health, app, way, server, admin } = ready;
     let environment = runner.environment().clone();
     let (store, clock) = (environment.store.clone(), environment.clock.clone());
     let (mut ways_in, mut relay, mut housekeeping) = (Tasks::new(&health), Tasks::new(&health), Tasks::new(&health));
-    let (addr, admin_addr) = (server.local_addr(), admin.as_ref().map(Server::local_addr));
-    ways_in.spawn("http", |stop| server.serve(stop.said()));
+    let is_test = server.is_none();
+    let addr = server.as_ref().map_or(config.http.addr, Server::local_addr);
+    let admin_addr = admin.as_ref().map(Server::local_addr);
+    if let Some(server) = server {
+        ways_in.spawn("http", |stop| server.serve(stop.said()));
+    }
     if let Some(admin) = admin {
         // Told to stop with the housekeeping: the operator may look as long as anything runs.
         housekeeping.spawn("admin", |stop| admin.serve(stop.said()));
     }
     let unwatched = runner.limited(config.broker.handler_timeout);
-    ways_in.spawn("schedule", |stop| periodic.run(unwatched, stop));
+    let by_hand = if is_test {
+        Some(ByHand { app, way, periodic, runner: unwatched })
+    } else {
+        ways_in.spawn("schedule", |stop| periodic.run(unwatched, stop));
+        None
+    };
     if !sagas.is_empty() {
         ways_in.spawn(Manager::PART, |stop| sagas.clone().run(health.clone(), stop));
     }
@@ -222,8 +236,10 @@ fn begin(ready: Ready) -> Running {
     for (part, run) in projections.loops(&health) {
         ways_in.spawn(part, run);
     }
-    let outcomes = Outcomes::new(environment.clone());
-    ways_in.spawn("outcomes", |stop| outcomes.run(stop));
+    if !is_test {
+        let outcomes = Outcomes::new(environment.clone());
+        ways_in.spawn("outcomes", |stop| outcomes.run(stop));
+    }
     let messages = Relay::new(
         store.clone(),
         broker.clone(),
@@ -232,6 +248,7 @@ fn begin(ready: Ready) -> Running {
         environment.metrics.clone(),
         RetryPolicy::of(&config.broker),
     );
+    let messages = if is_test { messages.saving_at_once() } else { messages };
     relay.spawn(Relay::PART, |stop| messages.run(stop));
     housekeeping.spawn(STORE, |stop| ping(store.clone(), health.clone(), stop));
     housekeeping.spawn("housekeeping", |stop| forget(store.clone(), clock, config.http.keep_answers, config.sagas.keep, stop));
@@ -249,6 +266,7 @@ fn begin(ready: Ready) -> Running {
         ways_in,
         relay,
         housekeeping,
+        by_hand,
         drain_timeout: config.http.drain_timeout,
     }
 }
@@ -302,7 +320,7 @@ async fn wait(pause: Duration, stop: &Stop) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{super::silent::SilentStore, *};
-    use crate::stop::Stopper;
+    use crate::{clock, stop::Stopper};
 
     #[tokio::test(start_paused = true)]
     async fn a_store_that_does_not_answer_is_told() {

@@ -6,11 +6,13 @@
 //! ```
 //!
 //! [`given`] begins a test of an aggregate: given what happened, when this is done, then that happens. [`SagaTest`] drives a saga by its replies, [`CrashMatrix`] lets it live through whatever can happen (`minos::crash_matrix!` is the test of one line), and
-//! [`TestService`] is what local steps and handlers work on.
+//! [`TestService`] is what local steps and handlers work on. [`TestService::whole`] starts all of a service, or of several: with HTTP, broker, read models, sagas
+//! and schedules, in memory.
 
 mod aggregate;
 mod saga;
 mod service;
+mod whole;
 
 pub use crate::{
     aggregate::lock::{EventsLockError, check_events_lock},
@@ -19,6 +21,7 @@ pub use crate::{
 pub use aggregate::{Changed, CreatedAs, Expected, Given, Gone, Then, given};
 pub use saga::{Coverage, CrashMatrix, MatrixError, SagaTest, Sent, StepTest};
 pub use service::TestService;
+pub use whole::{TestAnswer, TestRunning, WholeService};
 
 /// The test that what is stored stays readable: it holds the aggregates and events of this crate against a file beside its `Cargo.toml`, in which they stand with
 /// samples of each version. Those are read by each run of the test, for ever.

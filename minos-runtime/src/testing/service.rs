@@ -20,7 +20,7 @@ use uuid::Uuid;
 /// A service for tests of what works on a [`Context`]: aggregates in a store in memory, values of [`Service::with`](crate::Service::with), a clock that only
 /// the test moves, and uuids that are the same each time. Cheap to clone; the clones share all of it.
 ///
-/// It has no broker and no HTTP: messages that are sent are kept to be looked at, and questions to others are refused.
+/// It has no broker and no HTTP: messages that are sent are kept to be looked at, and questions to others are refused. [`TestService::whole`] has both.
 #[derive(Clone)]
 pub struct TestService {
     environment: Arc<Environment>,
@@ -34,7 +34,18 @@ impl std::fmt::Debug for TestService {
 }
 
 /// A clock that is set by hand.
-struct Standing(Mutex<Timestamp>);
+pub(super) struct Standing(Mutex<Timestamp>);
+
+impl Standing {
+    /// At 2000-01-01T00:00:00Z.
+    pub(super) fn new() -> Self {
+        Standing(Mutex::new(Timestamp::UNIX_EPOCH + Duration::from_secs(946_684_800)))
+    }
+
+    pub(super) fn set(&self, now: Timestamp) {
+        *lock(&self.0) = now;
+    }
+}
 
 impl Clock for Standing {
     fn now(&self) -> Timestamp {
@@ -51,9 +62,9 @@ impl Default for TestService {
 impl TestService {
     /// An empty store, at 2000-01-01T00:00:00Z.
     pub fn new() -> Self {
-        let clock = Arc::new(Standing(Mutex::new(Timestamp::UNIX_EPOCH + Duration::from_secs(946_684_800))));
+        let clock = Arc::new(Standing::new());
         let (store, metrics) = (Arc::new(MemoryStore::new()), Metrics::new("test"));
-        let environment = Environment::new("test", store, clock.clone(), Resources::default(), metrics).counting_uuids();
+        let environment = Environment::new("test", store, clock.clone(), Resources::default(), metrics).counting_uuids(0);
         TestService { environment: Arc::new(environment), clock }
     }
 
@@ -113,7 +124,7 @@ impl TestService {
     }
 
     pub(super) fn set(&self, now: Timestamp) {
-        *lock(&self.clock.0) = now;
+        self.clock.set(now);
     }
 
     /// A context for work with this id.

@@ -7,6 +7,11 @@ mod held;
 mod round;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, feature = "testing"))]
+mod unsent;
+
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use unsent::unsent;
 
 use super::{Broker, BrokerError, RetryPolicy};
 use crate::{
@@ -22,6 +27,8 @@ use tokio::time::Instant;
 
 /// The name of the lease, of the checkpoint in the log, and of who put aside what could not be sent.
 pub(super) const NAME: &str = "relay";
+/// How long progress may stay unsaved: one save for many messages. A crash repeats at most what was sent in it.
+const SAVE_AFTER: Duration = Duration::from_millis(100);
 /// How often a process that does not relay looks whether it is to take over.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -33,6 +40,7 @@ pub struct Relay {
     health: Health,
     metrics: Metrics,
     policy: RetryPolicy,
+    save_after: Duration,
 }
 
 /// Why a round of the relay ended.
@@ -70,7 +78,13 @@ impl Relay {
         // Each renewal of the lease, and each look for it, tells that the loop runs.
         health.expect_every(Self::PART, Duration::from_secs(10));
         health.expect(Self::SENDING, false);
-        Relay { store, broker, clock, health, metrics, policy }
+        Relay { store, broker, clock, health, metrics, policy, save_after: SAVE_AFTER }
+    }
+
+    /// The same for who looks at the store to see whether all is sent: progress is saved at once.
+    #[must_use]
+    pub(crate) fn saving_at_once(self) -> Self {
+        Relay { save_after: Duration::ZERO, ..self }
     }
 
     /// Relays, or stands by for the process that does, until `stop` says so. Failures are told to [`Health`] and tried again.

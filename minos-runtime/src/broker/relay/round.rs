@@ -30,8 +30,6 @@ const WINDOW: usize = 1024;
 const WINDOW_BYTES: usize = 32 << 20;
 /// How many rows are read at once.
 const PAGE: usize = 256;
-/// How long progress may stay unsaved: one save for many messages. A crash repeats at most what was sent in it.
-const SAVE_AFTER: Duration = Duration::from_millis(100);
 /// How long the end waits for what is under way.
 const FINISH_WITHIN: Duration = Duration::from_secs(5);
 
@@ -203,7 +201,7 @@ impl<'r> Round<'r> {
         more: bool,
         renew: Instant,
     ) -> Result<bool, Failure> {
-        let save = self.unsaved_since.map(|since| since + SAVE_AFTER);
+        let save = self.unsaved_since.map(|since| since + self.relay.save_after);
         let (full, retry) = (self.is_full(), self.held.due(|topic| self.topics.contains_key(topic)));
         tokio::select! {
             biased;
@@ -238,7 +236,7 @@ impl<'r> Round<'r> {
     /// Saves progress when it is time to. Not a part of [`wait`](Round::wait), where it would never have its turn under load.
     pub(super) async fn save_if_due(&mut self) -> Result<(), StoreError> {
         match self.unsaved_since {
-            Some(since) if since.elapsed() >= SAVE_AFTER => self.save().await,
+            Some(since) if since.elapsed() >= self.relay.save_after => self.save().await,
             _ => Ok(()),
         }
     }

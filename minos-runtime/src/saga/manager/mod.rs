@@ -8,6 +8,8 @@ mod kit;
 mod local;
 mod measured;
 mod operate;
+#[cfg(any(test, feature = "testing"))]
+mod settled;
 mod start;
 mod timers;
 mod turn;

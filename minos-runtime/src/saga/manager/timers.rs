@@ -41,7 +41,7 @@ pub(super) fn expect(health: &Health) {
 #[derive(Default)]
 pub(super) struct Alarm {
     next: Mutex<Option<Timestamp>>,
-    ring: Notify,
+    pub(super) ring: Notify,
 }
 
 impl Alarm {

@@ -306,7 +306,7 @@ fn write(unit: &mut Unit, plan: &Plan, row: SagaRow, expected: u64, execution: &
 }
 
 /// The attempts that are under way in this service.
-fn local_calls(plan: &Plan, execution: &Execution) -> impl Iterator<Item = Call> {
+pub(super) fn local_calls(plan: &Plan, execution: &Execution) -> impl Iterator<Item = Call> {
     execution.under_way(plan).filter(|(step, _)| matches!(step.work, Work::Local { .. })).map(|(_, call)| call)
 }
 
