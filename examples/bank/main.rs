@@ -21,7 +21,11 @@ mod tests;
 
 use minos::prelude::*;
 
+fn service() -> Result<Service> {
+    Service::from_config("examples/bank/minos.toml")
+}
+
 #[minos::main]
 async fn main() -> Result<()> {
-    Service::from_config("examples/bank/minos.toml")?.run().await
+    service()?.run().await
 }

@@ -3,9 +3,10 @@
 use crate::account::{self, Account, AccountFrozen, MoneyDeposited, MoneyWithdrawn, Status, Transfer};
 use minos::{
     prelude::*,
-    testing::{Changed, given},
+    testing::{Changed, TestRunning, TestService, given},
 };
 use serde_json::{Value, json};
+use std::time::Duration;
 
 minos::events_lock!("examples/bank/events.lock");
 
@@ -77,17 +78,51 @@ fn two_accounts_have_two_numbers() {
     assert_eq!(error.to_string(), "there is another Account with this `iban`");
 }
 
+/// The service as it runs, in memory.
+async fn bank() -> Result<TestRunning> {
+    TestService::whole().service(crate::service()?).start().await
+}
+
+async fn opened(bank: &TestRunning, owner: &str, iban: &str) -> Result<Uuid> {
+    bank.post("/accounts", json!({ "owner": owner, "iban": iban })).await?.json()
+}
+
+async fn deposit(bank: &TestRunning, account: Uuid, cents: i64) -> Result<i64> {
+    bank.post(format!("/accounts/{account}/deposits"), json!({ "cents": cents, "text": "wages" })).await?.json()
+}
+
 #[tokio::test]
-async fn the_statement_shows_what_was_answered() {
-    let config = "service.name = \"bank\"\nhttp.addr = \"127.0.0.1:0\"\nstore.url = \"memory:\"\nlog.level = \"error\"";
-    let running = Service::from_toml(config).unwrap().start().await.unwrap();
-    let opened = running.call("OpenAccount", &json!({ "owner": "ann", "iban": "DE02120300000000202051" })).await.unwrap();
-    let uuid: Uuid = serde_json::from_slice(opened.body()).unwrap();
-    for cents in [5, 7] {
-        running.call("Deposit", &json!({ "uuid": uuid, "cents": cents, "text": "wages" })).await.unwrap();
+async fn the_statement_shows_what_was_answered() -> Result<()> {
+    let bank = bank().await?;
+    let ann = opened(&bank, "ann", "DE02120300000000202051").await?;
+    assert_eq!(deposit(&bank, ann, 5).await?, 5);
+    bank.wait(Duration::from_secs(3600)).await?;
+    assert_eq!(deposit(&bank, ann, 7).await?, 12);
+    let statement: Value = bank.get(format!("/statements/{ann}")).await?.json()?;
+    assert_eq!((&statement["cents"], &statement["movements"]), (&json!(12), &json!(2)));
+    assert_eq!(statement["lines"][0], json!({ "at": "2000-01-01T01:00:00Z", "cents": 7, "text": "wages" }));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_transfer_is_both_movements_or_none() -> Result<()> {
+    let bank = bank().await?;
+    let ann = opened(&bank, "ann", "DE02120300000000202051").await?;
+    let bob = opened(&bank, "bob", "DE02500105170137075030").await?;
+    deposit(&bank, ann, 100).await?;
+    let transfer = |cents: i64| bank.post("/transfers", json!({ "from": ann, "to": bob, "cents": cents }));
+    transfer(40).await?.ok()?;
+    let refused = transfer(61).await?;
+    assert_eq!(
+        (refused.status().as_u16(), refused.problem().as_deref()),
+        (422, Some("insufficient funds: there are 60 cents, and a limit of 0"))
+    );
+    bank.settled().await?;
+    for (account, cents) in [(ann, 60), (bob, 40)] {
+        let statement: Value = bank.get(format!("/statements/{account}")).await?.json()?;
+        assert_eq!(statement["cents"], cents);
     }
-    let statement = running.store().document("Statement", &uuid.to_string()).await.unwrap().unwrap();
-    let statement: Value = serde_json::from_str(&statement.body).unwrap();
-    assert_eq!((&statement["cents"], &statement["movements"], &statement["lines"][0]["cents"]), (&json!(12), &json!(2), &json!(7)));
-    running.stop().await;
+    let found: Value = bank.get("/accounts?below=50").await?.json()?;
+    assert_eq!(found["items"][0]["owner"], "bob", "{found}");
+    Ok(())
 }

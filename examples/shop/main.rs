@@ -21,11 +21,16 @@ mod tests;
 
 use minos::prelude::*;
 
+fn catalogue() -> Result<Service> {
+    Ok(Service::from_config("examples/shop/catalogue.toml")?.module(concat!(module_path!(), "::catalogue")))
+}
+
+fn orders() -> Result<Service> {
+    let service = Service::from_config("examples/shop/orders.toml")?;
+    Ok(service.module(concat!(module_path!(), "::orders")).module(concat!(module_path!(), "::sales")))
+}
+
 #[minos::main]
 async fn main() -> Result<()> {
-    let service = |name: &str, modules: &[&str]| {
-        let service = Service::from_config(format!("examples/shop/{name}.toml"))?;
-        Ok::<_, Error>(modules.iter().fold(service, |service, module| service.module(format!("{}::{module}", module_path!()))))
-    };
-    Service::run_all([service("catalogue", &["catalogue"])?, service("orders", &["orders", "sales"])?]).await
+    Service::run_all([catalogue()?, orders()?]).await
 }

@@ -5,9 +5,8 @@ use crate::{
     sales::Sold,
 };
 use minos::{
-    Running,
     prelude::*,
-    testing::{Changed, given},
+    testing::{Changed, TestRunning, TestService, given},
 };
 use serde_json::json;
 
@@ -44,33 +43,47 @@ fn a_placed_order_stays_as_it_is() {
         .rejected("the order is placed already");
 }
 
-fn service(name: &str, store: &str, modules: &[&str]) -> Service {
-    let config = format!("service.name = \"{name}\"\nhttp.addr = \"127.0.0.1:0\"\nstore.url = \"{store}\"\nlog.level = \"error\"");
-    let service = Service::from_toml(&config).unwrap();
-    modules.iter().fold(service, |service, module| service.module(format!("shop::{module}")))
+/// Both services as they run, in memory; sales are tables, so orders are in a file that goes with the test.
+async fn shop() -> Result<TestRunning> {
+    TestService::whole().service(crate::catalogue()?).service(crate::orders()?).start().await
 }
 
-async fn call<T: serde::de::DeserializeOwned>(running: &Running, topic: &str, input: serde_json::Value) -> T {
-    let answer = running.call(topic, &input).await.unwrap();
-    serde_json::from_slice(answer.body()).unwrap()
+async fn article(shop: &TestRunning, name: &str, cents: u32) -> Result<Uuid> {
+    shop.post("/articles", json!({ "name": name, "cents": cents, "tags": [] })).await?.json()
+}
+
+/// An order of so many lamps.
+async fn ordered(shop: &TestRunning, lamp: Uuid, quantity: u32) -> Result<Uuid> {
+    let order: Uuid = shop.post("/orders", json!({ "customer": "ann@example.org" })).await?.json()?;
+    shop.post(format!("/orders/{order}/entries"), json!({ "article": lamp, "quantity": quantity })).await?.ok()?;
+    Ok(order)
 }
 
 #[tokio::test]
-async fn what_is_ordered_is_sold_at_the_price_of_its_article() {
-    let directory = tempfile::tempdir().unwrap();
-    let sqlite = format!("sqlite://{}", directory.path().join("orders.db").display());
-    let services = [service("catalogue", "memory:", &["catalogue"]), service("orders", &sqlite, &["orders", "sales"])];
-    let running = Service::start_all(services).await.unwrap();
-    let (catalogue, orders) = (&running[0], &running[1]);
-    let lamp: Uuid = call(catalogue, "AddArticle", json!({ "name": "a lamp", "cents": 4900, "tags": ["light"] })).await;
-    let order: Uuid = call(orders, "BeginOrder", json!({ "customer": "ann@example.org" })).await;
-    let _: Uuid = call(orders, "AddEntry", json!({ "order": order, "article": lamp, "quantity": 2 })).await;
-    orders.call("PlaceOrder", &json!({ "order": order })).await.unwrap();
-    let sold: Vec<Sold> = call(orders, "GetSales", json!(null)).await;
+async fn what_is_ordered_is_sold_at_the_price_of_its_article() -> Result<()> {
+    let shop = shop().await?;
+    let lamp = article(&shop, "a lamp", 4900).await?;
+    let order = ordered(&shop, lamp, 2).await?;
+    shop.post(format!("/orders/{order}/place"), ()).await?.ok()?;
+    let sold: Vec<Sold> = shop.get("/sales").await?.json()?;
     assert_eq!(sold, [Sold { name: "a lamp".to_owned(), quantity: 2, cents: 9800 }]);
-    let again = orders.call("PlaceOrder", &json!({ "order": order })).await.unwrap_err();
-    assert_eq!(again.to_string(), "the order is placed already");
-    for one in running {
-        one.stop().await;
-    }
+    let again = shop.post(format!("/orders/{order}/place"), ()).await?;
+    assert_eq!((again.status().as_u16(), again.problem().as_deref()), (422, Some("the order is placed already")));
+    shop.settled().await
+}
+
+#[tokio::test]
+async fn an_order_costs_what_its_articles_cost_when_it_is_placed() -> Result<()> {
+    let shop = shop().await?;
+    let lamp = article(&shop, "a lamp", 4900).await?;
+    let order = ordered(&shop, lamp, 1).await?;
+    let sum = async || shop.get(format!("/orders/{order}/sum")).await?.json::<u64>();
+    assert_eq!(sum().await?, 4900);
+    shop.put(format!("/articles/{lamp}/price"), json!({ "cents": 3900 })).await?.ok()?;
+    assert_eq!(sum().await?, 3900);
+    // By the broker, as another service would.
+    let () = shop.call("PlaceOrder", json!({ "order": order })).await?;
+    let sold: Vec<Sold> = shop.call("GetSales", ()).await?;
+    assert_eq!(sold[0].cents, 3900);
+    Ok(())
 }

@@ -176,6 +176,10 @@ async fn a_stand_in_takes_part_in_a_saga() -> Result<()> {
     assert_eq!(office.sent::<Reserve>(), [Reserve { seats: 2 }]);
     let booking = office.run(async |cx| Booking::get(cx, uuid).await).await?;
     assert_eq!(booking.reservation, Some(200));
+    let later = booked(&office, "cid").await?;
+    office.post(format!("/bookings/{later}/confirm-later"), ()).await?.ok()?;
+    office.settled().await?;
+    assert_eq!(office.run(async |cx| Booking::get(cx, later).await).await?.reservation, Some(200), "the local step is done, too");
     assert_eq!(office.get("/free").await?.json::<u32>()?, 0, "it answers questions, too");
 
     office.answer::<Reserve>(|_| Err(Error::rejected("the house is full"))).await?;
