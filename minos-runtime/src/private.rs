@@ -144,6 +144,11 @@ pub fn states<'a, A: Aggregate>(cx: &'a mut Context, request: &Request) -> BoxFu
     }
 }
 
+/// The aggregate that these events make, without a store: for measurements.
+pub fn fold<A: Aggregate>(uuid: crate::Uuid, events: Vec<crate::store::StoredEvent>) -> Result<Option<Root<A>>> {
+    crate::aggregate::fold_for_nobody(uuid, events)
+}
+
 /// Lets a command be answered when this read model shows what it has done.
 pub fn consistent<P: Projection>(cx: &mut Context) {
     cx.show_in(P::NAME);

@@ -72,6 +72,11 @@ pub(super) fn fold<A: Aggregate>(
     Ok(Some(Root::loaded(Loaded { uuid, version, created_at, updated_at, held_by, state })))
 }
 
+/// The same for nobody in particular.
+pub(crate) fn fold_for_nobody<A: Aggregate>(uuid: Uuid, events: Vec<StoredEvent>) -> Result<Option<Root<A>>> {
+    fold(uuid, None, events)
+}
+
 fn apply<'a, A: Aggregate>(state: State<'a, A>, event: &'a StoredEvent) -> Result<State<'a, A>> {
     match event.name.strip_prefix(A::NAME) {
         Some("Created") => return Ok(State::Fields(Object::parse(&event.data)?)),

@@ -22,6 +22,7 @@ pub mod validate;
 
 pub use event::{Changes, Created, Deleted, DomainEvent, Event, EventContent, EventDef, EventMeta, InitialState, NoState, Updated};
 pub use fields::Fields;
+pub(crate) use fold::fold_for_nobody;
 pub use history::PastEvent;
 pub use hold::{Hold, HoldError};
 pub(crate) use hold::{held_by, release, release_by_hand, taken};
