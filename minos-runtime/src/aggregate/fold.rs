@@ -74,7 +74,7 @@ pub(super) fn fold<A: Aggregate>(
 
 /// The same for nobody in particular.
 pub(crate) fn fold_for_nobody<A: Aggregate>(uuid: Uuid, events: Vec<StoredEvent>) -> Result<Option<Root<A>>> {
-    fold(uuid, None, events)
+    fold(uuid, None, None, events)
 }
 
 fn apply<'a, A: Aggregate>(state: State<'a, A>, event: &'a StoredEvent) -> Result<State<'a, A>> {

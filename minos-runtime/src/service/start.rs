@@ -179,7 +179,21 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
     let app = App::new(routes, runner.clone(), health.clone(), config.http.clone());
     let way = Way::new(app.clone(), layers);
     if ground.is_test() {
-        return Ok(Ready { config, periodic, sagas, projections, runner, dispatcher, broker, health, app, way, server: None, admin: None });
+        return Ok(Ready {
+            config,
+            indexes,
+            periodic,
+            sagas,
+            projections,
+            runner,
+            dispatcher,
+            broker,
+            health,
+            app,
+            way,
+            server: None,
+            admin: None,
+        });
     }
     let server = Server::bind(&config.http, way.clone()).await?;
     let admin = match config.admin.addr {
