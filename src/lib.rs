@@ -22,8 +22,16 @@ struct Readme;
 ///
 /// On a struct with named fields it adds serde's derives, the trait, and the names of its events: `FooCreated`, `FooUpdated` and `FooDeleted`.
 ///
-/// What has changed since there are events, it says: `#[aggregate(name = "Old")]` if the struct had another name, `#[minos(was = "old")]` on a field that had
-/// one, and `#[aggregate(version = 2, upcast = from_v1)]` with a function from the stored [`Fields`] if they mean something else now.
+/// | `#[aggregate(…)]` | |
+/// |---|---|
+/// | `queryable` | it is found by its fields: `Foo::find(cx, Foo::bar().eq("x"))`; `#[index]` on a field makes an index of it |
+/// | `resolvable` | other services may ask for its state by a [`Ref`] |
+/// | `unique(tenant, email)` | only one has these values; `#[unique]` on a field says it of that one alone |
+/// | `snapshot(every = 100)` | its state is kept now and then, so that loading begins there; also `age = "1d"`, and `schema = 1` to keep it from build to build |
+/// | `name = "Old"` | the struct had another name when it was stored; `#[minos(was = "old")]` says it of a field |
+/// | `version = 2, upcast = from_v1` | its fields mean something else now: a function from the stored [`Fields`] |
+///
+/// `#[validate(…)]` on fields are [rules](macro@Validate) that hold of all that is stored.
 ///
 /// On the `impl`, each `&mut self` method with `#[event("Name")]` is a change of state that is stored under that name, with its parameters as the fields
 /// of a type of that name. It cannot fail, wait, read a clock or call another one, since replay repeats it. It and the methods that call it are methods
