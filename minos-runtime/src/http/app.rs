@@ -14,6 +14,7 @@ use crate::{
     handler::{PathSource, Runner},
     health::Health,
     metrics::{HttpLabels, RouteLabels},
+    telemetry::RequestLine,
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
@@ -93,13 +94,14 @@ impl App {
         };
         let mut answer = result.unwrap_or_else(|refused| refuse(refused, ids, &method, uri.path()));
         let mut text = [0; 36];
-        if let Ok(value) = HeaderValue::from_str(ids.correlation.hyphenated().encode_lower(&mut text)) {
+        let correlation = &*ids.correlation.hyphenated().encode_lower(&mut text);
+        if let Ok(value) = HeaderValue::from_str(correlation) {
             answer.headers_mut().insert(CORRELATION, value);
         }
         let took = started.elapsed();
         self.measure(target, answer.status(), took);
         let micros = took.as_micros() as u64;
-        tracing::info!(method = %method, path = uri.path(), status = answer.status().as_u16(), micros, correlation = %ids.correlation, traceparent = ids.trace.map(tracing::field::display), "http");
+        RequestLine { method: &method, path: uri.path(), status: answer.status().as_u16(), micros, correlation, trace: ids.trace }.tell();
         answer
     }
 

@@ -49,7 +49,8 @@ impl Lines {
         Ok(lines)
     }
 
-    fn append(&self, line: &[u8]) {
+    /// Adds a whole line.
+    pub(super) fn append(&self, line: &[u8]) {
         let mut state = self.0.wait(&self.0.taken, |state| state.buffer.len() >= WAITING);
         state.buffer.extend_from_slice(line);
         if state.asleep {

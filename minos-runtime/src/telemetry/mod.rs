@@ -1,7 +1,10 @@
 //! Logs.
 
 mod lines;
+mod request;
 mod text;
+
+pub(crate) use request::RequestLine;
 
 use crate::config::{LogConfig, LogFormat};
 use lines::Lines;
@@ -28,14 +31,25 @@ pub(crate) fn init(config: &LogConfig) {
             Targets::new().with_default(tracing::Level::INFO)
         }
     };
+    let is_short = config.format == LogFormat::Text && !io::IsTerminal::is_terminal(&io::stderr());
     let lines = tracing_subscriber::fmt::layer().with_writer(Output).with_target(false);
     let lines = match config.format {
-        LogFormat::Text if io::IsTerminal::is_terminal(&io::stderr()) => lines.with_ansi(true).boxed(),
-        LogFormat::Text => lines.with_ansi(false).with_timer(Time).fmt_fields(Fields).boxed(),
+        LogFormat::Text if is_short => lines.with_ansi(false).with_timer(Time).fmt_fields(Fields).boxed(),
+        LogFormat::Text => lines.with_ansi(true).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     // An error says that there is a subscriber already: the program's own, or that of another service in it.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+    let is_ours = tracing_subscriber::registry().with(lines.with_filter(filter.clone())).try_init().is_ok();
+    if is_ours
+        && is_short
+        && let Some(lines) = output()
+    {
+        request::take_short_way(lines, &filter);
+    }
+}
+
+fn output() -> Option<&'static Lines> {
+    LINES.get_or_init(|| Lines::to(io::stderr()).ok()).as_ref()
 }
 
 /// Where lines go.
@@ -45,7 +59,7 @@ impl MakeWriter<'_> for Output {
     type Writer = EitherWriter<&'static Lines, io::Stderr>;
 
     fn make_writer(&self) -> Self::Writer {
-        match LINES.get_or_init(|| Lines::to(io::stderr()).ok()) {
+        match output() {
             Some(lines) => EitherWriter::A(lines),
             // Without a thread for it, each line is written by who logs it.
             None => EitherWriter::B(io::stderr()),

@@ -91,16 +91,12 @@ impl Visitor<'_> {
 
 impl Visit for Visitor<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        let mut digits = [b'0'; 20];
-        // Of zero, one digit is left.
-        let start = put_digits(&mut digits, value).min(19);
-        self.put(field, |writer| writer.write_str(ascii(digits.get(start..).unwrap_or_default())));
+        self.put(field, |writer| with_digits(value, |digits| writer.write_str(digits)));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         // What has to be escaped is written as all else is.
-        let is_plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
-        if is_plain && field.name() != "message" {
+        if is_plain(value) && field.name() != "message" {
             self.put(field, |writer| {
                 writer.write_char('"')?;
                 writer.write_str(value)?;
@@ -124,6 +120,23 @@ impl Visit for Visitor<'_> {
     }
 }
 
+/// Whether nothing of this has to be escaped.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'))
+}
+
+/// Adds a number to a line.
+pub(super) fn push_number(line: &mut String, number: u64) {
+    with_digits(number, |digits| line.push_str(digits));
+}
+
+fn with_digits<T>(number: u64, write: impl FnOnce(&str) -> T) -> T {
+    let mut digits = [b'0'; 20];
+    // Of zero, one digit is left.
+    let start = put_digits(&mut digits, number).min(19);
+    write(ascii(digits.get(start..).unwrap_or_default()))
+}
+
 /// Writes a number to the end of this, behind the zeros that are there. Returns where it begins.
 fn put_digits(text: &mut [u8], mut number: u64) -> usize {
     let mut start = text.len();
@@ -143,7 +156,7 @@ fn ascii(text: &[u8]) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::{
         io,
@@ -190,6 +203,15 @@ mod tests {
 
     fn layer<S>() -> fmt_layer::Layer<S, DefaultFields, Format<Full, Never>> {
         fmt_layer::layer().with_ansi(false).with_target(false).with_timer(Never)
+    }
+
+    /// What the general formatter writes.
+    pub(in super::super) fn written(tell: impl FnOnce()) -> String {
+        let page = Page::default();
+        let subscriber = tracing_subscriber::registry().with(layer().with_writer(page.clone()));
+        tracing::subscriber::with_default(subscriber, tell);
+        let text = page.0.lock().unwrap().clone();
+        String::from_utf8(text).unwrap()
     }
 
     #[derive(Debug, thiserror::Error)]
