@@ -11,9 +11,9 @@ pub use crate::{
 };
 pub use crate::{
     aggregate::{
-        Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Evolution, EvolutionDef, Field, QueryableDef,
-        Recorded, Root, SetsDef, Snapshots, Stored, UniqueDef, Updated, Validate, Violations, load as load_from_snapshot, old_content,
-        upcast, upcast_fields,
+        Aggregate, AggregateDef, AggregateRef, Apply, Created, Deleted, DomainEvent, EventDef, Evolution, EvolutionDef, Field, InPlace,
+        QueryableDef, Recorded, Root, SetsDef, Snapshots, Stored, UniqueDef, Updated, Validate, Violations, in_place,
+        load as load_from_snapshot, old_content, upcast, upcast_fields,
     },
     context::Context,
     document::{Column, Document, IndexDef},

@@ -1,6 +1,6 @@
 //! What makes a struct an aggregate.
 
-use super::{fields, options::Options, unique, was::Was};
+use super::{fields, in_place, options::Options, unique, was::Was};
 use crate::{diag::Errors, index, item::plain, serial, validate, word::RESERVED_FIELDS};
 use syn::{Attribute, Data, DeriveInput, Field, Fields, LitStr, Path, Token, Type, punctuated::Punctuated};
 
@@ -38,6 +38,9 @@ pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput, options: Option
     let why_not = (!options.queryable)
         .then_some("queries do not name the fields of this aggregate, so none has an index\nhelp: `#[aggregate(queryable)]`");
     index::check(errors, &input.attrs, &fields, why_not);
+    if options.in_place.is_some() {
+        in_place::check(errors, input, &fields);
+    }
     errors.is_empty().then(|| Aggregate {
         input,
         types: serial::types(&input.ident, fields.iter().copied()),

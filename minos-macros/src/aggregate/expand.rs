@@ -1,6 +1,6 @@
 //! An aggregate's derives, its registration, and the names of its events.
 
-use super::{check::Aggregate, fields::without_ours, options::Options, snapshot, was::Was};
+use super::{check::Aggregate, fields::without_ours, in_place, options::Options, snapshot, was::Was};
 use crate::{
     document::columns,
     door::{Door, at},
@@ -58,6 +58,7 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
             (look, validate::implement(door, input, rules))
         })
         .unzip();
+    let (in_place, sets_fields) = in_place::expand(aggregate).unzip();
     let events = [
         ("Created", "was created: its first state, which reads as the aggregate itself."),
         ("Updated", "was changed: the fields with their new values."),
@@ -108,7 +109,9 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
                 #look
                 #load
                 #evolution
+                #in_place
             }
+            #sets_fields
             #queryable
             #resolvable
             #validated

@@ -3,6 +3,7 @@
 mod check;
 mod expand;
 mod fields;
+mod in_place;
 mod methods;
 mod options;
 mod snapshot;

@@ -28,6 +28,8 @@ pub(super) struct Options {
     pub(super) queryable: bool,
     /// Whether other services may resolve references to it.
     pub(super) resolvable: bool,
+    /// Where it says that updates set its fields one by one when it is read.
+    pub(super) in_place: Option<Ident>,
     /// Fields whose values together only one has.
     pub(super) unique: Vec<Vec<Ident>>,
     /// When its state is kept.
@@ -126,14 +128,20 @@ pub(super) fn aggregate(errors: &Errors, args: TokenStream) -> Options {
                     errors.at(&word, "`snapshot` is already given");
                 }
             } else if let Some(flag) = flag(input, AGGREGATE_FLAGS)? {
-                let said = if flag == "queryable" { &mut options.queryable } else { &mut options.resolvable };
-                if std::mem::replace(said, true) {
+                let was_said = if flag == "queryable" {
+                    std::mem::replace(&mut options.queryable, true)
+                } else if flag == "resolvable" {
+                    std::mem::replace(&mut options.resolvable, true)
+                } else {
+                    options.in_place.replace(flag.clone()).is_some()
+                };
+                if was_said {
                     errors.at(&flag, format!("`{flag}` is already given"));
                 }
             } else {
                 let word = word(
                     input,
-                    "`name = \"Order\"`, `version = 2, upcast = from_v1`, `queryable`, `resolvable`, `unique(tenant, email)`, `snapshot(every = 100)`",
+                    "`name = \"Order\"`, `version = 2, upcast = from_v1`, `queryable`, `resolvable`, `in_place`, `unique(tenant, email)`, `snapshot(every = 100)`",
                     &[AGGREGATE_FLAGS, &["unique", "snapshot"]].concat(),
                 )?;
                 if word == "name" {

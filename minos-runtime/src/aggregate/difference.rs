@@ -5,7 +5,7 @@
 
 use super::sets::{self, Noted, Open, SETS, note};
 use crate::message::SetChange;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt};
 
@@ -56,7 +56,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 }
 
 /// A key, borrowed unless it has escapes.
-struct Key<'a>(Cow<'a, str>);
+pub(super) struct Key<'a>(pub(super) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -94,29 +94,29 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// Applies a difference.
-    pub(super) fn merge(&mut self, change: Object<'a>) -> serde_json::Result<()> {
-        let (mut told, mut stored) = (None, Vec::new());
-        for (key, value) in change.0 {
-            match value {
-                Value::Text(removed) if key == REMOVED => {
-                    let removed: Vec<String> = serde_json::from_str(removed.get())?;
-                    self.0.retain(|(name, _)| !removed.iter().any(|key| key == name));
-                    stored.extend(removed.into_iter().map(Cow::Owned));
-                }
-                Value::Text(sets) if key == SETS => told = Some(sets),
-                value => {
-                    stored.push(key.clone());
-                    match self.0.iter_mut().find(|(name, _)| *name == key) {
-                        Some((_, field)) => *field = value,
-                        None => self.0.push((key, value)),
-                    }
-                }
+    /// Applies a difference, as it is stored. To apply one again that could not be applied as a whole changes nothing that was.
+    pub(super) fn merge(&mut self, change: &'a str) -> serde_json::Result<()> {
+        let mut json = serde_json::Deserializer::from_str(change);
+        let told = Merging(self).deserialize(&mut json)?;
+        json.end()?;
+        match told {
+            Some(sets) => self.merge_sets(sets, change),
+            None => Ok(()),
+        }
+    }
+
+    /// Applies what a difference tells of sets.
+    fn merge_sets(&mut self, sets: &'a RawValue, change: &'a str) -> serde_json::Result<()> {
+        let mut stored = Vec::new();
+        for (key, value) in fields(change)? {
+            if key == REMOVED {
+                stored.extend(serde_json::from_str::<Vec<String>>(value.get())?.into_iter().map(Cow::Owned));
+            } else {
+                stored.push(key);
             }
         }
-        let sets = told.map_or(Ok(Vec::new()), |sets| fields(sets.get()))?;
         // Where the set itself is stored, what changed in it is only told.
-        for (name, note) in sets.into_iter().filter(|(name, _)| !stored.contains(name)) {
+        for (name, note) in fields(sets.get())?.into_iter().filter(|(name, _)| !stored.contains(name)) {
             let Some((_, field)) = self.0.iter_mut().find(|(key, _)| *key == name) else {
                 return Err(serde::de::Error::custom(format!("there is no set `{name}` that could be changed")));
             };
@@ -128,6 +128,13 @@ impl<'a> Object<'a> {
             }
         }
         Ok(())
+    }
+
+    fn put(&mut self, key: Cow<'a, str>, value: &'a RawValue) {
+        match self.0.iter_mut().find(|(name, _)| *name == key) {
+            Some((_, field)) => *field = Value::Text(value),
+            None => self.0.push((key, Value::Text(value))),
+        }
     }
 
     pub(super) fn write(&self) -> String {
@@ -159,13 +166,53 @@ impl<'a> Object<'a> {
     }
 }
 
+/// Puts the fields of a difference over those of an object as they are read. Gives what it tells of sets.
+struct Merging<'o, 'a>(&'o mut Object<'a>);
+
+impl<'de: 'a, 'a> DeserializeSeed<'de> for Merging<'_, 'a> {
+    type Value = Option<&'a RawValue>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de: 'a, 'a> Visitor<'de> for Merging<'_, 'a> {
+    type Value = Option<&'a RawValue>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let (Merging(object), mut sets) = (self, None);
+        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+            let value = map.next_value::<&'de RawValue>()?;
+            if !key.starts_with('$') {
+                object.put(key, value);
+            } else if key == REMOVED {
+                let removed: Vec<String> = serde_json::from_str(value.get()).map_err(serde::de::Error::custom)?;
+                object.0.retain(|(name, _)| !removed.iter().any(|key| key == name));
+            } else if key == SETS {
+                sets = Some(value);
+            } else {
+                object.put(key, value);
+            }
+        }
+        Ok(sets)
+    }
+}
+
 /// Writes a field behind those that are there.
 pub(super) fn field(json: &mut String, n: usize, key: &str, value: &str) {
     if n > 0 {
         json.push(',');
     }
-    // A string is always JSON.
-    json.push_str(&serde_json::to_string(key).unwrap_or_default());
+    if key.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        json.push('"');
+        json.push_str(key);
+        json.push('"');
+    } else {
+        // A string is always JSON.
+        json.push_str(&serde_json::to_string(key).unwrap_or_default());
+    }
     json.push(':');
     json.push_str(value);
 }
@@ -303,7 +350,7 @@ mod tests {
     fn roundtrip(before: &str, after: &str) -> Option<String> {
         let change = difference(before, after).unwrap()?;
         let mut state = Object::parse(before).unwrap();
-        state.merge(Object::parse(&change).unwrap()).unwrap();
+        state.merge(&change).unwrap();
         let value = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
         assert_eq!(value(&state.write()), value(after), "{change}");
         Some(change)

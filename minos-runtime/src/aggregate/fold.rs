@@ -52,12 +52,13 @@ pub(super) fn fold<A: Aggregate>(
     if let Some(base) = base {
         state = State::Fields(Object::parse(&base.fields)?);
     }
+    let mut known = Known { aggregate: TypeId::of::<A>(), met: Vec::new() };
     for event in &events {
         let folded = if event.is_internal() {
             holder(held_by.take(), &event.name, &event.data).map(|holder| held_by = holder)
         } else {
             updated_at = event.at;
-            apply(std::mem::replace(&mut state, State::None), event).map(|folded| state = folded)
+            apply(&mut state, &mut known, event)
         };
         folded.map_err(|error| unreadable(A::NAME, uuid, event, error))?;
     }
@@ -77,41 +78,49 @@ pub(crate) fn fold_for_nobody<A: Aggregate>(uuid: Uuid, events: Vec<StoredEvent>
     fold(uuid, None, None, events)
 }
 
-fn apply<'a, A: Aggregate>(state: State<'a, A>, event: &'a StoredEvent) -> Result<State<'a, A>> {
+fn apply<'a, A: Aggregate>(state: &mut State<'a, A>, known: &mut Known<'a>, event: &'a StoredEvent) -> Result<()> {
     match event.name.strip_prefix(A::NAME) {
-        Some("Created") => return Ok(State::Fields(Object::parse(&event.data)?)),
-        Some("Updated") => return update(state, &event.data),
-        Some("Deleted") => return Ok(State::None),
-        _ => {}
+        Some("Created") => *state = State::Fields(Object::parse(&event.data)?),
+        Some("Updated") => update(state, &event.data)?,
+        Some("Deleted") => *state = State::None,
+        _ => {
+            if let State::Fields(fields) = state {
+                *state = State::Typed(read(fields)?);
+            }
+            let State::Typed(typed) = state else { return Err(out_of_place()) };
+            known.event(A::NAME, &event.name)?.apply_to(typed, &event.data)?;
+        }
     }
-    let mut typed = match state {
-        State::Typed(state) => state,
-        State::Fields(fields) => read(&fields)?,
-        State::None => return Err(out_of_place()),
-    };
-    let def = domain_event(TypeId::of::<A>(), &event.name)
-        .ok_or_else(|| SchemaError::Unknown { aggregate: A::NAME.to_owned(), event: event.name.clone() }.into_error())?;
-    def.apply_to(&mut typed, &event.data)?;
-    Ok(State::Typed(typed))
+    Ok(())
 }
 
-fn update<'a, A: Aggregate>(state: State<'a, A>, change: &'a str) -> Result<State<'a, A>> {
+fn update<'a, A: Aggregate>(state: &mut State<'a, A>, change: &'a str) -> Result<()> {
     match state {
-        State::Fields(mut fields) => {
-            match fields.merge(Object::parse(change)?) {
-                Ok(()) => Ok(State::Fields(fields)),
+        State::Fields(fields) => {
+            if fields.merge(change).is_err() {
                 // A value may have been written in another way when it was put into a set. The type knows; to merge it again changes nothing that was.
-                Err(_) => update(State::Typed(read::<A>(&fields)?), change),
+                let typed = read(fields)?;
+                *state = State::Typed(merged(&typed, change)?);
             }
         }
-        State::Typed(state) => {
-            let text = serde_json::to_string(&state)?;
-            let mut fields = Object::parse(&text)?;
-            fields.merge(Object::parse(change)?)?;
-            Ok(State::Typed(read(&fields)?))
+        State::Typed(typed) => {
+            let done = A::IN_PLACE.map_or(Ok(false), |apply| apply(typed, change))?;
+            // To merge again what is done changes nothing of it.
+            if !done {
+                *typed = merged(typed, change)?;
+            }
         }
-        State::None => Err(out_of_place()),
+        State::None => return Err(out_of_place()),
     }
+    Ok(())
+}
+
+/// The same state with this change, by its text.
+fn merged<A: Aggregate>(state: &A, change: &str) -> Result<A> {
+    let text = serde_json::to_string(state)?;
+    let mut fields = Object::parse(&text)?;
+    fields.merge(change)?;
+    read(&fields)
 }
 
 fn out_of_place() -> Error {
@@ -120,6 +129,24 @@ fn out_of_place() -> Error {
 
 fn read<A: Aggregate>(fields: &Object<'_>) -> Result<A> {
     Ok(serde_json::from_str(&fields.write())?)
+}
+
+/// The domain events that were met while one aggregate is folded: most have few, so the next one is found faster than by a hash.
+struct Known<'a> {
+    aggregate: TypeId,
+    met: Vec<(&'a str, &'static EventDef)>,
+}
+
+impl<'a> Known<'a> {
+    fn event(&mut self, aggregate: &str, name: &'a str) -> Result<&'static EventDef> {
+        if let Some((_, def)) = self.met.iter().find(|(known, _)| *known == name) {
+            return Ok(def);
+        }
+        let unknown = || SchemaError::Unknown { aggregate: aggregate.to_owned(), event: name.to_owned() }.into_error();
+        let def = domain_event(self.aggregate, name).ok_or_else(unknown)?;
+        self.met.push((name, def));
+        Ok(def)
+    }
 }
 
 fn domain_event(aggregate: TypeId, name: &str) -> Option<&'static EventDef> {

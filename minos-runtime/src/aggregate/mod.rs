@@ -6,6 +6,7 @@ mod fields;
 mod fold;
 mod history;
 mod hold;
+mod in_place;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod lock;
 mod prepared;
@@ -26,6 +27,7 @@ pub(crate) use fold::fold_for_nobody;
 pub use history::PastEvent;
 pub use hold::{Hold, HoldError};
 pub(crate) use hold::{held_by, release, release_by_hand, taken};
+pub use in_place::{Apply, InPlace, in_place};
 pub use prepared::Prepared;
 pub(crate) use prepared::{apply, not_isolated, prepare};
 pub use queryable::QueryableDef;
@@ -99,6 +101,10 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// How what older versions of the program have stored is read.
     #[doc(hidden)]
     const EVOLUTION: &'static Evolution = Evolution::NONE;
+
+    /// How an update is applied to a state that is read already: `#[aggregate(in_place)]`. Without, it goes by the text of the whole.
+    #[doc(hidden)]
+    const IN_PLACE: Option<Apply<Self>> = None;
 
     /// Creates one, under a new uuid: a `FooCreated` event.
     ///

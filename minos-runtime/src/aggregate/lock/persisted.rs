@@ -138,7 +138,7 @@ fn read_fields(aggregate: &str, evolution: &Evolution, sets: &[&str], content: &
         let as_update = |error: crate::Error| error.context(format!("as an update of `{name}` alone"));
         bring_up(evolution, aggregate, "Updated", &mut updated).map_err(as_update)?;
         let mut state = Object::parse(&created)?;
-        state.merge(Object::parse(&updated)?)?;
+        state.merge(&updated)?;
         read(&state.write()).map_err(as_update)?;
     }
     Ok(())

@@ -115,7 +115,7 @@ impl<'a> Entity<'a> {
             *self = Entity::Changed(Object::parse(entity.get())?);
         }
         if let Entity::Changed(entity) = self {
-            entity.merge(Object::parse(change.get())?)?;
+            entity.merge(change.get())?;
         }
         Ok(())
     }

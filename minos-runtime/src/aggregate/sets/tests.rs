@@ -39,7 +39,7 @@ fn change<T: Serialize>(before: &T, after: &T) -> Option<String> {
 fn folded<T: DeserializeOwned>(first: &str, changes: &[String]) -> T {
     let mut state = Object::parse(first).unwrap();
     for change in changes {
-        state.merge(Object::parse(change).unwrap()).unwrap_or_else(|error| panic!("{error}: {change}"));
+        state.merge(change).unwrap_or_else(|error| panic!("{error}: {change}"));
     }
     serde_json::from_str(&state.write()).unwrap()
 }

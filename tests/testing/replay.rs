@@ -1,0 +1,151 @@
+//! Random histories: what is read again is what was there.
+
+use minos::{prelude::*, testing::TestService};
+
+/// Defines an aggregate, and what can happen to it in a random history.
+macro_rules! purse {
+    ($module:ident, $purse:ident $(, $option:ident)?) => {
+        mod $module {
+            use super::*;
+
+            #[aggregate($($option)?)]
+            #[derive(Debug, Clone, PartialEq)]
+            pub struct $purse {
+                pub owner: String,
+                pub cents: i64,
+                pub note: Option<String>,
+                #[serde(default, skip_serializing_if = "Vec::is_empty")]
+                pub tags: Vec<String>,
+                #[serde(rename = "is-open")]
+                pub r#open: bool,
+                pub coins: EntitySet<Coin>,
+                pub currencies: ValueSet<String>,
+            }
+
+            #[aggregate]
+            impl $purse {
+                #[event("Filled")]
+                fn filled(&mut self, cents: i64, note: Option<String>) {
+                    self.cents += cents;
+                    self.note = note;
+                }
+
+                #[event("CoinFound")]
+                fn found(&mut self, uuid: Uuid, cents: i64) {
+                    self.coins.add_as(uuid, Coin { cents, year: None });
+                    self.currencies.insert("EUR".to_owned());
+                }
+
+                #[event("Closed")]
+                fn closed(&mut self) {
+                    self.r#open = false;
+                    self.tags.clear();
+                }
+            }
+
+            fn new(random: &mut fastrand::Rng) -> $purse {
+                let mut purse = $purse {
+                    owner: text(random),
+                    cents: random.i64(..),
+                    note: None,
+                    tags: Vec::new(),
+                    r#open: true,
+                    coins: EntitySet::default(),
+                    currencies: ValueSet::default(),
+                };
+                change(random, &mut purse);
+                purse
+            }
+
+            /// Changes some of its fields in place.
+            fn change(random: &mut fastrand::Rng, purse: &mut $purse) {
+                for _ in 0..random.usize(1..4) {
+                    let coin = Uuid::from_u128(random.u128(1..6));
+                    match random.u8(..11) {
+                        0 => purse.owner = text(random),
+                        1 => purse.cents = random.i64(..),
+                        2 => purse.note = random.bool().then(|| text(random)),
+                        3 => purse.tags.push(text(random)),
+                        4 => purse.tags.clear(),
+                        5 => purse.open = random.bool(),
+                        6 => drop(purse.coins.add_as(coin, Coin { cents: random.i64(..), year: None })),
+                        7 => drop(purse.coins.update(coin, |coin| coin.year = Some(random.u16(..)))),
+                        8 => drop(purse.coins.remove(coin)),
+                        9 => drop(purse.currencies.insert(text(random))),
+                        _ => drop(purse.currencies.remove("EUR")),
+                    }
+                }
+            }
+
+            /// A history of which each state is known without events.
+            pub async fn live(cx: &mut Context, seed: u64) -> Result<()> {
+                let mut random = fastrand::Rng::with_seed(seed);
+                let uuid = Uuid::from_u128(u128::from(seed) + 1);
+                let mut state = new(&mut random);
+                $purse::create_as(cx, uuid, state.clone()).await?;
+                for _ in 0..random.usize(1..30) {
+                    let mut purse = $purse::get(cx, uuid).await?;
+                    for _ in 0..random.usize(1..4) {
+                        match random.u8(..6) {
+                            0 => {
+                                let (cents, note) = (random.i64(-1000..1000), random.bool().then(|| text(&mut random)));
+                                purse.cents = random.i64(-1000..1000);
+                                state.cents = purse.cents + cents;
+                                state.note.clone_from(&note);
+                                purse.filled(cents, note);
+                            }
+                            1 => {
+                                let (coin, cents) = (Uuid::from_u128(random.u128(1..6)), random.i64(..));
+                                purse.found(coin, cents);
+                                state.coins.add_as(coin, Coin { cents, year: None });
+                                state.currencies.insert("EUR".to_owned());
+                            }
+                            2 => {
+                                purse.closed();
+                                state.open = false;
+                                state.tags.clear();
+                            }
+                            _ => {
+                                change(&mut random.clone(), &mut purse);
+                                change(&mut random, &mut state);
+                            }
+                        }
+                    }
+                    purse.save(cx).await?;
+                    let read = $purse::get(cx, uuid).await?;
+                    assert_eq!(*read, state, "seed {seed}, version {}", read.version());
+                }
+                if random.bool() {
+                    $purse::get(cx, uuid).await?.delete(cx).await?;
+                    assert!($purse::find_one(cx, uuid).await?.is_none(), "seed {seed}");
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+pub struct Coin {
+    pub cents: i64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub year: Option<u16>,
+}
+
+purse!(whole, PlainPurse);
+purse!(in_place, PursePerField, in_place);
+
+/// What a text may look like to who reads events by their text.
+fn text(random: &mut fastrand::Rng) -> String {
+    let texts = ["", "EUR", "ann", "\"$sets\":", "{\"$removed\":[\"owner\"]}", "é\n\u{1}", "a, \"b\": 1"];
+    texts[random.usize(..texts.len())].to_owned()
+}
+
+#[test]
+fn what_is_read_again_is_what_was_there() {
+    let service = TestService::new();
+    for seed in 0..40 {
+        service.run(async |cx| whole::live(cx, seed).await).unwrap();
+        service.run(async |cx| in_place::live(cx, seed).await).unwrap();
+    }
+}
