@@ -1,6 +1,6 @@
 //! From events to state.
 
-use super::{Aggregate, EventDef, Root, SchemaError, difference::Object, hold::holder, prepared::as_seen_by, root::Loaded};
+use super::{Aggregate, EventDef, Evolution, Root, SchemaError, difference::Object, hold::holder, prepared::as_seen_by, root::Loaded};
 use crate::{
     context::SagaStep,
     error::{Error, Result},
@@ -38,16 +38,8 @@ pub(super) fn fold<A: Aggregate>(
         Some(step) => as_seen_by(step.execution, events)?,
         None => events,
     };
-    for event in &mut events {
-        if let Err(error) = A::EVOLUTION.bring_up(A::NAME, &event.name, &mut event.data) {
-            return Err(unreadable(A::NAME, uuid, event, error));
-        }
-    }
-    let (version, created_at, mut updated_at) = match (base, events.last()) {
-        (Some(base), last) => (last.map_or(base.version, |last| last.version), base.created_at, base.updated_at),
-        (None, Some(last)) => (last.version, events.iter().find(|event| !event.is_internal()).map_or(last.at, |event| event.at), last.at),
-        (None, None) => return Ok(None),
-    };
+    bring_up(A::EVOLUTION, A::NAME, uuid, &mut events)?;
+    let Some((version, created_at, mut updated_at)) = frame(base, &events) else { return Ok(None) };
     let (mut state, mut held_by) = (State::<A>::None, None);
     if let Some(base) = base {
         state = State::Fields(Object::parse(&base.fields)?);
@@ -64,13 +56,32 @@ pub(super) fn fold<A: Aggregate>(
     }
     let state = match state {
         State::None => return Ok(None),
-        State::Fields(fields) => read(&fields).map_err(|error| match events.last() {
-            Some(last) => unreadable(A::NAME, uuid, last, error),
-            None => error,
-        })?,
+        State::Fields(fields) => read(&fields).map_err(|error| unreadable_at_last(A::NAME, uuid, &events, error))?,
         State::Typed(state) => state,
     };
     Ok(Some(Root::loaded(Loaded { uuid, version, created_at, updated_at, held_by, state })))
+}
+
+/// The version, when it was created, and when it had changed last at the base or first event; none if there is neither.
+fn frame(base: Option<&Base>, events: &[StoredEvent]) -> Option<(u64, Timestamp, Timestamp)> {
+    match (base, events.last()) {
+        (Some(base), last) => Some((last.map_or(base.version, |last| last.version), base.created_at, base.updated_at)),
+        (None, Some(last)) => {
+            let first = events.iter().find(|event| !event.is_internal()).unwrap_or(last);
+            Some((last.version, first.at, last.at))
+        }
+        (None, None) => None,
+    }
+}
+
+/// Brings the contents of an aggregate's own events up to the version of now.
+fn bring_up(evolution: &Evolution, aggregate: &str, uuid: Uuid, events: &mut [StoredEvent]) -> Result<()> {
+    for event in events {
+        if let Err(error) = evolution.bring_up(aggregate, &event.name, &mut event.data) {
+            return Err(unreadable(aggregate, uuid, event, error));
+        }
+    }
+    Ok(())
 }
 
 /// The same for nobody in particular.
@@ -153,6 +164,14 @@ fn domain_event(aggregate: TypeId, name: &str) -> Option<&'static EventDef> {
     static EVENTS: LazyLock<HashMap<(TypeId, &'static str), &'static EventDef>> =
         LazyLock::new(|| inventory::iter::<EventDef>.into_iter().map(|def| (((def.aggregate_type)(), def.name), def)).collect());
     EVENTS.get(&(aggregate, name)).copied()
+}
+
+/// What all of them make cannot be read.
+fn unreadable_at_last(aggregate: &str, uuid: Uuid, events: &[StoredEvent], error: Error) -> Error {
+    match events.last() {
+        Some(last) => unreadable(aggregate, uuid, last, error),
+        None => error,
+    }
 }
 
 fn unreadable(aggregate: &str, uuid: Uuid, event: &StoredEvent, error: Error) -> Error {
