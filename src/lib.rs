@@ -416,6 +416,8 @@ pub mod prelude {
         Response, Result, ResultExt, Root, Saga, SagaStep, Seen, Service, Timestamp, User, Uuid, Validate, ValueSet, View, aggregate,
         aggregate_ref, bail, command, document, ensure, event, message, periodic, projection, query,
     };
+    #[cfg(feature = "sensitive")]
+    pub use crate::{Sensitive, SubjectForgotten};
     #[doc(no_inline)]
     pub use minos_macros::saga;
     pub use minos_runtime::__private::serde::{self, Deserialize, Serialize};

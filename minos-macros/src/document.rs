@@ -49,7 +49,10 @@ fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Vec<&'i Field> {
     crate::aggregate::derives(errors, "document", &input.attrs);
     match &input.data {
         Data::Struct(data) => match &data.fields {
-            Fields::Named(named) => return named.named.iter().collect(),
+            Fields::Named(named) => {
+                open(errors, &named.named);
+                return named.named.iter().collect();
+            }
             Fields::Unnamed(unnamed) => {
                 errors.at(unnamed, "a document has named fields: queries name them\nhelp: `struct Name { field: Type }`")
             }
@@ -59,6 +62,15 @@ fn check<'i>(errors: &Errors, input: &'i DeriveInput) -> Vec<&'i Field> {
         Data::Union(data) => errors.at(&data.union_token, "`#[document]` goes on a struct"),
     }
     Vec::new()
+}
+
+/// What is sensitive would be stored as `null`.
+fn open<'f>(errors: &Errors, fields: impl IntoIterator<Item = &'f Field>) {
+    for field in fields {
+        if let Some(ident) = field.ident.as_ref().filter(|_| crate::aggregate::is_sensitive(&field.ty)) {
+            errors.at(ident, format!("`{}` is sensitive, and a document is kept in the clear\nhelp: leave it out; or `Option<…>` of what `expose()` returns, which a function of `\"DataSubject.Forgotten\"` removes", plain(ident)));
+        }
+    }
 }
 
 fn generate(door: &Door, input: &DeriveInput, fields: &[&Field]) -> TokenStream {

@@ -37,7 +37,7 @@ pub fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 #[doc(hidden)]
-#[proc_macro_derive(Aggregate, attributes(minos, validate, unique, index))]
+#[proc_macro_derive(Aggregate, attributes(minos, validate, unique, index, subject))]
 pub fn derive_aggregate(item: TokenStream) -> TokenStream {
     aggregate::derive(item.into()).into()
 }

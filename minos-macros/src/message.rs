@@ -83,6 +83,9 @@ fn check(errors: &Errors, attribute: &Attribute, input: &DeriveInput) {
         }
         Data::Union(data) => return errors.at(&data.union_token, "`#[message]` goes on a struct"),
     };
+    for field in fields.iter().filter(|field| crate::aggregate::is_sensitive(&field.ty)) {
+        errors.at(&field.ty, "what is sensitive is sent as `null`\nhelp: the type within it, and what `expose()` returns, if the receiver is to know the value");
+    }
     let names: Vec<_> = match fields {
         Fields::Named(named) => named.named.iter().filter_map(|field| field.ident.as_ref()).collect(),
         _ => Vec::new(),

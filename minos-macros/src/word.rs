@@ -18,6 +18,9 @@ pub(crate) const SET_CHANGES: &[&str] = &["create", "update", "delete"];
 /// The types of fields whose changes are stored one by one.
 pub(crate) const SETS: &[&str] = &["EntitySet", "ValueSet"];
 
+/// The type of fields that are data of a person.
+pub(crate) const SENSITIVE: &str = "Sensitive";
+
 /// The attribute with the rules of a field.
 pub(crate) const VALIDATE: &str = "validate";
 

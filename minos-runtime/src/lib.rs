@@ -24,6 +24,8 @@ pub mod saga;
 #[cfg(any(test, feature = "testing"))]
 mod sample;
 pub mod schedule;
+#[cfg(feature = "sensitive")]
+mod sensitive;
 mod service;
 pub mod stop;
 pub mod store;
@@ -38,6 +40,8 @@ pub use aggregate::{
     Validate, ValidationError, ValueSet, Violations,
 };
 pub use config::Config;
+#[cfg(feature = "sensitive")]
+pub use context::SubjectForgotten;
 pub use context::{Context, SagaStep};
 pub use document::Document;
 pub use error::{Error, ErrorKind, Problem, ProblemDef, Result, ResultExt};
@@ -46,6 +50,8 @@ pub use jiff::Timestamp;
 pub use message::Message;
 pub use projection::{Projection, View};
 pub use saga::Saga;
+#[cfg(feature = "sensitive")]
+pub use sensitive::Sensitive;
 pub use service::{Running, Service};
 pub use trace::Trace;
 pub use uuid::Uuid;

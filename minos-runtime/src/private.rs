@@ -12,7 +12,7 @@ pub use crate::{
 pub use crate::{
     aggregate::{
         Aggregate, AggregateDef, AggregateRef, Apply, Created, Deleted, DomainEvent, EventDef, Evolution, EvolutionDef, Field, InPlace,
-        QueryableDef, Recorded, Root, SetsDef, Snapshots, Stored, UniqueDef, Updated, Validate, Violations, in_place,
+        QueryableDef, Recorded, Root, SetsDef, Snapshots, Stored, Subject, UniqueDef, Updated, Validate, Violations, in_place,
         load as load_from_snapshot, old_content, upcast, upcast_fields,
     },
     context::Context,
@@ -134,6 +134,11 @@ impl<F: Future> Future for Run<F> {
 /// The answer of a handler whose parameters cannot be read.
 pub fn fail<'a>(error: Error) -> BoxFuture<'a, Result<Response>> {
     Box::pin(std::future::ready(Err(error)))
+}
+
+/// Whose data the sensitive fields of an aggregate are, as its `#[subject]` says.
+pub fn subject<T: Subject>(field: &T) -> Option<Uuid> {
+    field.subject()
 }
 
 /// Answers who resolves references to aggregates of this type.

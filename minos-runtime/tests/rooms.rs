@@ -25,6 +25,7 @@ const ROOMS: &[&str] = &[
     "clock",
     "codec",
     "sample",
+    "sensitive",
     "sync",
     "trace",
     "failpoint",

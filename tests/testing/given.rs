@@ -34,6 +34,43 @@ impl Account {
     }
 }
 
+#[aggregate]
+#[derive(Clone, Debug)]
+pub struct Owner {
+    pub name: Sensitive<String>,
+    pub city: String,
+}
+
+#[aggregate]
+impl Owner {
+    #[event("OwnerMoved")]
+    fn moved(&mut self, city: Sensitive<String>) {
+        self.city = city.into_exposed().unwrap_or_default();
+    }
+}
+
+#[test]
+fn what_is_sensitive_is_compared_by_its_value() {
+    let ada = || Owner { name: "Ada".into(), city: "London".to_owned() };
+    given::<Owner>()
+        .when(async |cx, uuid| Owner::create_as(cx, uuid, ada()).await.map(|_| ()))
+        .then(CreatedAs(ada()))
+        .state(|owner| assert_eq!(owner.name.expose().map(String::as_str), Some("Ada")));
+    let renamed = async |cx: &mut Context, uuid| {
+        let mut owner = Owner::get(cx, uuid).await?;
+        owner.name.set("Ann");
+        owner.moved("York".into());
+        owner.save(cx).await
+    };
+    given::<Owner>().created(ada()).when(renamed).then((Changed(json!({ "name": "Ann" })), OwnerMoved { city: "York".into() }));
+    given::<Owner>()
+        .created(ada())
+        .when(async |cx, uuid| cx.forget_subject(uuid).await)
+        .answered(&true)
+        .then(())
+        .state(|owner| assert!(owner.name.is_forgotten() && owner.city == "London"));
+}
+
 #[message("Notify")]
 pub struct Notify {
     pub owner: String,

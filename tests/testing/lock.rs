@@ -65,6 +65,65 @@ mod more {
     }
 }
 
+/// What was in the clear is sensitive, and an upcaster moves it on.
+mod hidden {
+    use super::*;
+    use minos::Fields;
+
+    #[aggregate]
+    pub struct Barrel {
+        pub price: u64,
+        pub owner: Sensitive<String>,
+        pub status: Status,
+        pub keeper: Option<Uuid>,
+    }
+
+    #[aggregate]
+    impl Barrel {
+        #[event("BarrelWeighed")]
+        pub fn weighed(&mut self, kilograms: Sensitive<u32>) {
+            self.price += kilograms.expose().map_or(0, |kilograms| u64::from(*kilograms));
+        }
+    }
+
+    pub mod moved {
+        use super::*;
+
+        #[aggregate(version = 2, upcast = from_v1)]
+        pub struct Barrel {
+            pub price: u64,
+            pub holder: Sensitive<Vec<String>>,
+            pub status: Status,
+            pub keeper: Option<Uuid>,
+        }
+
+        fn from_v1(fields: &mut Fields) -> Result<()> {
+            if let Some(owner) = fields.take::<Sensitive<String>>("owner")? {
+                assert!(owner.expose().is_some(), "samples are read as they were");
+                fields.set("holder", &Sensitive::new(owner.into_exposed().into_iter().collect::<Vec<_>>()))?;
+            }
+            Ok(())
+        }
+
+        #[aggregate]
+        impl Barrel {
+            #[event("BarrelWeighed", version = 2, upcast = weighed_v1)]
+            fn weighed(&mut self, grams: Sensitive<u32>) {
+                self.price += u64::from(*grams.expose().expect("samples are read as they were"));
+            }
+        }
+
+        #[derive(Deserialize)]
+        pub struct WeighedV1 {
+            kilograms: Sensitive<u32>,
+        }
+
+        fn weighed_v1(old: WeighedV1) -> BarrelWeighed {
+            BarrelWeighed { grams: (old.kilograms.into_exposed().unwrap_or_default() * 1_000).into() }
+        }
+    }
+}
+
 /// Two types are other ones, and one variant is gone.
 mod broken {
     use super::*;
@@ -305,6 +364,23 @@ fn what_can_be_read_without_a_version_is_only_written_and_old_samples_stay() {
         assert!(now.contains(sample), "{sample} has to stay: {now}");
     }
     assert!(now.contains("  sample {\"weight\":0,\"scale\":\"\"}"), "{now}");
+}
+
+#[test]
+fn what_is_sensitive_is_kept_as_it_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.lock");
+    locked(&path);
+    let hidden = check(&path, "hidden").unwrap_err();
+    assert!(matches!(hidden, EventsLockError::Changed { .. }), "what was in the clear is read: {hidden}");
+    check_persisted(&path, &types("hidden"), &[], true).unwrap();
+    check(&path, "hidden").unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("  owner: sensitive string\n") && text.contains(r#""owner":{"$sensitive":""},"#), "{text}");
+    assert!(text.contains(r#"sample {"kilograms":{"$sensitive":0}}"#), "{text}");
+    assert!(told(check(&path, "first")).contains("cannot be read"), "there is no way back");
+    check_persisted(&path, &types("hidden::moved"), &[], true).unwrap();
+    check(&path, "hidden::moved").unwrap();
 }
 
 #[test]

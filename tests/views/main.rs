@@ -11,6 +11,7 @@ mod documents;
 mod goods;
 mod kit;
 mod ledger;
+mod people;
 mod property;
 mod queries;
 mod snapshots;

@@ -1,6 +1,6 @@
 //! What makes a struct an aggregate.
 
-use super::{fields, in_place, options::Options, unique, was::Was};
+use super::{fields, in_place, options::Options, subject, unique, was::Was};
 use crate::{diag::Errors, index, item::plain, serial, validate, word::RESERVED_FIELDS};
 use syn::{Attribute, Data, DeriveInput, Field, Fields, LitStr, Path, Token, Type, punctuated::Punctuated};
 
@@ -16,6 +16,8 @@ pub(super) struct Aggregate<'i> {
     pub(super) sets: Vec<String>,
     /// The names of those whose values only one has, alone or together.
     pub(super) unique: Vec<Vec<String>>,
+    /// The field that says whose data the sensitive ones are.
+    pub(super) subject: Option<&'i Field>,
     /// What has to hold for what is stored.
     pub(super) rules: Vec<validate::OfField>,
     pub(super) options: Options,
@@ -34,6 +36,7 @@ pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput, options: Option
     }
     let sets = fields::sets(errors, input, &fields);
     let unique = unique::keys(errors, input, &fields, &options.unique);
+    let subject = subject::field(errors, input, &fields);
     let rules = validate::rules(errors, input, &fields);
     let why_not = (!options.queryable)
         .then_some("queries do not name the fields of this aggregate, so none has an index\nhelp: `#[aggregate(queryable)]`");
@@ -48,6 +51,7 @@ pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput, options: Option
         fields,
         sets,
         unique,
+        subject,
         rules,
         options,
         was,

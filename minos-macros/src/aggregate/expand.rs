@@ -1,6 +1,13 @@
 //! An aggregate's derives, its registration, and the names of its events.
 
-use super::{check::Aggregate, fields::without_ours, in_place, options::Options, snapshot, was::Was};
+use super::{
+    check::Aggregate,
+    fields::{is_sensitive, without_ours},
+    in_place,
+    options::Options,
+    snapshot,
+    was::Was,
+};
 use crate::{
     document::columns,
     door::{Door, at},
@@ -29,7 +36,7 @@ pub(super) fn derive(aggregate: &Aggregate<'_>) -> TokenStream {
 }
 
 fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
-    let Aggregate { input, types, stored, fields, sets, unique, rules, options, .. } = aggregate;
+    let Aggregate { input, types, stored, fields, sets, unique, subject, rules, options, .. } = aggregate;
     let Options { door, queryable, resolvable, snapshot, .. } = options;
     let (ident, vis, cfgs) = (&input.ident, &input.vis, cfgs(&input.attrs));
     let name = plain(ident);
@@ -48,6 +55,14 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
             (quote!(const UNIQUE: &'static [&'static [&'static str]] = &[#(#keys),*];), submit)
         })
         .unzip();
+    let subject = subject.and_then(|field| Some((field.ident.as_ref()?, &field.ty))).map(|(field, ty)| {
+        let subject = quote_spanned!(at(ty.span())=> #door::subject::<#ty>);
+        quote! {
+            fn data_subject(&self) -> ::core::option::Option<#door::Uuid> {
+                #subject(&self.#field)
+            }
+        }
+    });
     let (look, validated) = (!rules.is_empty())
         .then(|| {
             let look = quote! {
@@ -76,7 +91,9 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
         )
     });
     let queryable = queryable.then(|| {
-        let (columns, indexes) = (columns(door, ident, fields, &quote!(of_aggregate)), index::expand(door, ident, &stream, fields));
+        // What is sealed cannot be compared.
+        let open: Vec<_> = fields.iter().copied().filter(|field| !is_sensitive(&field.ty)).collect();
+        let (columns, indexes) = (columns(door, ident, &open, &quote!(of_aggregate)), index::expand(door, ident, &stream, &open));
         quote! {
             #columns
             #indexes
@@ -108,6 +125,7 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
                 #has_unique
                 #look
                 #load
+                #subject
                 #evolution
                 #in_place
             }

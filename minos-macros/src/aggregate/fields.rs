@@ -1,19 +1,19 @@
 //! What the fields of an aggregate say of themselves.
 
-use super::unique;
+use super::{subject, unique};
 use crate::{
     diag::Errors,
     index,
     item::{last_segment, plain, type_arguments},
     serial, validate,
-    word::SETS,
+    word::{SENSITIVE, SETS},
 };
 use proc_macro2::TokenStream;
 use syn::{Attribute, Data, DeriveInput, Field, Token, Type};
 
 /// The item as Rust takes it: without attributes that only we know.
 pub(super) fn without_ours(input: &DeriveInput) -> DeriveInput {
-    without(input, |attr| validate::is_attr(attr) || unique::is_attr(attr) || index::is_attr(attr))
+    without(input, |attr| validate::is_attr(attr) || is_ours(attr))
 }
 
 /// The item of which nothing is derived by us: without attributes that would not be known then.
@@ -24,7 +24,12 @@ pub(super) fn bare(input: &DeriveInput) -> DeriveInput {
     };
     let (own_serde, own_rules) = (derived("erialize"), derived("Validate"));
     let ours = |attr: &Attribute| (!own_serde && serial::is_attr(attr)) || (!own_rules && validate::is_attr(attr));
-    without(input, |attr| ours(attr) || unique::is_attr(attr) || index::is_attr(attr))
+    without(input, |attr| ours(attr) || is_ours(attr))
+}
+
+/// Whether an attribute is known to aggregates alone.
+fn is_ours(attr: &Attribute) -> bool {
+    unique::is_attr(attr) || index::is_attr(attr) || subject::is_attr(attr)
 }
 
 pub(crate) fn without(input: &DeriveInput, ours: impl Fn(&Attribute) -> bool) -> DeriveInput {
@@ -67,11 +72,20 @@ fn name(field: &Field) -> Option<String> {
 }
 
 pub(super) fn is_set(ty: &Type) -> bool {
+    is_one_of(ty, SETS)
+}
+
+/// Whether a field is sensitive, by the text of its type.
+pub(crate) fn is_sensitive(ty: &Type) -> bool {
+    is_one_of(ty, &[SENSITIVE])
+}
+
+fn is_one_of(ty: &Type, names: &[&str]) -> bool {
     let Some(segment) = last_segment(ty) else { return false };
     if segment.ident == "Option" {
-        return type_arguments(segment).first().is_some_and(|ty| is_set(ty));
+        return type_arguments(segment).first().is_some_and(|ty| is_one_of(ty, names));
     }
-    SETS.iter().any(|name| segment.ident == name)
+    names.iter().any(|name| segment.ident == name)
 }
 
 pub(super) fn renames_all(input: &DeriveInput) -> bool {

@@ -7,11 +7,12 @@ mod in_place;
 mod methods;
 mod options;
 mod snapshot;
+mod subject;
 mod unique;
 mod was;
 
 pub(crate) use check::derives;
-pub(crate) use fields::without;
+pub(crate) use fields::{is_sensitive, without};
 
 use crate::{diag::Errors, door::Door, serial};
 use proc_macro2::TokenStream;
@@ -54,6 +55,9 @@ pub(crate) fn reference(args: TokenStream, item: TokenStream) -> TokenStream {
     check::derives(&errors, "aggregate_ref", &input.attrs);
     let fields = check::fields(&errors, "aggregate_ref", &input);
     check::generics(&errors, &input);
+    for field in fields.iter().filter(|field| is_sensitive(&field.ty)) {
+        errors.at(&field.ty, "what is sensitive stays in its service, which answers it as `null`\nhelp: leave it out, and ask that service for what it exposes");
+    }
     if !errors.is_empty() {
         return errors.with_item(&item);
     }

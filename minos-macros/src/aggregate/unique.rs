@@ -79,6 +79,13 @@ fn stored(errors: &Errors, input: &DeriveInput, at: &Ident, field: &Field) -> Op
         );
         return None;
     }
+    if fields::is_sensitive(&field.ty) {
+        errors.at(
+            at,
+            format!("`{text}` is sensitive, and what is unique stands in the clear in the database\nhelp: do not let it be unique, or let a keyed hash of it be, in a field of its own"),
+        );
+        return None;
+    }
     let renamed = serial::renamed(&field.attrs);
     if renamed.is_none() && fields::renames_all(input) {
         errors.at(at, format!("`rename_all` hides under which name `{text}` is stored\nhelp: `#[serde(rename = \"…\")]` on this field"));

@@ -103,18 +103,20 @@ impl<A> InitialState<A> {
 /// The fields of an aggregate that an update changed.
 pub struct Changes<A> {
     data: String,
+    /// The same to be shown, if something in it must not be.
+    shown: Option<String>,
     of: PhantomData<fn() -> A>,
 }
 
 impl<A> std::fmt::Debug for Changes<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.data)
+        f.write_str(self.shown.as_deref().unwrap_or(&self.data))
     }
 }
 
 impl<A> Clone for Changes<A> {
     fn clone(&self) -> Self {
-        Changes { data: self.data.clone(), of: PhantomData }
+        Changes { data: self.data.clone(), shown: self.shown.clone(), of: PhantomData }
     }
 }
 
@@ -142,10 +144,27 @@ impl<A: Aggregate> Changes<A> {
         }
     }
 
-    /// The changes as JSON: an object with the new values.
+    /// The changes as JSON: an object with the new values, and `null` for those that are sensitive.
     pub fn as_json(&self) -> &str {
+        self.shown.as_deref().unwrap_or(&self.data)
+    }
+
+    /// The changes with what is sensitive in them.
+    pub(super) fn whole(&self) -> &str {
         &self.data
     }
+}
+
+/// A content as it may be shown, if that is another one.
+#[cfg(feature = "sensitive")]
+pub(super) fn shown(content: &str) -> Option<String> {
+    crate::sensitive::is_marked(content).then(|| crate::sensitive::masked(content))
+}
+
+/// In this build, all may be shown.
+#[cfg(not(feature = "sensitive"))]
+pub(super) fn shown(_: &str) -> Option<String> {
+    None
 }
 
 /// A deleted aggregate leaves no state.
@@ -177,7 +196,7 @@ impl<A: Aggregate> EventContent for InitialState<A> {
 
 impl<A: Aggregate> EventContent for Changes<A> {
     fn read(content: &str) -> Result<Self> {
-        Ok(Changes { data: content.to_owned(), of: PhantomData })
+        Ok(Changes { data: content.to_owned(), shown: shown(content), of: PhantomData })
     }
 }
 
@@ -301,7 +320,10 @@ fn apply_old<E: DomainEvent>(state: &mut dyn Any, version: u32, data: &str) -> R
 }
 
 fn upcast_text<E: DomainEvent>(version: u32, data: &str) -> Result<String> {
-    Ok(serde_json::to_string(&E::upcast(version, data)?)?)
+    let current = E::upcast(version, data)?;
+    #[cfg(feature = "sensitive")]
+    let _storing = crate::sensitive::storing(None);
+    Ok(serde_json::to_string(&current)?)
 }
 
 inventory::collect!(EventDef);

@@ -71,6 +71,8 @@ impl Fields {
     /// # Errors
     /// If the value cannot be written as JSON.
     pub fn set<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<()> {
+        #[cfg(feature = "sensitive")]
+        let _storing = crate::sensitive::storing(None);
         let value = serde_json::value::to_raw_value(value)?;
         self.remove(name);
         self.fields.push((name.to_owned(), value));

@@ -17,6 +17,7 @@ mod root;
 mod seen;
 mod sets;
 mod snapshot;
+mod subject;
 mod unique;
 mod upcast;
 pub mod validate;
@@ -40,6 +41,7 @@ pub use seen::Seen;
 pub(crate) use sets::sets_of;
 pub use sets::{EntityChanges, EntitySet, SetsDef, ValueSet};
 pub use snapshot::{Snapshots, load};
+pub use subject::Subject;
 pub use unique::UniqueDef;
 pub(crate) use unique::prepare as prepare_unique;
 pub use upcast::{Evolution, EvolutionDef, SchemaError, Upcasts, old_content, upcast, upcast_fields};
@@ -97,6 +99,12 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Puts all that is wrong with this state among what was found: [`Validate`], if there are rules on the fields. `create` and [`save`](Root::save) ask.
     #[doc(hidden)]
     fn look_at(&self, _found: &mut Violations) {}
+
+    /// Whose data its sensitive fields are: `#[subject]` on a field. The aggregate's own, unless that is said.
+    #[doc(hidden)]
+    fn data_subject(&self) -> Option<Uuid> {
+        None
+    }
 
     /// How what older versions of the program have stored is read.
     #[doc(hidden)]
@@ -179,8 +187,8 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// If the store does not answer, or what is stored is no JSON.
     fn history(cx: &Context, uuid: Uuid) -> impl Future<Output = Result<Vec<PastEvent>>> + Send {
         async move {
-            let events = cx.events_now(StreamId::new(Self::NAME, uuid)).await?;
-            events.into_iter().filter(|event| !event.is_internal()).map(PastEvent::of).collect()
+            let events = cx.events_sealed(StreamId::new(Self::NAME, uuid)).await?;
+            PastEvent::all(cx, events.into_iter().filter(|event| !event.is_internal()).collect()).await
         }
     }
 
@@ -206,7 +214,7 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// As [`find_one`](Aggregate::find_one), from what is remembered of its stream only if that is said. `#[aggregate(snapshot(…))]` begins at a snapshot.
     #[doc(hidden)]
     fn load(cx: &Context, uuid: Uuid, recalls: bool) -> impl Future<Output = Result<Option<Root<Self>>>> + Send {
-        async move { fold::fold(uuid, cx.step(), None, cx.read(StreamId::new(Self::NAME, uuid), recalls).await?) }
+        async move { fold::fold(uuid, cx.step(), None, cx.events(StreamId::new(Self::NAME, uuid), recalls).await?) }
     }
 }
 

@@ -54,6 +54,8 @@ fn document_of<A: Aggregate>(uuid: Uuid, events: Vec<StoredEvent>) -> Result<Opt
 
 fn write<A: Aggregate>(root: &Root<A>) -> Result<String> {
     let (uuid, version, created_at, updated_at) = (root.uuid(), root.version(), root.created_at(), root.updated_at());
+    #[cfg(feature = "sensitive")]
+    let _storing = crate::sensitive::storing(root.data_subject());
     Ok(serde_json::to_string(&State { uuid, version, created_at, updated_at, state: &**root })?)
 }
 
@@ -143,16 +145,25 @@ pub(super) async fn mark(environment: &Environment, collection: &'static str, na
     environment.store.commit(unit).await.map(drop).map_err(store_error)
 }
 
+/// The events of a stream, with what is sealed in them opened.
+pub(super) async fn stored(environment: &Environment, stream: &StreamId) -> Result<Vec<StoredEvent>> {
+    #[allow(unused_mut)]
+    let mut events = environment.store.stream(stream.clone(), 0).await.map_err(store_error)?;
+    #[cfg(feature = "sensitive")]
+    environment.open_events(&mut events).await.map_err(store_error)?;
+    Ok(events)
+}
+
 /// Makes a document, unless somebody else has written a newer one.
 async fn make_one(environment: &Environment, def: &QueryableDef, stream: &StreamId) -> Result<()> {
     let store = &environment.store;
     for _ in 0..ATTEMPTS {
         let known: Option<Document> = store.document(def.name, &stream.uuid.to_string()).await.map_err(store_error)?;
-        let body = (def.document)(stream.uuid, store.stream(stream.clone(), 0).await.map_err(store_error)?)?;
+        let body = (def.document)(stream.uuid, stored(environment, stream).await?)?;
         let mut unit = Unit::new(environment.clock.now(), Cause::nobody());
         let expected = Some(known.map_or(0, |document| document.version));
         unit.documents.push(DocumentWrite { collection: def.name.into(), key: stream.uuid.to_string(), body, expected });
-        match store.commit(unit).await {
+        match environment.write(unit).await {
             Ok(_) => return Ok(()),
             Err(StoreError::DocumentConflict { .. }) => {}
             Err(error) => return Err(store_error(error)),

@@ -198,11 +198,19 @@ impl<A: Aggregate> Root<A> {
     #[doc(hidden)]
     pub fn record<E: DomainEvent<Aggregate = A>>(&mut self, event: E) {
         self.remember_values();
-        let recorded = self.record_difference().and_then(|()| Ok(serde_json::to_string(&event)?));
+        #[cfg(feature = "sensitive")]
+        let subject = self.state.data_subject();
+        let recorded = self.record_difference().and_then(|()| {
+            #[cfg(feature = "sensitive")]
+            let _storing = crate::sensitive::storing(subject);
+            Ok(serde_json::to_string(&event)?)
+        });
         match recorded {
             Ok(data) => {
-                self.pending.push(NewEvent { name: E::NAME.into(), data: stamped(E::VERSION, data) });
                 event.apply(&mut self.state);
+                #[cfg(feature = "sensitive")]
+                let data = crate::sensitive::reassigned(data, subject, self.state.data_subject());
+                self.pending.push(NewEvent { name: E::NAME.into(), data: stamped(E::VERSION, data) });
             }
             // A method cannot fail; `save` tells, and stores nothing.
             Err(error) => self.broken = Some(error.context(E::NAME)),
@@ -249,6 +257,8 @@ fn valid<A: Aggregate>(state: &A) -> Result<()> {
 
 /// The state as JSON, proven to be readable again: what cannot be read is refused before it is stored, not when it is needed.
 fn write<A: Aggregate>(state: &A) -> Result<String> {
+    #[cfg(feature = "sensitive")]
+    let _storing = crate::sensitive::storing(state.data_subject());
     let json = serde_json::to_string(state).map_err(|error| not_storable(A::NAME, &error))?;
     serde_json::from_str::<A>(&json).map_err(|error| not_storable(A::NAME, &error))?;
     Ok(json)
@@ -269,6 +279,8 @@ impl<A: Aggregate> DerefMut for Root<A> {
     fn deref_mut(&mut self) -> &mut A {
         self.remember_values();
         if self.before.is_none() {
+            #[cfg(feature = "sensitive")]
+            let _storing = crate::sensitive::storing(self.state.data_subject());
             self.before = Some(serde_json::to_string(&self.state).map_err(Error::from));
         }
         &mut self.state

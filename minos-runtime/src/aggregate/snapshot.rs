@@ -11,7 +11,7 @@ use super::{
 use crate::{
     context::{Context, Past},
     error::{Error, Result},
-    store::{Loaded, NewSnapshot, Snapshot, StoredEvent, StreamId},
+    store::{Loaded, NewSnapshot, StoredEvent, StreamId},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ struct Kept<'s> {
 #[doc(hidden)]
 pub async fn load<A: Aggregate>(cx: &Context, uuid: Uuid, recalls: bool, policy: &Snapshots) -> Result<Option<Root<A>>> {
     let Some(schema) = policy.schema().await else {
-        return fold(uuid, cx.step(), None, cx.read(StreamId::new(A::NAME, uuid), recalls).await?);
+        return fold(uuid, cx.step(), None, cx.events(StreamId::new(A::NAME, uuid), recalls).await?);
     };
     let found = find(cx, StreamId::new(A::NAME, uuid), recalls, &schema, A::EVOLUTION).await?;
     let is_due = found.is_stored && policy.is_due(&found, cx.now());
@@ -83,9 +83,11 @@ struct Found {
 
 async fn find(cx: &Context, stream: StreamId, recalls: bool, schema: &str, evolution: &Evolution) -> Result<Found> {
     let Past { loaded: Loaded { snapshot, events }, is_stored } = cx.past(&stream, recalls).await?;
+    let events = cx.opened(events).await?;
     let Some(snapshot) = snapshot else { return Ok(Found { stream, base: None, events, is_stored }) };
     if snapshot.schema == schema {
-        match read(&stream, &snapshot, evolution) {
+        let state = cx.opened_state(&stream, snapshot.state).await?;
+        match read(&stream, snapshot.version, &state, evolution) {
             Ok(base) => return Ok(Found { stream, base: Some(base), events, is_stored }),
             Err(error) => unreadable(cx, &stream, &error).await,
         }
@@ -94,10 +96,10 @@ async fn find(cx: &Context, stream: StreamId, recalls: bool, schema: &str, evolu
     Ok(Found { stream, base: None, events, is_stored })
 }
 
-fn read(stream: &StreamId, snapshot: &Snapshot, evolution: &Evolution) -> Result<(Timestamp, Base)> {
-    let kept: Kept<'_> = serde_json::from_str(&snapshot.state)?;
+fn read(stream: &StreamId, version: u64, state: &str, evolution: &Evolution) -> Result<(Timestamp, Base)> {
+    let kept: Kept<'_> = serde_json::from_str(state)?;
     let fields = evolution.current(&stream.aggregate, "its snapshot", kept.state.get())?.into_owned();
-    Ok((kept.at, Base { version: snapshot.version, created_at: kept.created_at, updated_at: kept.updated_at, fields }))
+    Ok((kept.at, Base { version, created_at: kept.created_at, updated_at: kept.updated_at, fields }))
 }
 
 /// Nothing is lost but time: the events are there.
@@ -114,7 +116,12 @@ fn keep<A: Aggregate>(cx: &Context, stream: StreamId, root: &Root<A>, schema: St
     if root.held_by().is_some() || cx.step().is_some() {
         return Ok(());
     }
-    let state = RawValue::from_string(stamped(A::EVOLUTION.version, serde_json::to_string(&**root)?))?;
+    let state = {
+        #[cfg(feature = "sensitive")]
+        let _storing = crate::sensitive::storing(root.data_subject());
+        serde_json::to_string(&**root)?
+    };
+    let state = RawValue::from_string(stamped(A::EVOLUTION.version, state))?;
     let kept = Kept { at: cx.now(), created_at: root.created_at(), updated_at: root.updated_at(), state: &state };
     let state = serde_json::to_string(&kept)?;
     cx.environment().keep_snapshot(NewSnapshot { stream, version: root.version(), schema, state });

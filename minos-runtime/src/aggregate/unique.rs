@@ -2,7 +2,7 @@
 
 use super::{
     Aggregate, difference, fold,
-    queryable::{existing, mark},
+    queryable::{existing, mark, stored},
 };
 use crate::{
     context::{Environment, MakesDocument, store_error},
@@ -154,6 +154,6 @@ async fn take(environment: &Environment, def: &UniqueDef, uuid: Uuid) -> Result<
 
 /// The version of an aggregate, and its unique values.
 async fn current(environment: &Environment, def: &UniqueDef, uuid: Uuid) -> Result<(u64, Values)> {
-    let events = environment.store.stream(StreamId::new(def.name, uuid), 0).await.map_err(store_error)?;
+    let events = stored(environment, &StreamId::new(def.name, uuid)).await?;
     Ok((events.last().map_or(0, |event| event.version), def.values(uuid, events)?))
 }

@@ -279,4 +279,44 @@ mod tests {
         let newer = SchemaError::Newer { aggregate: "Foo".to_owned(), event: "FooUpdated".to_owned(), stored: 4, known: 3 };
         assert_eq!(error.downcast_ref::<SchemaError>(), Some(&newer));
     }
+
+    /// An old event is read as its type, and written again for who reads it as another one.
+    #[cfg(feature = "sensitive")]
+    #[test]
+    fn what_is_sensitive_is_brought_up_with_its_value() {
+        use super::super::{DomainEvent, EventDef};
+        use crate::{Aggregate, Sensitive};
+        use serde::{Deserialize, Serialize};
+
+        #[derive(Serialize, Deserialize)]
+        struct Person {
+            name: Sensitive<String>,
+        }
+        impl Aggregate for Person {
+            const NAME: &'static str = "Person";
+            const FIELDS: &'static [&'static str] = &["name"];
+        }
+        #[derive(Serialize, Deserialize)]
+        struct Renamed {
+            to: Sensitive<String>,
+        }
+        impl DomainEvent for Renamed {
+            type Aggregate = Person;
+            const NAME: &'static str = "Renamed";
+            const VERSION: u32 = 2;
+
+            fn apply(self, state: &mut Person) {
+                state.name = self.to;
+            }
+
+            fn upcast(_: u32, content: &str) -> Result<Self> {
+                Ok(Renamed { to: serde_json::from_str::<Person>(content)?.name })
+            }
+        }
+        let current = EventDef::of::<Renamed>("", "", 1).current(1, r#"{"name":{"$sensitive":"Ada"}}"#.into()).unwrap();
+        assert_eq!(current, r#"{"to":{"$sensitive":"Ada"}}"#);
+        let mut fields = Fields::parse("{}").unwrap();
+        fields.set("name", &Sensitive::new("Ada")).unwrap();
+        assert_eq!(fields.write().unwrap(), r#"{"name":{"$sensitive":"Ada"}}"#);
+    }
 }

@@ -22,7 +22,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "keep_answers",
         ],
     ),
-    ("store", &["url", "recent"]),
+    ("store", &["url", "recent", "master_key"]),
     (
         "broker",
         &[

@@ -2,9 +2,11 @@
 
 mod env;
 mod retry;
+mod secret;
 mod units;
 
 pub use retry::RetryPolicy;
+pub use secret::Secret;
 
 use crate::error::{Error, Result};
 use serde::Deserialize;
@@ -112,11 +114,14 @@ pub struct StoreConfig {
     /// change. Default `"16MiB"`; `0` for none.
     #[serde(deserialize_with = "size")]
     pub recent: usize,
+    /// The key with which the keys of persons' data are encrypted where they are stored, as 64 hexadecimal digits: so who gets hold of the database alone
+    /// cannot read that data. It never changes. Default: none. It takes the feature `sensitive`.
+    pub master_key: Secret,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        StoreConfig { url: String::new(), recent: 16 * 1024 * 1024 }
+        StoreConfig { url: String::new(), recent: 16 * 1024 * 1024, master_key: Secret::default() }
     }
 }
 
@@ -438,6 +443,15 @@ mod tests {
         assert_eq!(config.store.url, "memory:");
         assert_eq!(config.http.max_connections, 5);
         assert_eq!(with("", &[("MINOS_SERVICE_NAME", "bar")]).unwrap().service.name, "bar");
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let text = "[service]\nname = \"foo\"";
+        let config = with(text, &[("MINOS_STORE_MASTER_KEY", "0f0f")]).unwrap();
+        assert_eq!(config.store.master_key.expose(), "0f0f");
+        assert!(!format!("{config:?}").contains("0f0f"));
+        assert!(Config::parse(text).unwrap().store.master_key.is_empty());
     }
 
     #[test]

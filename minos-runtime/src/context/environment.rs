@@ -1,5 +1,7 @@
 //! What all handlers of a service share.
 
+#[cfg(feature = "sensitive")]
+use super::keys::Keys;
 use super::{HotStreams, RecentStreams, appended};
 use crate::{
     clock::Clock,
@@ -123,6 +125,8 @@ pub struct Environment {
     pub ask_after: Duration,
     pub(crate) hot: HotStreams,
     pub(crate) recent: RecentStreams,
+    #[cfg(feature = "sensitive")]
+    pub(super) keys: Keys,
     courier: OnceLock<Arc<dyn Courier>>,
     /// Not owned: it works in this environment itself.
     coordinator: OnceLock<Weak<dyn Coordinator>>,
@@ -148,6 +152,8 @@ impl Environment {
             ask_after: SagasConfig::default().ask_after,
             hot: HotStreams::default(),
             recent: RecentStreams::new(0),
+            #[cfg(feature = "sensitive")]
+            keys: Keys::default(),
             courier: OnceLock::new(),
             coordinator: OnceLock::new(),
             views: OnceLock::new(),
@@ -183,12 +189,13 @@ impl Environment {
     }
 
     /// Writes a snapshot when there is time: nobody waits for it, and it may be lost.
-    pub(crate) fn keep_snapshot(&self, snapshot: NewSnapshot) {
+    pub(crate) fn keep_snapshot(self: &Arc<Self>, snapshot: NewSnapshot) {
         let Ok(permit) = self.snapshots.clone().try_acquire_owned() else { return };
-        let store = self.store.clone();
+        let environment = self.clone();
         tokio::spawn(async move {
             let stream = snapshot.stream.clone();
-            if let Err(error) = store.put_snapshots(vec![snapshot]).await {
+            let unit = Unit { snapshots: vec![snapshot], ..Unit::new(environment.clock.now(), Cause::nobody()) };
+            if let Err(error) = environment.write(unit).await {
                 debug!(%stream, %error, "a snapshot was not written: the next load tries it again");
             }
             drop(permit);
@@ -221,6 +228,8 @@ impl Environment {
             let mut events = self.store.stream(append.stream.clone(), 0).await?;
             events.truncate(usize::try_from(append.expected).unwrap_or(usize::MAX));
             events.extend(appended(append, unit.at, &unit.cause));
+            #[cfg(feature = "sensitive")]
+            self.open_events(&mut events).await?;
             let body = document(append.stream.uuid, events).map_err(|error| StoreError::Unstorable(error.chain()))?;
             shown.push(DocumentWrite { collection: (*name).into(), key, body, expected: None });
         }
@@ -264,7 +273,18 @@ impl Environment {
         None
     }
 
-    async fn write(&self, unit: Unit) -> StoreResult<Committed> {
+    /// Commits a unit with nothing beside it.
+    ///
+    /// # Errors
+    /// As [`commit`](Environment::commit).
+    pub(crate) async fn write(&self, unit: Unit) -> StoreResult<Committed> {
+        #[cfg(feature = "sensitive")]
+        return self.write_sealed(unit).await;
+        #[cfg(not(feature = "sensitive"))]
+        self.write_as_is(unit).await
+    }
+
+    pub(super) async fn write_as_is(&self, unit: Unit) -> StoreResult<Committed> {
         let writing = self.recent.writing(&unit);
         let result = self.store.commit(unit).await;
         match &result {

@@ -3,13 +3,23 @@
 //! A handler never writes. What it does is collected here, and committed as a whole when it returns `Ok`.
 
 mod environment;
+#[cfg(feature = "sensitive")]
+mod forget;
 mod hot;
+#[cfg(feature = "sensitive")]
+mod keys;
+#[cfg(feature = "sensitive")]
+mod master;
 mod permit;
 mod recent;
 mod step;
 
 pub use environment::{Coordinator, Courier, Environment, NewExecution, Resources};
 pub(crate) use environment::{MakesDocument, Views};
+#[cfg(feature = "sensitive")]
+pub use forget::SubjectForgotten;
+#[cfg(feature = "sensitive")]
+pub(crate) use forget::{DATA_SUBJECT, FORGOTTEN};
 pub(crate) use hot::{HotGuard, HotStreams};
 pub use permit::Permit;
 pub(crate) use recent::{RecentStreams, appended};
@@ -297,11 +307,46 @@ impl Context {
 
     /// The events of a stream as they are now, whatever is remembered of it: those stored, then those that this unit appends to it.
     pub(crate) async fn events_now(&self, stream: StreamId) -> Result<Vec<StoredEvent>> {
+        self.opened(self.read(stream, false).await?).await
+    }
+
+    /// The same with all that is sensitive sealed, to be shown.
+    pub(crate) async fn events_sealed(&self, stream: StreamId) -> Result<Vec<StoredEvent>> {
         self.read(stream, false).await
     }
 
-    /// The same, from what is remembered of it if that is said, and how this handler reads.
-    pub(crate) async fn read(&self, stream: StreamId, recalls: bool) -> Result<Vec<StoredEvent>> {
+    /// Events with what is sealed in them opened, as far as it can be.
+    #[cfg(feature = "sensitive")]
+    pub(crate) async fn opened(&self, mut events: Vec<StoredEvent>) -> Result<Vec<StoredEvent>> {
+        self.environment.open_events(&mut events).await.map_err(store_error)?;
+        Ok(events)
+    }
+
+    /// The same of a state that was kept of a stream.
+    #[cfg(feature = "sensitive")]
+    pub(crate) async fn opened_state(&self, stream: &StreamId, state: String) -> Result<String> {
+        let opened = self.environment.open_content(&stream.aggregate, stream.uuid, &state).await.map_err(store_error)?;
+        Ok(opened.unwrap_or(state))
+    }
+
+    /// In this build, nothing is sealed.
+    #[cfg(not(feature = "sensitive"))]
+    pub(crate) async fn opened_state(&self, _: &StreamId, state: String) -> Result<String> {
+        Ok(state)
+    }
+
+    /// In this build, nothing is sealed.
+    #[cfg(not(feature = "sensitive"))]
+    pub(crate) async fn opened(&self, events: Vec<StoredEvent>) -> Result<Vec<StoredEvent>> {
+        Ok(events)
+    }
+
+    /// The events of a stream, from what is remembered of it if that is said, and how this handler reads.
+    pub(crate) async fn events(&self, stream: StreamId, recalls: bool) -> Result<Vec<StoredEvent>> {
+        self.opened(self.read(stream, recalls).await?).await
+    }
+
+    async fn read(&self, stream: StreamId, recalls: bool) -> Result<Vec<StoredEvent>> {
         self.queue_up(&stream).await;
         let recalled = if recalls { self.recall(&stream) } else { None };
         let mut events = match recalled {

@@ -62,6 +62,15 @@ pub struct Page<R> {
     pub next: Option<String>,
 }
 
+/// The documents that are looked for, with what is sealed in them opened: once for all types.
+async fn found(cx: &Context, _collection: &str, find: store::Find) -> Result<Vec<Stored>> {
+    #[allow(unused_mut)]
+    let mut documents = cx.environment().store.find(find).await.map_err(store_error)?;
+    #[cfg(feature = "sensitive")]
+    cx.environment().open_documents(_collection, &mut documents).await.map_err(store_error)?;
+    Ok(documents)
+}
+
 impl<'c, R: Row> Find<'c, R> {
     pub(crate) fn new(cx: &'c Context, condition: Condition<R::Of>) -> Self {
         Find { cx, filter: condition.into_filter(), order: Vec::new(), limit: None, of: PhantomData }
@@ -173,7 +182,7 @@ impl<'c, R: Row> Find<'c, R> {
 
     async fn rows(&self, after: Option<Cursor>, limit: usize) -> Result<Vec<Stored>> {
         let find = store::Find { collection: R::COLLECTION.into(), filter: self.asked()?, order: self.order.clone(), after, limit };
-        self.cx.environment().store.find(find).await.map_err(store_error)
+        found(self.cx, R::COLLECTION, find).await
     }
 
     fn asked(&self) -> Result<Filter> {

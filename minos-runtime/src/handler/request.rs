@@ -101,6 +101,21 @@ impl Request {
         Cause { correlation: *correlation, causation: *id, user: user.id().map(str::to_owned), trace: *trace }
     }
 
+    /// The event that it brings, and its content.
+    #[cfg(feature = "sensitive")]
+    pub(super) fn event(&self) -> Option<(&EventMeta, &str)> {
+        match (&self.0.event, &self.0.content) {
+            (Some(event), Content::Json(json)) => Some((event, std::str::from_utf8(json).ok()?)),
+            _ => None,
+        }
+    }
+
+    /// The same with another content.
+    #[cfg(feature = "sensitive")]
+    pub(super) fn with_content(&self, content: String) -> Self {
+        Request(Arc::new(Parts { content: Content::Json(content.into()), ..(*self.0).clone() }))
+    }
+
     pub(crate) fn parts(&self) -> &Parts {
         &self.0
     }

@@ -124,7 +124,19 @@ impl Runner {
         result
     }
 
+    /// The same run, with what is sealed in its event opened: from here on it stays in memory.
+    #[cfg(feature = "sensitive")]
+    async fn opened<'j>(&self, job: Job<'j>) -> Result<Job<'j>> {
+        let Some((event, content)) = job.request.event() else { return Ok(job) };
+        match self.environment.open_content(&event.aggregate, event.uuid, content).await.map_err(store_error)? {
+            Some(opened) => Ok(Job { request: job.request.with_content(opened), ..job }),
+            None => Ok(job),
+        }
+    }
+
     async fn run_to_commit(&self, job: Job<'_>) -> Result<Response> {
+        #[cfg(feature = "sensitive")]
+        let job = self.opened(job).await?;
         let subscriber = job.once.as_ref().map(|_| job.def.subscriber());
         let mut _turn = None;
         if let (Some(Once::Key { key, .. }), Some(subscriber)) = (&job.once, &subscriber) {

@@ -34,7 +34,7 @@ impl Views for Shared {
                 let plan: &Arc<Plan> = &kept.plan;
                 let work = Work::new(self.environment.store.clone(), plan.clone(), Generation::Live, true);
                 for event in events.iter().filter(|event| !event.is_internal()) {
-                    project(plan, &work, event).await?;
+                    project(&self.environment, plan, &work, event).await?;
                 }
                 work.add_to(unit)?;
             }

@@ -276,7 +276,7 @@ impl Projections {
         let event = events.first().filter(|event| event.version == version);
         let event = event.ok_or_else(|| Error::not_found("the event of this dead letter is not in the log"))?;
         let work = Work::new(store.clone(), plan.clone(), view, false);
-        project(plan, &work, event).await?;
+        project(&self.0.environment, plan, &work, event).await?;
         let mut unit = Unit::new(self.0.environment.clock.now(), Cause::nobody());
         work.add_to(&mut unit)?;
         unit.resolved.push(letter.id);

@@ -155,7 +155,7 @@ impl Run {
         let is_last = page.events.len() < PAGE;
         self.behind = page.events.iter().find(|event| event.position > self.taken).map(|event| event.at);
         let events = if self.are_several() {
-            match self.works.take(&self.plan, &page, self.taken).await {
+            match self.works.take(&self.environment, &self.plan, &page, self.taken).await {
                 Ok(count) => self.open += count,
                 Err(Failed) => {
                     // One alone finds out which event it is, unless they were in each other's way.
@@ -226,6 +226,8 @@ impl Run {
                 self.environment.store.log(self.taken, PAGE, Some(&self.plan.aggregates)).await.map_err(store_error)?
             }
         };
+        #[cfg(feature = "sensitive")]
+        self.environment.subjects_of(page.events.iter()).await.map_err(store_error)?;
         if page.events.len() == PAGE {
             let (store, aggregates, from) = (self.environment.store.clone(), self.plan.aggregates.clone(), page.read);
             self.ahead = Some((from, tokio::spawn(async move { store.log(from, PAGE, Some(&aggregates)).await })));
@@ -241,7 +243,7 @@ impl Run {
         if !self.parked.is_empty() && self.parked.contains(&event.stream.to_string()) && self.plan.takers(event).next().is_some() {
             return Err(Waits.into_error());
         }
-        project(&self.plan, self.works.alone(), event).await
+        project(&self.environment, &self.plan, self.works.alone(), event).await
     }
 
     /// What the function has done before it failed is not to be committed: what was taken with it is taken again, without it.
@@ -401,7 +403,13 @@ fn is_permanent(error: &Error) -> bool {
 }
 
 /// Lets all functions of a projection that take it take an event.
-pub(super) async fn project(plan: &Plan, work: &Work, event: &StoredEvent) -> Result<()> {
+pub(super) async fn project(environment: &Environment, plan: &Plan, work: &Work, event: &StoredEvent) -> Result<()> {
+    #[cfg(feature = "sensitive")]
+    let opened = environment.opened(event).await.map_err(store_error)?;
+    #[cfg(feature = "sensitive")]
+    let event = &*opened;
+    #[cfg(not(feature = "sensitive"))]
+    let _ = environment;
     for taker in plan.takers(event) {
         work.at(event.at);
         let event = ProjectedEvent(event);

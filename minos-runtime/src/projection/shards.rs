@@ -5,6 +5,7 @@
 
 use super::{definition::Plan, run::project, work::Work};
 use crate::{
+    context::Environment,
     error::Result,
     store::{LogPage, StoredEvent, Unit},
 };
@@ -45,15 +46,22 @@ impl Shards {
     }
 
     /// Takes the events of a page behind this position, all at once. Says how many these are.
-    pub(super) async fn take(&self, plan: &Arc<Plan>, page: &Arc<LogPage>, after: u64) -> Result<usize, Failed> {
+    pub(super) async fn take(
+        &self,
+        environment: &Arc<Environment>,
+        plan: &Arc<Plan>,
+        page: &Arc<LogPage>,
+        after: u64,
+    ) -> std::result::Result<usize, Failed> {
         let shards = self.0.iter().enumerate().map(|(shard, work)| {
-            let (plan, page, work, of) = (plan.clone(), page.clone(), work.clone(), self.0.len() as u64);
+            let (environment, plan, page, work) = (environment.clone(), plan.clone(), page.clone(), work.clone());
+            let of = self.0.len() as u64;
             tokio::spawn(async move {
                 let mut count = 0;
                 for event in
                     page.events.iter().filter(|event| event.position > after && !event.is_internal() && falls_to(event, of) == shard as u64)
                 {
-                    if project(&plan, &work, event).await.is_err() {
+                    if project(&environment, &plan, &work, event).await.is_err() {
                         return Err(Failed);
                     }
                     count += 1;

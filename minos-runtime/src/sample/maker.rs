@@ -22,6 +22,8 @@ pub(super) enum Step {
 pub(super) enum Kind {
     Plain(&'static str),
     Optional,
+    #[cfg(feature = "sensitive")]
+    Sensitive,
     List,
     Tuple(usize),
     Map,
@@ -221,6 +223,8 @@ impl Maker {
             None => Shape::plain("unknown"),
             Some(Kind::Plain(kind)) => Shape::plain(kind),
             Some(Kind::Optional) => part(Step::Some).under("optional"),
+            #[cfg(feature = "sensitive")]
+            Some(Kind::Sensitive) => part(Step::Some).under("sensitive"),
             Some(Kind::List) => part(Step::Item).under("list of"),
             Some(Kind::Map) => Shape::map(part(Step::Key), part(Step::Item)),
             Some(Kind::Tuple(of)) => Shape::of("tuple", (0..of).map(|n| Part::new(&n.to_string(), part(Step::Nth(n)))).collect()),

@@ -89,6 +89,8 @@ pub(crate) fn trace<T: DeserializeOwned>(mut made: impl FnMut(Result<T, NoSample
 }
 
 fn find<T: DeserializeOwned>(maker: &mut Maker) -> Result<T, NoSample> {
+    #[cfg(feature = "sensitive")]
+    let _sampling = crate::sensitive::sampling();
     // The one that came furthest says most.
     let mut furthest: Option<(usize, NoSample)> = None;
     for _ in 0..TRIES {
@@ -245,6 +247,12 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Refused> {
+        #[cfg(feature = "sensitive")]
+        if name == crate::sensitive::SENSITIVE {
+            let mut sampler = self;
+            sampler.is(Kind::Sensitive);
+            return visitor.visit_newtype_struct(sampler.inside(Step::Some)?);
+        }
         self.maker.enter(self.node, name, type_name::<V>());
         if self.depth >= DEEPEST {
             return Err(Refused::custom("it contains itself without end"));

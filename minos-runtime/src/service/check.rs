@@ -14,6 +14,13 @@ use std::collections::BTreeMap;
 pub(super) fn aggregates(belongs: impl Fn(&str) -> bool) -> Vec<String> {
     let (mut wrong, mut known) = (Vec::new(), BTreeMap::<&str, &AggregateDef>::new());
     for def in inventory::iter::<AggregateDef>.into_iter().filter(|def| belongs(def.module)) {
+        #[cfg(feature = "sensitive")]
+        if def.name == crate::context::DATA_SUBJECT {
+            wrong.push(format!(
+                "an aggregate is named `{}`, at {}:{}, as that whose events say who was forgotten, so rename it",
+                def.name, def.file, def.line
+            ));
+        }
         if let Some(other) = known.insert(def.name, def) {
             wrong.push(format!(
                 "two aggregates named `{}`, at {}:{} and {}:{}: the name is the name of their streams, so rename one",
@@ -125,6 +132,10 @@ fn named(event: &EventName<'_>) -> String {
 /// Why no aggregate of this process makes such an event.
 fn not_in_log(event: &EventName<'_>) -> Option<String> {
     let EventName { aggregate, event, field, change } = *event;
+    #[cfg(feature = "sensitive")]
+    if aggregate == crate::context::DATA_SUBJECT && event == crate::context::FORGOTTEN {
+        return None;
+    }
     // Services of one process may have aggregates of one name.
     let defs: Vec<_> = inventory::iter::<AggregateDef>.into_iter().filter(|def| def.name == aggregate).collect();
     let Some(def) = defs.first() else {

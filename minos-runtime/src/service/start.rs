@@ -159,6 +159,12 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
     let broker = ground.broker(&config, &health, &metrics)?;
     let questions = Questions::new(&name, broker.clone());
     let mut environment = Environment::new(name.clone(), store, clock, resources, metrics).remembering(config.store.recent);
+    #[cfg(feature = "sensitive")]
+    environment.set_master_key(config.store.master_key.expose()).await?;
+    #[cfg(not(feature = "sensitive"))]
+    if !config.store.master_key.is_empty() {
+        return Err(Error::invalid("`store.master_key` needs a build with the feature `sensitive` of `minos`"));
+    }
     environment.patience = config.sagas.patience;
     environment.ask_after = config.sagas.ask_after;
     let environment = Arc::new(ground.environment(environment));

@@ -261,6 +261,8 @@ pub struct Unit {
     pub snapshots: Vec<NewSnapshot>,
     /// Keys of subjects that had none, each at most once.
     pub new_keys: Vec<NewKey>,
+    /// Subjects whose keys are forgotten for ever, as [`Store::forget_subject`](super::Store::forget_subject) does it; also those that the unit brings along.
+    pub forgotten: Vec<Uuid>,
     /// How far readers of the log have come, by name.
     pub checkpoints: Vec<(String, u64)>,
     /// Outbox rows that were sent, to be removed.
@@ -288,6 +290,7 @@ impl Unit {
             unique: Vec::new(),
             snapshots: Vec::new(),
             new_keys: Vec::new(),
+            forgotten: Vec::new(),
             checkpoints: Vec::new(),
             sent: Vec::new(),
             fence: None,
@@ -351,6 +354,12 @@ impl Unit {
         Ok(())
     }
 
+    /// Whether it takes a transaction of several messages: its statements are run one by one.
+    #[cfg(feature = "postgres")]
+    pub(super) fn has_statements(&self) -> bool {
+        !self.statements.is_empty() || !self.forgotten.is_empty()
+    }
+
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
         self.appends.is_empty()
@@ -365,6 +374,7 @@ impl Unit {
             && self.unique.is_empty()
             && self.snapshots.is_empty()
             && self.new_keys.is_empty()
+            && self.forgotten.is_empty()
             && self.checkpoints.is_empty()
             && self.sent.is_empty()
     }

@@ -199,13 +199,13 @@ pub struct Gone;
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate, E: DomainEvent<Aggregate = A>> Expected<A> for E {
     fn events(self) -> Vec<(String, Value)> {
-        vec![(E::NAME.to_owned(), json(&self))]
+        vec![(E::NAME.to_owned(), stored(&self))]
     }
 }
 
 impl<A: Aggregate> Expected<A> for CreatedAs<A> {
     fn events(self) -> Vec<(String, Value)> {
-        vec![(format!("{}Created", A::NAME), json(&self.0))]
+        vec![(format!("{}Created", A::NAME), stored(&self.0))]
     }
 }
 
@@ -356,13 +356,27 @@ impl<A: Aggregate, T> Then<A, T> {
 
     fn events(&self) -> Vec<(String, Value)> {
         let appends = self.unit.appends.iter().filter(|append| append.stream.aggregate == A::NAME);
-        let read = |event: &NewEvent| (event.name.to_string(), serde_json::from_str(&event.data).unwrap_or(Value::Null));
+        let read = |event: &NewEvent| (event.name.to_string(), compared(&event.data));
         appends.flat_map(|append| &append.events).filter(|event| !event.name.starts_with('$')).map(read).collect()
     }
 }
 
 fn json(value: &impl serde::Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_else(|error| panic!("an expected value cannot be written as JSON: {error}"))
+}
+
+/// What is expected to be stored, as it is compared.
+fn stored(value: &impl serde::Serialize) -> Value {
+    #[cfg(feature = "sensitive")]
+    let _storing = crate::sensitive::storing(None);
+    compared(&json(value).to_string())
+}
+
+/// A content as it is compared: what is sensitive is as any other value.
+fn compared(content: &str) -> Value {
+    #[cfg(feature = "sensitive")]
+    let content = &crate::sensitive::bare(content);
+    serde_json::from_str(content).unwrap_or(Value::Null)
 }
 
 /// One line each, for who compares them by eye.

@@ -145,7 +145,7 @@ impl TestService {
         if unit.is_empty() {
             return Ok(());
         }
-        self.environment.store.commit(unit).await.map(|_| ()).map_err(store_error)
+        self.environment.commit(unit).await.map(|_| ()).map_err(store_error)
     }
 }
 

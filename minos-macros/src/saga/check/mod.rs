@@ -8,13 +8,14 @@ use super::{
     model::{Node, Saga, each_node},
     views::Views,
 };
-use crate::{diag::Errors, serial, word::SAGA_DERIVES};
+use crate::{aggregate::is_sensitive, diag::Errors, serial, word::SAGA_DERIVES};
 use syn::{Attribute, Path, Token, punctuated::Punctuated};
 
 pub(super) fn check(errors: &Errors, saga: &Saga, views: &Views<'_>) {
     // Where something could not be read, nothing is said about what may be missing because of it.
     let is_whole = errors.is_empty();
     input(errors, saga);
+    open(errors, saga, views);
     names::check(errors, saga, views);
     if is_whole {
         shapes(errors, saga);
@@ -51,6 +52,17 @@ fn input(errors: &Errors, saga: &Saga) {
         } else if says(&["flatten"]) {
             errors.at(attr, "what is flattened cannot be told from what steps yield: they are stored side by side\nhelp: remove it");
         }
+    }
+}
+
+/// What is sensitive would be stored as `null`.
+fn open(errors: &Errors, saga: &Saga, views: &Views<'_>) {
+    let outputs = views.steps.iter().filter_map(|seen| seen.step.output.as_ref().map(|(_, ty)| ty));
+    for ty in saga.fields.iter().map(|field| &field.ty).chain(outputs).filter(|ty| is_sensitive(ty)) {
+        errors.at(
+            ty,
+            "what a saga knows is stored in the clear, and what is sensitive as `null`\nhelp: the uuid of what holds the value, from which its steps read it",
+        );
     }
 }
 

@@ -109,7 +109,7 @@ pub fn check_with(path: &Path, given: Vec<Result<GivenSample, EventsLockError>>)
 /// If it cannot be written as JSON.
 #[doc(hidden)]
 pub fn given_sample<T: Serialize>(name: &'static str, value: &T) -> Result<GivenSample, EventsLockError> {
-    serde_json::to_string(value).map(|json| (name, json)).map_err(|error| EventsLockError::Sample { name, error })
+    persisted::stored(value).map(|json| (name, json)).map_err(|error| EventsLockError::Sample { name, error })
 }
 
 /// Holds these types against the file.

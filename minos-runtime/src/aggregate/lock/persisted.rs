@@ -97,9 +97,16 @@ impl Traced {
 
 fn traced<T: Serialize + DeserializeOwned>(version: u32) -> Traced {
     let mut samples = Samples { version, all: Vec::new(), none: None };
-    let shape = trace::<T>(|made| samples.add(made.map(|value| serde_json::to_string(&value))));
+    let shape = trace::<T>(|made| samples.add(made.map(|value| stored(&value))));
     let none = samples.none.filter(|_| samples.all.is_empty());
     Traced { shape, samples: samples.all, none }
+}
+
+/// As it is stored, but for what is sealed: that is read as it is written here.
+pub(super) fn stored(value: &impl Serialize) -> serde_json::Result<String> {
+    #[cfg(feature = "sensitive")]
+    let _storing = crate::sensitive::storing(None);
+    serde_json::to_string(value)
 }
 
 struct Samples {

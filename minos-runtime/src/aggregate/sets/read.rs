@@ -5,19 +5,29 @@ use crate::{
     aggregate::{
         Aggregate, Changes,
         difference::{self, Object, fields},
+        event::shown,
     },
     error::{Error, Result},
     message::SetChange,
 };
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use std::fmt;
 use uuid::Uuid;
 
 /// What changed of one entity in a set.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EntityChanges {
     uuid: Uuid,
     data: String,
+    /// The same to be shown, if something in it must not be.
+    shown: Option<String>,
+}
+
+impl fmt::Debug for EntityChanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntityChanges").field("uuid", &self.uuid).field("data", &self.as_json()).finish()
+    }
 }
 
 impl EntityChanges {
@@ -40,9 +50,9 @@ impl EntityChanges {
         value.map(|value| read(value, field)).transpose()
     }
 
-    /// The changes as JSON: an object with the new values; the entity itself if it is written as something else.
+    /// The changes as JSON: an object with the new values, and `null` for those that are sensitive; the entity itself if it is written as something else.
     pub fn as_json(&self) -> &str {
-        &self.data
+        self.shown.as_deref().unwrap_or(&self.data)
     }
 }
 
@@ -63,7 +73,7 @@ impl<A: Aggregate> Changes<A> {
     /// If the aggregate has no such set.
     pub fn updated(&self, set: &str) -> Result<Vec<EntityChanges>> {
         let changed = self.entities(set, SetChange::Update)?;
-        Ok(changed.into_iter().map(|(uuid, data)| EntityChanges { uuid, data: data.get().to_owned() }).collect())
+        Ok(changed.into_iter().map(|(uuid, data)| EntityChanges { uuid, data: data.get().to_owned(), shown: shown(data.get()) }).collect())
     }
 
     /// The uuids of the entities that were taken out of a set.
@@ -91,14 +101,14 @@ impl<A: Aggregate> Changes<A> {
     }
 
     fn values<T: DeserializeOwned>(&self, set: &str, kind: SetChange) -> Result<Vec<T>> {
-        let change = Object::parse(self.as_json())?;
+        let change = Object::parse(self.whole())?;
         part_of::<A>(&change, set, kind)?.map_or(Ok(Vec::new()), |values| read(values, set))
     }
 }
 
 impl<A: Aggregate> Changes<A> {
     fn entities(&self, set: &str, kind: SetChange) -> Result<Vec<(Uuid, &RawValue)>> {
-        let change = Object::parse(self.as_json())?;
+        let change = Object::parse(self.whole())?;
         let Some(entities) = part_of::<A>(&change, set, kind)? else { return Ok(Vec::new()) };
         fields(entities.get())?.into_iter().map(|(uuid, entity)| Ok((Uuid::parse_str(&uuid)?, entity))).collect()
     }

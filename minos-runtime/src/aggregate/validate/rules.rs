@@ -27,6 +27,9 @@ pub trait Length {
     note = "for everything else there is `with = path_of_a_function`"
 )]
 pub trait Text {
+    /// Whether messages may show it.
+    const SHOWN: bool = true;
+
     /// The text, if there is one.
     fn text(&self) -> Option<&str>;
 }
@@ -102,7 +105,26 @@ impl<T: Length> Length for Option<T> {
     }
 }
 
+/// Rules whose messages do not show the value.
+#[cfg(feature = "sensitive")]
+impl<T: Length> Length for crate::Sensitive<T> {
+    fn length(&self) -> Option<usize> {
+        self.expose()?.length()
+    }
+}
+
+#[cfg(feature = "sensitive")]
+impl<T: Text> Text for crate::Sensitive<T> {
+    const SHOWN: bool = false;
+
+    fn text(&self) -> Option<&str> {
+        self.expose()?.text()
+    }
+}
+
 impl<T: Text> Text for Option<T> {
+    const SHOWN: bool = T::SHOWN;
+
     fn text(&self) -> Option<&str> {
         self.as_ref()?.text()
     }
@@ -188,7 +210,8 @@ pub fn url<T: Text>(value: &T) -> Option<String> {
 /// `one_of("a", "b")`
 pub fn one_of<T: Text>(value: &T, these: &[&str]) -> Option<String> {
     let text = value.text()?;
-    (!these.contains(&text)).then(|| format!("is `{text}`, and has to be one of {}", quoted(these)))
+    let what = if T::SHOWN { format!("is `{text}`, and has") } else { "has".to_owned() };
+    (!these.contains(&text)).then(|| format!("{what} to be one of {}", quoted(these)))
 }
 
 fn quoted(these: &[&str]) -> String {

@@ -167,6 +167,16 @@ impl State {
         places.iter().skip(after).filter_map(|place| self.log.get(*place)).cloned().collect()
     }
 
+    fn forget_subject(&mut self, subject: Uuid) -> bool {
+        match self.subjects.get_mut(&subject) {
+            Some(key @ SubjectKey::Known(_)) => {
+                *key = SubjectKey::Forgotten(SystemClock.now());
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn saga_of_key(&self, saga: &str, key: &str) -> Option<&SagaRow> {
         self.sagas.values().find(|row| row.saga == saga && row.key.as_deref() == Some(key))
     }
@@ -226,6 +236,9 @@ impl State {
         self.unique.write(&unit.unique);
         unit.snapshots.into_iter().for_each(|snapshot| self.put_snapshot(snapshot));
         self.subjects.extend(unit.new_keys.into_iter().map(|NewKey { subject, key }| (subject, SubjectKey::Known(key))));
+        for subject in unit.forgotten {
+            self.forget_subject(subject);
+        }
         for letter in unit.dead_letters {
             self.last_dead_letter += 1;
             self.dead_letters.insert(self.last_dead_letter, DeadLetter { id: self.last_dead_letter, at: unit.at, letter });
@@ -473,13 +486,7 @@ impl Store for MemoryStore {
     }
 
     fn forget_subject(&self, subject: Uuid) -> BoxFuture<'_, StoreResult<bool>> {
-        self.change(|state| match state.subjects.get_mut(&subject) {
-            Some(key @ SubjectKey::Known(_)) => {
-                *key = SubjectKey::Forgotten(SystemClock.now());
-                true
-            }
-            _ => false,
-        })
+        self.change(|state| state.forget_subject(subject))
     }
 
     fn select(&self, statement: Statement) -> BoxFuture<'_, StoreResult<Vec<serde_json::Value>>> {

@@ -65,7 +65,8 @@ pub(super) fn of_unit(schema: &str, unit: &Unit, resolved: &[(String, String)]) 
         of(schema, "unique value", &[aggregate.as_bytes(), field.as_bytes(), value.as_bytes()])
     };
     keys.extend(unit.unique.iter().map(value));
-    keys.extend(unit.new_keys.iter().map(|new| of(schema, "subject", &[new.subject.as_bytes()])));
+    let subjects = unit.new_keys.iter().map(|new| &new.subject).chain(&unit.forgotten);
+    keys.extend(subjects.map(|subject| of(schema, "subject", &[subject.as_bytes()])));
     keys.sort_unstable();
     keys.dedup();
     keys

@@ -200,7 +200,7 @@ impl State {
         let (mut locks, mut bytes) = (0, 0);
         while let Some(job) = self.waiting.pop_front() {
             // Statements of the user run one by one, and what is done to a collection takes long: those units have batches of their own.
-            let kind = |unit: &Unit| (unit.statements.is_empty(), unit.collections.is_empty());
+            let kind = |unit: &Unit| (unit.has_statements(), unit.collections.is_empty());
             let fits = batch.units.first().is_none_or(|first| kind(first) == kind(&job.unit))
                 && (locks + job.keys.len() <= LOCKS && bytes + job.bytes <= BATCH_BYTES || batch.units.is_empty());
             let collides = job.keys.iter().any(|key| self.busy.contains(key) || held.contains(key));

@@ -25,7 +25,7 @@ const PUT_SNAPSHOTS: &str = "INSERT INTO {s}.snapshots AS s (uuid, aggregate, ve
     WHERE excluded.version > s.version OR excluded.version = s.version AND excluded.schema <> s.schema";
 const FORGET_SNAPSHOT: &str = "DELETE FROM {s}.snapshots WHERE uuid = $1 AND aggregate = $2";
 const KEYS: &str = "SELECT subject, key, forgotten_at FROM {s}.subject_keys WHERE subject = ANY ($1)";
-const FORGET_SUBJECT: &str =
+pub(super) const FORGET_SUBJECT: &str =
     "UPDATE {s}.subject_keys SET key = NULL, forgotten_at = now() WHERE subject = $1 AND key IS NOT NULL RETURNING subject";
 
 /// Whether an index is there, and complete.

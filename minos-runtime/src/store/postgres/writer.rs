@@ -10,6 +10,7 @@ use super::{
     errors,
     fence::Fence,
     queue::{Batch, Queue},
+    rows::FORGET_SUBJECT,
     statement,
 };
 use crate::store::{Committed, StoreError, StoreResult, StreamId, Unit};
@@ -94,7 +95,7 @@ impl Writer {
             before = Some(taken);
             let results = match &self.shared {
                 // Nothing may come between the messages of a transaction that takes several, and nothing wait behind one that takes long.
-                Some(shared) if !aside && units.iter().all(|unit| unit.statements.is_empty() && unit.collections.is_empty()) => {
+                Some(shared) if !aside && units.iter().all(|unit| !unit.has_statements() && unit.collections.is_empty()) => {
                     let shared = shared.clone();
                     self.commit(&shared, &units, &keys).await
                 }
@@ -167,7 +168,7 @@ impl Writer {
             let statement = session.own(arguments.statement()).await?;
             session.client().query_one(&statement, &arguments.parameters()).await
         };
-        if units.iter().all(|unit| unit.statements.is_empty()) {
+        if !units.iter().any(Unit::has_statements) {
             return self.outcome(append.await);
         }
         // Behind the answer of the one that begins, the other one is answered already.
@@ -176,9 +177,12 @@ impl Writer {
             self.checked(begun)?;
             let outcome = self.outcome(appended)?;
             let refused: Vec<_> = outcome.refused().collect();
-            let written = units.iter().enumerate().filter(|(n, _)| !refused.contains(n));
-            let executed = statement::execute(session, written.flat_map(|(_, unit)| &unit.statements)).await;
+            let written: Vec<_> = units.iter().enumerate().filter(|(n, _)| !refused.contains(n)).map(|(_, unit)| unit).collect();
+            let executed = statement::execute(session, written.iter().flat_map(|unit| &unit.statements)).await;
             executed.map_err(|failure| self.failed(failure))?;
+            for subject in written.iter().flat_map(|unit| &unit.forgotten) {
+                self.checked(session.query(FORGET_SUBJECT, &[subject]).await)?;
+            }
             self.checked(session.client().batch_execute("COMMIT").await)?;
             Ok(outcome)
         };

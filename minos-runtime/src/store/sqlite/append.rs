@@ -72,7 +72,7 @@ impl From<rusqlite::Error> for Failure {
 
 /// Whether a unit's first row tells by itself that its one stream is new.
 fn is_one_new_stream(unit: &Unit) -> bool {
-    let others = unit.documents.is_empty() && unit.unique.is_empty() && unit.new_keys.is_empty();
+    let others = unit.documents.is_empty() && unit.unique.is_empty() && unit.new_keys.is_empty() && unit.forgotten.is_empty();
     others && unit.statements.is_empty() && matches!(&unit.appends[..], [append] if append.expected == 0)
 }
 
@@ -92,6 +92,12 @@ impl Appender {
             });
         }
         self.connection.prepare_cached(COMMIT)?.execute([])?;
+        if units.iter().any(|unit| !unit.forgotten.is_empty())
+            && let Err(error) = rows::end_log(&self.connection)
+        {
+            // It is committed all the same.
+            tracing::warn!(%error, "a key was forgotten, and its bytes may stand in the write-ahead log until its next end");
+        }
         Ok(results)
     }
 

@@ -90,6 +90,9 @@ pub(super) fn write(connection: &Connection, unit: &Unit) -> rusqlite::Result<()
     for NewKey { subject, key } in &unit.new_keys {
         connection.prepare_cached(NEW_KEY)?.execute((UuidText::new(*subject).as_str(), key))?;
     }
+    if !unit.forgotten.is_empty() {
+        forget(connection, &unit.forgotten, unit.at)?;
+    }
     Ok(())
 }
 
@@ -111,29 +114,42 @@ pub(super) fn index(connection: &Connection, collection: &str, field: &Field) ->
 
 /// Forgets a key so that its bytes are nowhere in the file, and then not in the log beside it either.
 pub(super) fn forget_subject(connection: &mut Connection, subject: Uuid, at: Timestamp) -> rusqlite::Result<bool> {
-    connection.pragma_update(None, "secure_delete", "on")?;
-    let forgotten = forget(connection, subject, at);
-    connection.pragma_update(None, "secure_delete", "fast")?;
-    let forgotten = forgotten?;
+    let transaction = connection.transaction()?;
+    let forgotten = forget(&transaction, &[subject], at)?;
+    transaction.commit()?;
     if forgotten {
-        // Readers may hold a part of the log for a moment; the busy timeout waits for them.
-        let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        if busy {
-            tracing::warn!(
-                "a key was forgotten, and its bytes are still in the write-ahead log: somebody reads from it for long; they go with its next end"
-            );
-        }
+        end_log(connection)?;
     }
     Ok(forgotten)
 }
 
-fn forget(connection: &mut Connection, subject: Uuid, at: Timestamp) -> rusqlite::Result<bool> {
-    let subject = UuidText::new(subject);
-    let transaction = connection.transaction()?;
-    transaction.execute(OVERWRITE, [subject.as_str()])?;
-    let forgotten = transaction.execute(FORGET, (subject.as_str(), time(at)))?;
-    transaction.commit()?;
-    Ok(forgotten > 0)
+/// Forgets keys within a transaction, behind which somebody has to [end the log](end_log). Whether there were any.
+pub(super) fn forget(connection: &Connection, subjects: &[Uuid], at: Timestamp) -> rusqlite::Result<bool> {
+    connection.pragma_update(None, "secure_delete", "on")?;
+    let forget_all = || {
+        let mut forgotten = 0;
+        for subject in subjects {
+            let subject = UuidText::new(*subject);
+            connection.prepare_cached(OVERWRITE)?.execute([subject.as_str()])?;
+            forgotten += connection.prepare_cached(FORGET)?.execute((subject.as_str(), time(at)))?;
+        }
+        Ok(forgotten > 0)
+    };
+    let forgotten = forget_all();
+    connection.pragma_update(None, "secure_delete", "fast")?;
+    forgotten
+}
+
+/// Ends the log beside the file, in which keys may stand that were forgotten.
+pub(super) fn end_log(connection: &Connection) -> rusqlite::Result<()> {
+    // Readers may hold a part of the log for a moment; the busy timeout waits for them.
+    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy {
+        tracing::warn!(
+            "a key was forgotten, and its bytes are still in the write-ahead log: somebody reads from it for long; they go with its next end"
+        );
+    }
+    Ok(())
 }
 
 pub(super) fn document(connection: &Connection, collection: &str, key: &str) -> rusqlite::Result<Option<Document>> {

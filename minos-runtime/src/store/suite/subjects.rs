@@ -51,3 +51,26 @@ pub async fn of_many_one_gives_the_key(store: SharedStore) {
     assert!(results.iter().filter_map(|(_, result)| result.as_ref().err()).all(|error| *error == StoreError::KeyExists(subject)));
     assert_eq!(store.keys_of(&[subject]).await, Ok(vec![(subject, SubjectKey::Known(given))]));
 }
+
+/// What is forgotten with a unit is forgotten if it is committed, and not otherwise.
+#[allow(missing_docs)]
+pub async fn a_unit_forgets_with_all_that_it_does(store: SharedStore) {
+    let (ada, bob, stream) = (Uuid::now_v7(), Uuid::now_v7(), stream());
+    give(&store, ada, &[1]).await.expect("it has none");
+    give(&store, bob, &[2]).await.expect("it has none");
+    let forgetting = |expected| Unit { forgotten: vec![ada], ..appending(&stream, expected, &["Told"]) };
+    assert!(matches!(store.commit(forgetting(1)).await, Err(StoreError::Conflict { .. })));
+    assert_eq!(store.keys_of(&[ada]).await, Ok(vec![(ada, SubjectKey::Known(vec![1]))]), "nothing of it happened");
+    store.commit(forgetting(0)).await.expect("it is committed");
+    assert_eq!(versions(&store, &stream).await, [1]);
+    let keys = store.keys_of(&[ada, bob]).await.expect("they are read");
+    assert!(keys.iter().any(|(subject, key)| *subject == ada && matches!(key, SubjectKey::Forgotten(_))), "{keys:?}");
+    assert!(keys.contains(&(bob, SubjectKey::Known(vec![2]))), "{keys:?}");
+    assert_eq!(give(&store, ada, &[9]).await, Err(StoreError::Forgotten(ada)), "for ever");
+    // Also what was never known, and what the same unit brings along.
+    let (nobody, carol) = (Uuid::now_v7(), Uuid::now_v7());
+    let new_keys = vec![NewKey { subject: carol, key: vec![3] }];
+    store.commit(Unit { new_keys, forgotten: vec![ada, nobody, carol], ..unit() }).await.expect("it is committed");
+    assert_eq!(store.keys_of(&[nobody]).await, Ok(vec![]));
+    assert_eq!(give(&store, carol, &[9]).await, Err(StoreError::Forgotten(carol)));
+}
