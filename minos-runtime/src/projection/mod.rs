@@ -32,7 +32,7 @@ use futures_util::future::BoxFuture;
 use projector::{Projector, make};
 use run::{Advance, Halt, project};
 use serde::Serialize;
-use state::State;
+use state::{State, is_overtaken};
 use std::{
     sync::{
         Arc,
@@ -46,6 +46,8 @@ use tokio::{
     time::Instant,
 };
 
+/// How often what an operator asks for is tried.
+const ATTEMPTS: u32 = 100;
 /// How often it is asked how far another process has brought a projection.
 const ASK: Duration = Duration::from_millis(10);
 const ASK_AT_LAST: Duration = Duration::from_millis(200);
@@ -236,7 +238,11 @@ impl Projections {
             );
             return Err(Error::new(ErrorKind::Conflict, message));
         }
-        let mut state = State::read(&*self.0.environment.store, plan.def.name).await?;
+        while_it_goes_on(|| self.begin(plan, tell)).await
+    }
+
+    async fn begin(&self, plan: &Plan, tell: &Tell) -> Result<()> {
+        let (name, mut state) = (plan.def.name, State::read(&*self.0.environment.store, plan.def.name).await?);
         if state.is_newer_than(plan.def.version) {
             let message = format!("a newer deployment of the service goes on with `{name}`: ask that one");
             return Err(Error::new(ErrorKind::Conflict, message));
@@ -253,6 +259,10 @@ impl Projections {
 
     /// Takes an event that was put aside, and with it the dead letter.
     pub(crate) async fn replay(&self, letter: &DeadLetter) -> Result<()> {
+        while_it_goes_on(|| self.take_again(letter)).await
+    }
+
+    async fn take_again(&self, letter: &DeadLetter) -> Result<()> {
         let (kept, generation) = self.whose(&letter.letter.subscriber)?;
         let Kept { plan, tell } = kept;
         let store = &self.0.environment.store;
@@ -297,6 +307,17 @@ impl Projections {
         let (name, generation) = parts.ok_or_else(|| Error::not_found(format!("there is no projection `{subscriber}`")))?;
         Ok((self.0.find(name)?, generation.parse().unwrap_or_default()))
     }
+}
+
+/// Does what an operator asks for, again if the projection has gone on meanwhile: its progress moves with each of its commits.
+async fn while_it_goes_on<F: Future<Output = Result<()>>>(attempt: impl Fn() -> F) -> Result<()> {
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Err(error) if error.downcast_ref().is_some_and(is_overtaken) => tokio::time::sleep(ASK.mul_f64(fastrand::f64())).await,
+            result => return result,
+        }
+    }
+    attempt().await
 }
 
 /// Reads the event that a function of a projection takes.
