@@ -32,7 +32,8 @@ impl Context {
         if self.is_isolated() {
             return Err(crate::error::Error::rejected("a step of an isolated saga cannot forget a subject: it could not be taken back"));
         }
-        let known = self.environment().is_known(subject).await?;
+        let environment = self.environment();
+        let known = environment.keys.is_known(&environment.store, subject).await?;
         if !self.unit.forgotten.contains(&subject) {
             self.unit.forgotten.push(subject);
         }
