@@ -1,6 +1,7 @@
 //! `#[index]` on a field that queries name.
 
 use crate::{
+    aggregate::is_sensitive,
     diag::Errors,
     door::{Door, at},
     item::{cfgs, plain},
@@ -30,6 +31,8 @@ pub(crate) fn check(errors: &Errors, attrs: &[Attribute], fields: &[&Field], why
         }
         if let Some(why) = why_not {
             errors.at(attr, why);
+        } else if is_sensitive(&field.ty) {
+            errors.at(attr, "what is sensitive is sealed in the store, so queries do not name it\nhelp: remove this");
         }
     }
 }

@@ -26,4 +26,10 @@ pub struct Book {
     title: String,
 }
 
+#[aggregate(queryable)]
+pub struct Person {
+    #[index]
+    name: Sensitive<String>,
+}
+
 fn main() {}
