@@ -12,7 +12,8 @@ use std::net::SocketAddr;
 pub mod service_of {
     use minos::prelude::*;
 
-    #[aggregate(queryable)]
+    /// Its state is kept as often as can be, as sealed as its events are.
+    #[aggregate(queryable, snapshot(every = 1, schema = 1))]
     #[derive(Debug)]
     pub struct Person {
         #[validate(length(1..=40))]
@@ -38,7 +39,7 @@ pub mod service_of {
     }
 
     /// Of somebody.
-    #[aggregate]
+    #[aggregate(snapshot(every = 1))]
     pub struct Parcel {
         #[subject]
         pub receiver: Uuid,
