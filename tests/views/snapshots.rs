@@ -7,7 +7,8 @@ use crate::{
 use fastrand::Rng;
 use minos::{
     Running,
-    store::{Loaded, NewSnapshot, StreamId},
+    prelude::*,
+    store::{Cause, Loaded, NewSnapshot, StreamId, Unit},
 };
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -148,6 +149,11 @@ fn stream(aggregate: &'static str, uuid: &str) -> StreamId {
     StreamId::new(aggregate, uuid.parse().unwrap())
 }
 
+async fn put(running: &Running, snapshot: NewSnapshot) {
+    let unit = Unit::new(Timestamp::now(), Cause { correlation: Uuid::nil(), causation: Uuid::nil(), user: None, trace: None });
+    running.store().commit(Unit { snapshots: vec![snapshot], ..unit }).await.unwrap();
+}
+
 async fn kept(running: &Running, stream: &StreamId) -> Loaded {
     running.store().load(stream.clone()).await.unwrap()
 }
@@ -217,7 +223,7 @@ async fn a_snapshot_is_believed_if_this_program_has_written_it_and_can_read_it()
         let put = async |schema: &str, state: String| {
             let (stream, schema) = (stream("Book", &book), schema.to_owned());
             running.store().forget_snapshot(stream.clone()).await.unwrap();
-            running.store().put_snapshots(vec![NewSnapshot { stream, version: next - 1, schema, state }]).await.unwrap();
+            put(&running, NewSnapshot { stream, version: next - 1, schema, state }).await;
         };
         let forged = good.state.replace("\"title\":\"a\"", "\"title\":\"forged\"");
         assert_ne!(forged, good.state);
@@ -263,7 +269,7 @@ async fn a_snapshot_is_taken_when_the_last_one_is_old() {
         assert_eq!(kept(&running, &stream).await.snapshot, None, "it is younger than a day");
         let state = json!({ "at": "2020-01-01T00:00:00Z", "created_at": truth["created_at"], "updated_at": truth["updated_at"], "state": { "books": 5 } }).to_string();
         let old = NewSnapshot { stream: stream.clone(), version: 1, schema: "3".to_owned(), state };
-        running.store().put_snapshots(vec![old.clone()]).await.unwrap();
+        put(&running, old.clone()).await;
         assert_eq!(shown().await["books"], 5, "the schema is the user's");
         assert_eq!(kept(&running, &stream).await.snapshot.unwrap().state, old.state, "nothing has happened since");
         crate::common::send(addr, "PUT", &format!("/shelves/{shelf}"), "", "6").await.unwrap();

@@ -1,8 +1,8 @@
 //! A store that never answers, as one whose server stands still: for tests.
 
 use crate::store::{
-    Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, NewSnapshot, OpenStep,
-    OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreResult, StoredEvent, StreamId, SubjectKey, Unit,
+    Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, OpenStep, OutboxRow,
+    SagaFilter, SagaRow, Statement, Store, StoreResult, StoredEvent, StreamId, SubjectKey, Unit,
 };
 use futures_util::future::{BoxFuture, FutureExt, pending};
 use jiff::Timestamp;
@@ -129,19 +129,11 @@ impl Store for SilentStore {
         never()
     }
 
-    fn put_snapshots(&self, _: Vec<NewSnapshot>) -> BoxFuture<'_, StoreResult<()>> {
-        never()
-    }
-
     fn forget_snapshot(&self, _: StreamId) -> BoxFuture<'_, StoreResult<()>> {
         never()
     }
 
     fn keys_of(&self, _: &[Uuid]) -> BoxFuture<'_, StoreResult<Vec<(Uuid, SubjectKey)>>> {
-        never()
-    }
-
-    fn forget_subject(&self, _: Uuid) -> BoxFuture<'_, StoreResult<bool>> {
         never()
     }
 

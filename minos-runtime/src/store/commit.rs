@@ -2,7 +2,7 @@
 //!
 //! There is no timer: an idle service commits at once, and a busy one commits many units with one flush.
 
-use super::{BATCH_BYTES, Committed, Field, Lease, NewSnapshot, StoreError, StoreResult, StreamId, Unit};
+use super::{BATCH_BYTES, Committed, Field, Lease, StoreError, StoreResult, StreamId, Unit};
 use crate::metrics::Metrics;
 use std::{future::Future, time::Duration};
 use tokio::sync::{mpsc, oneshot};
@@ -45,9 +45,7 @@ pub(super) trait Writer {
 
 /// What only the writer can do, beside units, and seldom.
 pub(super) enum Chore {
-    PutSnapshots(Vec<NewSnapshot>),
     ForgetSnapshot(StreamId),
-    ForgetSubject(Uuid),
     Index(String, Field),
 }
 

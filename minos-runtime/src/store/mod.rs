@@ -172,20 +172,11 @@ pub trait Store: Send + Sync + 'static {
     /// The snapshot of a stream, and the events behind it: all that its state is made of.
     fn load(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<Loaded>>;
 
-    /// Writes snapshots that no unit has to wait for.
-    fn put_snapshots(&self, snapshots: Vec<NewSnapshot>) -> BoxFuture<'_, StoreResult<()>>;
-
     /// Removes the snapshot of a stream, if there is one: it cannot be read any more.
     fn forget_snapshot(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<()>>;
 
     /// The keys of those of these subjects that have or had one, each once.
     fn keys_of(&self, subjects: &[Uuid]) -> BoxFuture<'_, StoreResult<Vec<(Uuid, SubjectKey)>>>;
-
-    /// Forgets the key of a subject for ever; whether it had one.
-    ///
-    /// The key is gone from the database from then on, and with it whatever was encrypted with it. It is not gone from backups, standbys that lag, and
-    /// archived logs: they have to be removed within the time by which it has to be forgotten. PostgreSQL keeps the bytes in its file until the next `VACUUM`.
-    fn forget_subject(&self, subject: Uuid) -> BoxFuture<'_, StoreResult<bool>>;
 
     /// Rows of a query of the user's own over read models, each as a JSON object.
     fn select(&self, statement: Statement) -> BoxFuture<'_, StoreResult<Vec<serde_json::Value>>>;

@@ -261,7 +261,10 @@ pub struct Unit {
     pub snapshots: Vec<NewSnapshot>,
     /// Keys of subjects that had none, each at most once.
     pub new_keys: Vec<NewKey>,
-    /// Subjects whose keys are forgotten for ever, as [`Store::forget_subject`](super::Store::forget_subject) does it; also those that the unit brings along.
+    /// Subjects whose keys are forgotten for ever; also those that the unit brings along.
+    ///
+    /// A key is gone from the database from then on, and with it whatever was encrypted with it. It is not gone from backups, standbys that lag, and
+    /// archived logs: they have to be removed within the time by which it has to be forgotten. PostgreSQL keeps the bytes in its file until the next `VACUUM`.
     pub forgotten: Vec<Uuid>,
     /// How far readers of the log have come, by name.
     pub checkpoints: Vec<(String, u64)>,

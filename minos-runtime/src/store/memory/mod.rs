@@ -8,10 +8,7 @@ use super::{
     NewKey, NewSnapshot, OPEN, OpenStep, OutboxRow, SagaFilter, SagaRow, SagaWrite, Snapshot, Statement, Store, StoreError, StoreResult,
     StoredEvent, StreamId, SubjectKey, Unit, find,
 };
-use crate::{
-    clock::{Clock, SystemClock},
-    sync::lock,
-};
+use crate::sync::lock;
 use documents::Documents;
 use futures_util::future::{self, BoxFuture, FutureExt};
 use jiff::Timestamp;
@@ -167,13 +164,9 @@ impl State {
         places.iter().skip(after).filter_map(|place| self.log.get(*place)).cloned().collect()
     }
 
-    fn forget_subject(&mut self, subject: Uuid) -> bool {
-        match self.subjects.get_mut(&subject) {
-            Some(key @ SubjectKey::Known(_)) => {
-                *key = SubjectKey::Forgotten(SystemClock.now());
-                true
-            }
-            _ => false,
+    fn forget_subject(&mut self, subject: Uuid, at: Timestamp) {
+        if let Some(key @ SubjectKey::Known(_)) = self.subjects.get_mut(&subject) {
+            *key = SubjectKey::Forgotten(at);
         }
     }
 
@@ -237,7 +230,7 @@ impl State {
         unit.snapshots.into_iter().for_each(|snapshot| self.put_snapshot(snapshot));
         self.subjects.extend(unit.new_keys.into_iter().map(|NewKey { subject, key }| (subject, SubjectKey::Known(key))));
         for subject in unit.forgotten {
-            self.forget_subject(subject);
+            self.forget_subject(subject, unit.at);
         }
         for letter in unit.dead_letters {
             self.last_dead_letter += 1;
@@ -470,10 +463,6 @@ impl Store for MemoryStore {
         })
     }
 
-    fn put_snapshots(&self, snapshots: Vec<NewSnapshot>) -> BoxFuture<'_, StoreResult<()>> {
-        self.change(|state| snapshots.into_iter().for_each(|snapshot| state.put_snapshot(snapshot)))
-    }
-
     fn forget_snapshot(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<()>> {
         self.change(|state| drop(state.snapshots.remove(&stream)))
     }
@@ -483,10 +472,6 @@ impl Store for MemoryStore {
             let subjects = subjects.iter().copied().collect::<BTreeSet<_>>();
             subjects.into_iter().filter_map(|subject| Some((subject, state.subjects.get(&subject)?.clone()))).collect()
         })
-    }
-
-    fn forget_subject(&self, subject: Uuid) -> BoxFuture<'_, StoreResult<bool>> {
-        self.change(|state| state.forget_subject(subject))
     }
 
     fn select(&self, statement: Statement) -> BoxFuture<'_, StoreResult<Vec<serde_json::Value>>> {

@@ -19,9 +19,8 @@ mod url;
 mod writer;
 
 use super::{
-    CLIENT_KEY, Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, NewSnapshot,
-    OpenStep, OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, SubjectKey, Unit, find,
-    number,
+    CLIENT_KEY, Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, OpenStep,
+    OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, SubjectKey, Unit, find, number,
 };
 use crate::{metrics::Metrics, sync::lock};
 use connection::{Link, Role, Server};
@@ -397,13 +396,6 @@ impl Store for PostgresStore {
         })
     }
 
-    fn put_snapshots(&self, snapshots: Vec<NewSnapshot>) -> BoxFuture<'_, StoreResult<()>> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.write_snapshots(snapshots).await
-        })
-    }
-
     fn forget_snapshot(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<()>> {
         Box::pin(async move {
             self.check_open()?;
@@ -416,13 +408,6 @@ impl Store for PostgresStore {
         Box::pin(async move {
             self.check_open()?;
             self.read_keys(subjects).await
-        })
-    }
-
-    fn forget_subject(&self, subject: Uuid) -> BoxFuture<'_, StoreResult<bool>> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.remove_key(subject).await
         })
     }
 

@@ -6,7 +6,7 @@ use super::{
     keys,
 };
 use crate::store::{
-    Document, Field, Filter, Find, NewSnapshot, StoreError, StoreResult, StreamId, SubjectKey, number,
+    Document, Field, Filter, Find, StoreError, StoreResult, StreamId, SubjectKey,
     query::{Dialect, Query},
 };
 use std::time::Duration;
@@ -17,12 +17,6 @@ const DOCUMENT: &str = "SELECT key, version, body::text FROM {s}.documents WHERE
 const DOCUMENTS: &str = "SELECT key, version, body::text FROM {s}.documents WHERE collection = $1 AND key = ANY ($2) ORDER BY key";
 const OWNER: &str = "SELECT uuid FROM {s}.unique_values WHERE aggregate = $1 AND field = $2 AND value = $3";
 /// Sorted, so that no two of them wait for each other.
-const PUT_SNAPSHOTS: &str = "INSERT INTO {s}.snapshots AS s (uuid, aggregate, version, schema, state)
-    SELECT DISTINCT ON (p.uuid, p.aggregate) p.uuid, p.aggregate, p.version, p.schema, p.state
-    FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[]) AS p(uuid, aggregate, version, schema, state)
-    ORDER BY p.uuid, p.aggregate, p.version DESC
-    ON CONFLICT ON CONSTRAINT snapshots_pkey DO UPDATE SET version = excluded.version, schema = excluded.schema, state = excluded.state
-    WHERE excluded.version > s.version OR excluded.version = s.version AND excluded.schema <> s.schema";
 const FORGET_SNAPSHOT: &str = "DELETE FROM {s}.snapshots WHERE uuid = $1 AND aggregate = $2";
 const KEYS: &str = "SELECT subject, key, forgotten_at FROM {s}.subject_keys WHERE subject = ANY ($1)";
 pub(super) const FORGET_SUBJECT: &str =
@@ -114,18 +108,6 @@ impl PostgresStore {
         self.first(&self.readers.query(OWNER, &[&aggregate, &field, &value]).await?, |row| row.try_get(0))
     }
 
-    pub(super) async fn write_snapshots(&self, snapshots: Vec<NewSnapshot>) -> StoreResult<()> {
-        if snapshots.is_empty() {
-            return Ok(());
-        }
-        let uuids: Vec<Uuid> = snapshots.iter().map(|snapshot| snapshot.stream.uuid).collect();
-        let aggregates: Vec<&str> = snapshots.iter().map(|snapshot| &*snapshot.stream.aggregate).collect();
-        let versions: Vec<i64> = snapshots.iter().map(|snapshot| number(snapshot.version)).collect();
-        let schemas: Vec<&str> = snapshots.iter().map(|snapshot| &*snapshot.schema).collect();
-        let states: Vec<&str> = snapshots.iter().map(|snapshot| &*snapshot.state).collect();
-        self.readers.query(PUT_SNAPSHOTS, &[&uuids, &aggregates, &versions, &schemas, &states]).await.map(|_| ())
-    }
-
     pub(super) async fn remove_snapshot(&self, stream: StreamId) -> StoreResult<()> {
         self.readers.query(FORGET_SNAPSHOT, &[&stream.uuid, &&*stream.aggregate]).await.map(|_| ())
     }
@@ -138,10 +120,6 @@ impl PostgresStore {
             };
             Ok((row.try_get(0)?, key))
         })
-    }
-
-    pub(super) async fn remove_key(&self, subject: Uuid) -> StoreResult<bool> {
-        Ok(!self.readers.query(FORGET_SUBJECT, &[&subject]).await?.is_empty())
     }
 }
 

@@ -1,12 +1,9 @@
 //! Writes units: many in one transaction, each as a whole or not at all.
 
 use super::{UuidText, errors::Place, rows, saga, statement, time};
-use crate::{
-    clock::{Clock, SystemClock},
-    store::{
-        Append, CLIENT_KEY, Committed, Lease, Mark, StoreError, StoreResult, Unit,
-        commit::{Chore, Writer},
-    },
+use crate::store::{
+    Append, CLIENT_KEY, Committed, Lease, Mark, StoreError, StoreResult, Unit,
+    commit::{Chore, Writer},
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
@@ -321,12 +318,7 @@ impl Writer for Appender {
     async fn chore(&mut self, chore: Chore) -> StoreResult<bool> {
         let connection = &mut self.connection;
         let done = match chore {
-            Chore::PutSnapshots(snapshots) => connection.transaction().and_then(|transaction| {
-                rows::put_snapshots(&transaction, &snapshots)?;
-                transaction.commit().map(|()| true)
-            }),
             Chore::ForgetSnapshot(stream) => rows::forget_snapshot(connection, &stream).map(|()| true),
-            Chore::ForgetSubject(subject) => rows::forget_subject(connection, subject, SystemClock.now()),
             Chore::Index(collection, field) => rows::index(connection, &collection, &field).map(|()| true),
         };
         done.map_err(|error| self.place.error(error))

@@ -9,8 +9,8 @@ mod schema;
 mod statement;
 
 use super::{
-    Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, NewSnapshot, OpenStep,
-    OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, SubjectKey, Unit,
+    Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, OpenStep, OutboxRow,
+    SagaFilter, SagaRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, SubjectKey, Unit,
     commit::{self, Chore, Queue},
     find,
 };
@@ -300,10 +300,6 @@ impl Store for SqliteStore {
         self.read(move |connection| rows::load(connection, stream))
     }
 
-    fn put_snapshots(&self, snapshots: Vec<NewSnapshot>) -> BoxFuture<'_, StoreResult<()>> {
-        Box::pin(async move { self.queue.chore(Chore::PutSnapshots(snapshots)).await.map(|_| ()) })
-    }
-
     fn forget_snapshot(&self, stream: StreamId) -> BoxFuture<'_, StoreResult<()>> {
         Box::pin(async move { self.queue.chore(Chore::ForgetSnapshot(stream)).await.map(|_| ()) })
     }
@@ -311,10 +307,6 @@ impl Store for SqliteStore {
     fn keys_of(&self, subjects: &[Uuid]) -> BoxFuture<'_, StoreResult<Vec<(Uuid, SubjectKey)>>> {
         let subjects = subjects.to_vec();
         self.read(move |connection| rows::keys_of(connection, &subjects))
-    }
-
-    fn forget_subject(&self, subject: Uuid) -> BoxFuture<'_, StoreResult<bool>> {
-        Box::pin(self.queue.chore(Chore::ForgetSubject(subject)))
     }
 
     fn select(&self, statement: Statement) -> BoxFuture<'_, StoreResult<Vec<serde_json::Value>>> {

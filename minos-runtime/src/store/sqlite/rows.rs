@@ -96,7 +96,7 @@ pub(super) fn write(connection: &Connection, unit: &Unit) -> rusqlite::Result<()
     Ok(())
 }
 
-pub(super) fn put_snapshots(connection: &Connection, snapshots: &[NewSnapshot]) -> rusqlite::Result<()> {
+fn put_snapshots(connection: &Connection, snapshots: &[NewSnapshot]) -> rusqlite::Result<()> {
     for NewSnapshot { stream, version, schema, state } in snapshots {
         let uuid = UuidText::new(stream.uuid);
         connection.prepare_cached(PUT_SNAPSHOT)?.execute((uuid.as_str(), &*stream.aggregate, number(*version), schema, state))?;
@@ -112,28 +112,16 @@ pub(super) fn index(connection: &Connection, collection: &str, field: &Field) ->
     connection.execute_batch(&Dialect::Sqlite.index("", collection, field).1)
 }
 
-/// Forgets a key so that its bytes are nowhere in the file, and then not in the log beside it either.
-pub(super) fn forget_subject(connection: &mut Connection, subject: Uuid, at: Timestamp) -> rusqlite::Result<bool> {
-    let transaction = connection.transaction()?;
-    let forgotten = forget(&transaction, &[subject], at)?;
-    transaction.commit()?;
-    if forgotten {
-        end_log(connection)?;
-    }
-    Ok(forgotten)
-}
-
-/// Forgets keys within a transaction, behind which somebody has to [end the log](end_log). Whether there were any.
-pub(super) fn forget(connection: &Connection, subjects: &[Uuid], at: Timestamp) -> rusqlite::Result<bool> {
+/// Forgets keys so that their bytes are nowhere in the file. Behind the transaction, somebody has to [end the log](end_log).
+fn forget(connection: &Connection, subjects: &[Uuid], at: Timestamp) -> rusqlite::Result<()> {
     connection.pragma_update(None, "secure_delete", "on")?;
     let forget_all = || {
-        let mut forgotten = 0;
         for subject in subjects {
             let subject = UuidText::new(*subject);
             connection.prepare_cached(OVERWRITE)?.execute([subject.as_str()])?;
-            forgotten += connection.prepare_cached(FORGET)?.execute((subject.as_str(), time(at)))?;
+            connection.prepare_cached(FORGET)?.execute((subject.as_str(), time(at)))?;
         }
-        Ok(forgotten > 0)
+        Ok(())
     };
     let forgotten = forget_all();
     connection.pragma_update(None, "secure_delete", "fast")?;

@@ -288,7 +288,7 @@ async fn a_forgotten_key_is_nowhere_in_the_files() {
     }
     let (forgotten, kept) = keys.split_at(200);
     for NewKey { subject, .. } in forgotten {
-        assert_eq!(store.forget_subject(*subject).await, Ok(true));
+        store.commit(Unit { forgotten: vec![*subject], ..unit() }).await.unwrap();
     }
     for NewKey { key, .. } in forgotten {
         assert_eq!(holding(&path, key), Vec::<PathBuf>::new());

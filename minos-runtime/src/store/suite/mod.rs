@@ -556,7 +556,5 @@ pub async fn close_finishes_and_refuses(store: SharedStore) {
     assert_eq!(store.find(Find::all("foos", 1)).await, Err(StoreError::Closed));
     assert_eq!(store.index("foos", Field::new(["n"], Kind::Number)).await, Err(StoreError::Closed));
     assert_eq!(store.load(stream()).await, Err(StoreError::Closed));
-    assert_eq!(store.put_snapshots(Vec::new()).await, Err(StoreError::Closed));
     assert_eq!(store.forget_snapshot(stream()).await, Err(StoreError::Closed));
-    assert_eq!(store.forget_subject(Uuid::now_v7()).await, Err(StoreError::Closed));
 }

@@ -12,6 +12,11 @@ fn stored(version: u64, schema: &str, state: &str) -> Option<Snapshot> {
     Some(Snapshot { version, schema: schema.to_owned(), state: state.to_owned() })
 }
 
+/// Snapshots are no reason to refuse a unit.
+async fn put(store: &SharedStore, snapshots: Vec<NewSnapshot>) {
+    store.commit(Unit { snapshots, ..unit() }).await.expect("they are written, or are older");
+}
+
 /// The snapshot, and the versions behind it.
 async fn load(store: &SharedStore, stream: &StreamId) -> (Option<Snapshot>, Vec<u64>) {
     let Loaded { snapshot, events } = store.load(stream.clone()).await.expect("it is read");
@@ -35,13 +40,12 @@ pub async fn a_state_is_a_snapshot_and_what_came_behind_it(store: SharedStore) {
     let data = store.load(foo.clone()).await.expect("it is read").events;
     assert_eq!(data, store.stream(foo.clone(), 4).await.expect("it is read"));
     for older in [new(&foo, 3, "s1", "3"), new(&foo, 4, "s1", "4"), new(&bar, 0, "s1", "0")] {
-        store.commit(Unit { snapshots: vec![older], ..unit() }).await.expect("it is no reason to refuse a unit");
+        put(&store, vec![older]).await;
     }
     assert_eq!(load(&store, &foo).await, (at_4, vec![5, 6]), "an older one changes nothing");
-    store.put_snapshots(vec![new(&foo, 4, "s2", "4"), new(&foo, 2, "s2", "2")]).await.expect("they are written");
+    put(&store, vec![new(&foo, 4, "s2", "4"), new(&foo, 2, "s2", "2")]).await;
     assert_eq!(load(&store, &foo).await, (stored(4, "s2", "4"), vec![5, 6]), "another schema of the same version is newer");
-    store.put_snapshots(vec![new(&foo, 5, "s2", "5"), new(&foo, 6, "s2", "6"), new(&bar, 1, "s2", "1")]).await.expect("they are written");
-    store.put_snapshots(Vec::new()).await.expect("there are none");
+    put(&store, vec![new(&foo, 5, "s2", "5"), new(&foo, 6, "s2", "6"), new(&bar, 1, "s2", "1")]).await;
     assert_eq!(load(&store, &foo).await, (stored(6, "s2", "6"), vec![]));
     assert_eq!(load(&store, &bar).await, (stored(1, "s2", "1"), vec![]), "what there is no stream of is told all the same");
     let other = StreamId::new("Bar", foo.uuid);
@@ -59,7 +63,7 @@ pub async fn many_states_are_loaded_at_once(store: SharedStore) {
         let names = vec!["E"; if n % 10 == 0 { 400 } else { 3 }];
         store.commit(appending(stream, 0, &names)).await.expect("a new stream");
         if n % 2 == 0 {
-            store.put_snapshots(vec![new(stream, 2, "s", &"x".repeat(n * 1000))]).await.expect("it is written");
+            put(&store, vec![new(stream, 2, "s", &"x".repeat(n * 1000))]).await;
         }
     }
     let mut tasks = JoinSet::new();

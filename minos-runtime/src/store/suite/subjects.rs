@@ -21,8 +21,12 @@ pub async fn a_subject_has_one_key_until_it_is_forgotten(store: SharedStore) {
     keys.sort_by_key(|(subject, _)| *subject);
     assert_eq!(keys, [(ada, known(&[0, 255, 7])), (bob, known(&[1]))]);
     assert_eq!(store.keys_of(&[]).await, Ok(vec![]));
-    assert_eq!(store.forget_subject(ada).await, Ok(true));
-    assert_eq!((store.forget_subject(ada).await, store.forget_subject(nobody).await), (Ok(false), Ok(false)));
+    let forget = async |subject| store.commit(Unit { forgotten: vec![subject], ..unit() }).await.expect("it is forgotten, or was");
+    forget(ada).await;
+    let first = store.keys_of(&[ada]).await;
+    forget(ada).await;
+    assert_eq!(store.keys_of(&[ada]).await, first, "it is forgotten once");
+    forget(nobody).await;
     let forgotten = store.keys_of(&[ada]).await.expect("it is read");
     assert!(matches!(forgotten[..], [(subject, SubjectKey::Forgotten(_))] if subject == ada), "{forgotten:?}");
     assert_eq!(give(&store, ada, &[9]).await, Err(StoreError::Forgotten(ada)), "for ever");

@@ -1,8 +1,8 @@
 //! A store of which a test hears each commit.
 
 use crate::store::{
-    Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, NewSnapshot, OpenStep,
-    OutboxRow, SagaFilter, SagaRow, SharedStore, Statement, Store, StoreResult, StoredEvent, StreamId, SubjectKey, Unit,
+    Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, OpenStep, OutboxRow,
+    SagaFilter, SagaRow, SharedStore, Statement, Store, StoreResult, StoredEvent, StreamId, SubjectKey, Unit,
 };
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -82,10 +82,8 @@ impl Store for Watched {
         index(collection: &str, field: Field) -> StoreResult<()>;
         owner_of(aggregate: &str, field: &str, value: &str) -> StoreResult<Option<Uuid>>;
         load(stream: StreamId) -> StoreResult<Loaded>;
-        put_snapshots(snapshots: Vec<NewSnapshot>) -> StoreResult<()>;
         forget_snapshot(stream: StreamId) -> StoreResult<()>;
         keys_of(subjects: &[Uuid]) -> StoreResult<Vec<(Uuid, SubjectKey)>>;
-        forget_subject(subject: Uuid) -> StoreResult<bool>;
         select(statement: Statement) -> StoreResult<Vec<serde_json::Value>>;
         ping() -> StoreResult<()>;
         close() -> ();
