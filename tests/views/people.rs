@@ -47,6 +47,14 @@ pub mod service_of {
         pub weight: u32,
     }
 
+    #[aggregate]
+    impl Parcel {
+        #[event("Forwarded")]
+        pub fn forwarded(&mut self, receiver: Uuid) {
+            self.receiver = receiver;
+        }
+    }
+
     /// What is shown of a person, with what was exposed.
     #[document]
     pub struct Neighbour {
@@ -517,4 +525,35 @@ async fn rules_look_at_it() {
     assert!(answer.body.contains("#/name") && !answer.body.contains("Ada"), "{answer:?}");
     assert!(service(&place, "people::service_of").start().await.is_ok());
     running.stop().await;
+}
+
+/// What was the data of one subject, and is that of another one behind a domain event, is the other's alone, wherever it is kept.
+#[test]
+fn what_is_given_to_another_subject_is_forgotten_with_that_one() {
+    use minos::prelude::*;
+    use service_of::{Parcel, ParcelEvents};
+    let (test, ann, bob) = (minos::testing::TestService::new(), Uuid::from_u128(1), Uuid::from_u128(2));
+    let parcel = test
+        .run(async |cx| {
+            let parcel = Parcel { receiver: ann, address: Sensitive::new("a street".to_owned()), weight: 1 };
+            Ok(Parcel::create(cx, parcel).await?.uuid())
+        })
+        .unwrap();
+    test.run(async |cx| {
+        let mut parcel = Parcel::get(cx, parcel).await?;
+        parcel.forwarded(bob);
+        parcel.weight = 2;
+        parcel.save(cx).await?;
+        // What is not committed yet is no more told than what is.
+        let told = serde_json::to_string(&Parcel::history(cx, parcel.uuid()).await?)?;
+        assert!(!told.contains("a street"), "{told}");
+        Ok(())
+    })
+    .unwrap();
+    let address = |forgotten: Uuid| {
+        test.run(async |cx| cx.forget_subject(forgotten).await.map(drop)).unwrap();
+        test.run(async |cx| Ok(Parcel::get(cx, parcel).await?.address.expose().cloned())).unwrap()
+    };
+    assert_eq!(address(ann).as_deref(), Some("a street"));
+    assert_eq!(address(bob), None);
 }

@@ -41,6 +41,12 @@ pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput, options: Option
     let why_not = (!options.queryable)
         .then_some("queries do not name the fields of this aggregate, so none has an index\nhelp: `#[aggregate(queryable)]`");
     index::check(errors, &input.attrs, &fields, why_not);
+    for field in fields.iter().filter(|field| options.snapshot.is_some() && fields::is_left_out(field)) {
+        errors.at(
+            &field.ident,
+            "a snapshot holds what serde writes, and this field is not written: it would be another one behind a snapshot\nhelp: store it, or leave out `snapshot`",
+        );
+    }
     if options.in_place.is_some() {
         in_place::check(errors, input, &fields);
     }

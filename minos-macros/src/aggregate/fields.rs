@@ -92,6 +92,11 @@ pub(super) fn renames_all(input: &DeriveInput) -> bool {
     says(&input.attrs, "rename_all")
 }
 
+/// Whether serde does not write it.
+pub(super) fn is_left_out(field: &Field) -> bool {
+    says(&field.attrs, "skip") || says(&field.attrs, "skip_serializing")
+}
+
 pub(super) fn is_skipped(field: &Field) -> bool {
     says(&field.attrs, "skip") || says(&field.attrs, "flatten")
 }

@@ -51,6 +51,9 @@ impl PastEvent {
 
     fn of(event: StoredEvent, opened: String) -> Result<Self> {
         let StoredEvent { version, name, data, at, cause, .. } = event;
+        // What this handler has not committed yet is not sealed yet.
+        #[cfg(feature = "sensitive")]
+        let data = if crate::sensitive::is_marked(&data) { crate::sensitive::masked(&data) } else { data };
         let opened = Opened((opened != data).then_some(opened));
         let data = RawValue::from_string(data)
             .map_err(|error| Error::internal(format!("the event `{name}` of version {version} is no JSON: {error}")))?;

@@ -211,6 +211,10 @@ impl<A: Aggregate> Root<A> {
                 #[cfg(feature = "sensitive")]
                 let data = crate::sensitive::reassigned(data, subject, self.state.data_subject());
                 self.pending.push(NewEvent { name: E::NAME.into(), data: stamped(E::VERSION, data) });
+                #[cfg(feature = "sensitive")]
+                if let Err(error) = self.record_reassignment(subject) {
+                    self.broken = Some(error.context(E::NAME));
+                }
             }
             // A method cannot fail; `save` tells, and stores nothing.
             Err(error) => self.broken = Some(error.context(E::NAME)),
@@ -234,6 +238,22 @@ impl<A: Aggregate> Root<A> {
         let change = self.difference()?;
         self.before = None;
         self.pending.extend(change);
+        Ok(())
+    }
+
+    /// What was data of another subject before a domain event is data of this one now, and is stored as such.
+    #[cfg(feature = "sensitive")]
+    fn record_reassignment(&mut self, before: Option<Uuid>) -> Result<()> {
+        let now = self.state.data_subject();
+        if before == now {
+            return Ok(());
+        }
+        let written = |subject| {
+            let _storing = crate::sensitive::storing(subject);
+            serde_json::to_string(&self.state)
+        };
+        let change = Object::difference(&written(before)?, &written(now)?, A::SETS)?;
+        self.pending.extend(change.map(|change| new_event(own_event(A::NAME, "Updated"), stamped(A::EVOLUTION.version, change))));
         Ok(())
     }
 

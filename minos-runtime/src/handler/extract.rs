@@ -130,6 +130,11 @@ impl<'r> Input<'r> {
         if let Err(error) = self.decoder.end() {
             return Some(bad_json(error));
         }
+        // It would be opened with what is stored.
+        #[cfg(feature = "sensitive")]
+        if crate::sensitive::names_seal(json(self.request)) {
+            return Some(Error::invalid("the input has a `$sealed`, which nobody but this service writes"));
+        }
         if self.request.is_strict() { unknown_fields(json(self.request), self.fields).err() } else { None }
     }
 

@@ -154,7 +154,8 @@ impl Run {
         let page = Arc::new(self.page().await?);
         let is_last = page.events.len() < PAGE;
         self.behind = page.events.iter().find(|event| event.position > self.taken).map(|event| event.at);
-        let events = if self.are_several() {
+        let are_several = self.are_several();
+        let events = if are_several {
             match self.works.take(&self.environment, &self.plan, &page, self.taken).await {
                 Ok(count) => self.open += count,
                 Err(Failed) => {
@@ -187,7 +188,9 @@ impl Run {
         self.taken = self.taken.max(page.read);
         let enough = if self.is_live { 1 } else { COMMIT_BUILDING };
         let due = self.taken > self.built.position && (is_last || self.works.pending() >= enough || self.works.kept() > KEEP_BUILDING);
-        if due && !self.commit(state, self.taken, Vec::new(), page.events.last(), attempts).await? {
+        // Which of them it was is known only of one that works alone.
+        let last = page.events.last().filter(|_| !are_several);
+        if due && !self.commit(state, self.taken, Vec::new(), last, attempts).await? {
             return Ok(Advance::More);
         }
         if is_last {

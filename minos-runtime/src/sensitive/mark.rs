@@ -138,8 +138,25 @@ pub(crate) fn subjects_of_seals(json: &str, subjects: &mut Vec<Uuid>) {
     subjects.extend(seals(json).map(|sealed| sealed.subject));
 }
 
-/// A text with what is marked in it sealed. What is of a subject without a key is refused with the subject, or `null` if that is asked for.
-pub(crate) fn seal(json: &str, place: Place<'_>, or_null: bool, known: impl Fn(Uuid) -> Known) -> Result<String, Uuid> {
+/// Why a text cannot be sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotSealed {
+    /// It holds data of this subject, which was forgotten.
+    Forgotten(Uuid),
+    /// A value shares its object with other fields, as serde's `tag` and `flatten` write it, so it is not known where it ends.
+    Shared,
+}
+
+/// Whether something is marked in a text that is not found as a mark, and would be stored as it is.
+fn is_left(json: &str) -> bool {
+    json.match_indices("\"$sensitive\"").any(|(at, key)| {
+        let behind = json[at + key.len()..].trim_start();
+        !json[..at].ends_with('\\') && behind.starts_with(':')
+    })
+}
+
+/// A text with what is marked in it sealed. What is of a subject without a key is refused, or `null` if that is asked for.
+pub(crate) fn seal(json: &str, place: Place<'_>, or_null: bool, known: impl Fn(Uuid) -> Known) -> Result<String, NotSealed> {
     let mut refused = None;
     let text = replaced(
         json,
@@ -155,7 +172,11 @@ pub(crate) fn seal(json: &str, place: Place<'_>, or_null: bool, known: impl Fn(U
             (mark.at, Some(sealed.unwrap_or_else(|| "null".to_owned())))
         }),
     );
-    refused.map_or(Ok(text), Err)
+    match refused {
+        Some(subject) => Err(NotSealed::Forgotten(subject)),
+        None if is_left(&text) => Err(NotSealed::Shared),
+        None => Ok(text),
+    }
 }
 
 /// A text with what is sealed in it marked, as far as there are keys. What is of a subject that was forgotten is `null`.
@@ -171,6 +192,20 @@ pub(crate) fn open(json: &str, place: Place<'_>, known: impl Fn(Uuid) -> Known) 
             (sealed.at, opened)
         }),
     )
+}
+
+/// Whether a key in this JSON is that of a sealed value. Nobody but Minos writes one.
+pub(crate) fn names_seal(json: &[u8]) -> bool {
+    fn walk(value: &Value) -> bool {
+        match value {
+            Value::Array(items) => items.iter().any(walk),
+            Value::Object(fields) => fields.iter().any(|(key, field)| key == SEALED || walk(field)),
+            _ => false,
+        }
+    }
+    let Ok(text) = std::str::from_utf8(json) else { return false };
+    // A key may be written with escapes.
+    (is_sealed(text) || text.contains("\\u")) && serde_json::from_str(text).is_ok_and(|value| walk(&value))
 }
 
 /// A text that was written as data of one subject, as data of another one.
@@ -303,7 +338,11 @@ mod tests {
         subjects_of_seals(&sealed, &mut subjects);
         assert_eq!(subjects, vec![ADA; 5]);
         assert_eq!(serde_json::from_str::<Person>(&open(&sealed, elsewhere, key_of(&key))).unwrap(), ada());
-        assert_eq!(seal(&stored(&ada(), None), elsewhere, false, key_of(&key)), Err(BOB), "a subject without a key");
+        assert_eq!(seal(&stored(&ada(), None), elsewhere, false, key_of(&key)), Err(NotSealed::Forgotten(BOB)), "a subject without a key");
+        for shared in [r#"{"kind":"Mail","$sensitive":"a"}"#, r#"{"$of":"x","$sensitive":"a"}"#, r#"{"$sensitive":"a","$removed":["b"]}"#] {
+            assert_eq!(seal(shared, elsewhere, true, key_of(&key)), Err(NotSealed::Shared), "{shared}");
+        }
+        assert!(seal(r#"{"text":"say \"$sensitive\": x"}"#, elsewhere, false, key_of(&key)).is_ok(), "within a text it is text");
         assert!(!seal(&stored(&ada(), None), elsewhere, true, key_of(&key)).unwrap().contains('S'));
         let one = stored(&Sensitive::new(1), None);
         assert_eq!(reassigned(one.clone(), None, Some(ADA)), stored(&Sensitive::new(1), Some(ADA)));
@@ -334,5 +373,15 @@ mod tests {
         let outer = serde_json::to_string(&serde_json::json!({ "id": u64::MAX, "events": [{ "data": inner }, { "data": "{}" }] })).unwrap();
         let changed: Value = serde_json::from_str(&in_texts(&outer, &mut |text| masked(text))).unwrap();
         assert_eq!(changed, serde_json::json!({ "id": u64::MAX, "events": [{ "data": "null" }, { "data": "{}" }] }));
+    }
+
+    #[test]
+    fn a_sealed_value_of_a_client_is_seen_however_its_key_is_written() {
+        for wrong in [r#"{"$sealed":"x"}"#, r#"{"a":[{"b":{"\u0024sealed":1}}]}"#, r#"{"$s\u0065aled":null}"#] {
+            assert!(names_seal(wrong.as_bytes()), "{wrong}");
+        }
+        for right in [r#"{"a":"$sealed"}"#, r#"{"a":"\u00fc"}"#, "[1]", "no json $sealed"] {
+            assert!(!names_seal(right.as_bytes()), "{right}");
+        }
     }
 }

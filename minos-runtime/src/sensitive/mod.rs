@@ -12,7 +12,10 @@ mod value;
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use mark::bare;
-pub(crate) use mark::{Known, Place, in_texts, is_marked, is_sealed, masked, open, reassigned, seal, subjects_of_marks, subjects_of_seals};
+pub(crate) use mark::{
+    Known, NotSealed, Place, in_texts, is_marked, is_sealed, masked, names_seal, open, reassigned, seal, subjects_of_marks,
+    subjects_of_seals,
+};
 pub(crate) use seal::Seal;
 pub(crate) use storing::storing;
 pub use value::Sensitive;

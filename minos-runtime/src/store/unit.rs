@@ -261,7 +261,7 @@ pub struct Unit {
     pub snapshots: Vec<NewSnapshot>,
     /// Keys of subjects that had none, each at most once.
     pub new_keys: Vec<NewKey>,
-    /// Subjects whose keys are forgotten for ever; also those that the unit brings along.
+    /// Subjects whose keys are forgotten for ever; also those that the unit brings along, and those that would come.
     ///
     /// A key is gone from the database from then on, and with it whatever was encrypted with it. It is not gone from backups, standbys that lag, and
     /// archived logs: they have to be removed within the time by which it has to be forgotten. PostgreSQL keeps the bytes in its file until the next `VACUUM`.

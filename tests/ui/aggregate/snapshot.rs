@@ -28,4 +28,11 @@ pub struct Large { item: String }
 #[aggregate(snapshot(every = 1), snapshot(age = "1d"))]
 pub struct TwiceAsWell { item: String }
 
+#[aggregate(snapshot(every = 1))]
+pub struct LeftOut {
+    item: String,
+    #[serde(skip)]
+    seen: u64,
+}
+
 fn main() {}

@@ -221,7 +221,7 @@ impl Running {
         }
         self.committed = Instant::now();
         commit(&self.kafka, &self.parts.all(), CommitMode::Async);
-        for part in self.parts.all().iter().filter(|part| part.has_failed() || part.is_silent()) {
+        for part in self.parts.all().iter().filter(|part| part.has_failed() || part.is_still_silent()) {
             self.read_again(part);
         }
         if std::mem::take(&mut self.lost_place) {
@@ -235,7 +235,7 @@ impl Running {
         let Some(from) = part.progress().resume_at() else { return };
         thread::sleep(REST);
         let place = Offset::Offset(from);
-        let result = if part.is_silent() { self.assign_again(part, place) } else { self.read_from(part, place) };
+        let result = if part.is_still_silent() { self.assign_again(part, place) } else { self.read_from(part, place) };
         match result {
             Ok(()) => self.parts.put(Part::new(&part.topic, part.number, Some(from))),
             Err(error) => tracing::warn!(partition = part.name(), from, %error, "could not be read again; will be tried again"),
@@ -283,7 +283,8 @@ impl Running {
     fn assign_again(&self, part: &Part, place: Offset) -> KafkaResult<()> {
         let mut from = TopicPartitionList::with_capacity(1);
         from.add_partition_offset(&part.topic, part.number, place)?;
-        self.kafka.incremental_unassign(&part.list())?;
+        // It may not be assigned any more, where the second half failed before.
+        let _ = self.kafka.incremental_unassign(&part.list());
         self.kafka.incremental_assign(&from)?;
         part.set_paused(false);
         self.kafka.resume(&from)

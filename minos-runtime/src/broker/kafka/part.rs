@@ -89,8 +89,9 @@ impl Part {
         self.silent.store(true, Ordering::Release);
     }
 
-    pub(super) fn is_silent(&self) -> bool {
-        self.silent.load(Ordering::Acquire)
+    /// Whether that is still so: something may have come since.
+    pub(super) fn is_still_silent(&self) -> bool {
+        self.silent.load(Ordering::Acquire) && self.progress().is_idle()
     }
 
     /// Waits until a condition holds, but no longer than this. Returns whether it does.

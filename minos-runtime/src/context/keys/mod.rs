@@ -52,7 +52,19 @@ impl Keys {
     async fn of(&self, store: &SharedStore, mut wanted: Vec<Uuid>) -> StoreResult<Subjects> {
         wanted.sort_unstable();
         wanted.dedup();
-        let (mut found, epoch) = self.remembered(&mut wanted);
+        let (found, epoch) = self.remembered(&mut wanted);
+        self.ask(store, wanted, found, epoch).await
+    }
+
+    /// The same as the store knows it now.
+    async fn now(&self, store: &SharedStore, mut wanted: Vec<Uuid>) -> StoreResult<Subjects> {
+        wanted.sort_unstable();
+        wanted.dedup();
+        let epoch = lock(&self.remembered).epoch;
+        self.ask(store, wanted, Subjects::new(), epoch).await
+    }
+
+    async fn ask(&self, store: &SharedStore, wanted: Vec<Uuid>, mut found: Subjects, epoch: u64) -> StoreResult<Subjects> {
         if wanted.is_empty() {
             return Ok(found);
         }

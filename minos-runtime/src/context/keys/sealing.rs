@@ -3,7 +3,7 @@
 use super::{Subjects, unusable};
 use crate::{
     context::Environment,
-    sensitive::{Known, Place, Seal, in_texts, is_marked, is_sealed, open, seal, subjects_of_marks, subjects_of_seals},
+    sensitive::{Known, NotSealed, Place, Seal, in_texts, is_marked, is_sealed, open, seal, subjects_of_marks, subjects_of_seals},
     store::{Committed, Document, NewKey, StoreError, StoreResult, StoredEvent, StreamId, Unit},
 };
 use std::borrow::Cow;
@@ -122,7 +122,8 @@ impl Environment {
                 each_content(about.is_internal(), text, &mut |content| subjects_of_marks(content, place, &mut subjects));
             }
         }
-        let mut subjects = self.keys.of(&self.store, subjects).await?;
+        // Not what is remembered: what is written behind a forgetting must not be readable to anybody.
+        let mut subjects = self.keys.now(&self.store, subjects).await?;
         for (subject, known) in subjects.iter_mut().filter(|(_, known)| matches!(known, Known::Nothing)) {
             let (key, bytes) = Seal::random().map_err(StoreError::Unavailable)?;
             *known = Known::Key(key);
@@ -134,7 +135,7 @@ impl Environment {
             let place = place(&append.stream);
             for event in append.events.iter_mut().filter(|event| is_marked(&event.data)) {
                 let is_internal = event.name.starts_with('$');
-                event.data = sealed(is_internal, &event.data, place, false, &known).map_err(StoreError::Forgotten)?;
+                event.data = sealed(is_internal, &event.data, place, false, &known).map_err(not_sealed)?;
                 if let Err(error) = self.fits(&event.name, event.data.len()) {
                     return Err(StoreError::Unstorable(error.to_string()));
                 }
@@ -142,19 +143,28 @@ impl Environment {
         }
         // What is made of a state is not what refuses to be written: who has loaded it before its subject was forgotten may change another field.
         let or_null = |text: &mut String, place: Place<'_>| {
-            if let Ok(sealed) = sealed(false, text, place, true, &known) {
-                *text = sealed;
-            }
+            *text = sealed(false, text, place, true, &known).map_err(not_sealed)?;
+            Ok::<_, StoreError>(())
         };
         for write in &mut unit.documents {
             if let (Some(body), Ok(uuid)) = (write.body.as_mut().filter(|body| is_marked(body)), write.key.parse()) {
-                or_null(body, Place { aggregate: &write.collection, uuid });
+                or_null(body, Place { aggregate: &write.collection, uuid })?;
             }
         }
         for snapshot in unit.snapshots.iter_mut().filter(|snapshot| is_marked(&snapshot.state)) {
-            or_null(&mut snapshot.state, place(&snapshot.stream));
+            or_null(&mut snapshot.state, place(&snapshot.stream))?;
         }
         Ok(())
+    }
+}
+
+fn not_sealed(why: NotSealed) -> StoreError {
+    match why {
+        NotSealed::Forgotten(subject) => StoreError::Forgotten(subject),
+        NotSealed::Shared => StoreError::Unstorable(
+            "a sensitive value shares an object with other fields, by `#[serde(tag = …)]` or `#[serde(flatten)]`, so it cannot be sealed: give it a field of its own"
+                .to_owned(),
+        ),
     }
 }
 
@@ -212,15 +222,15 @@ fn sealed(
     place: Place<'_>,
     or_null: bool,
     known: &dyn Fn(Uuid) -> Known,
-) -> std::result::Result<String, Uuid> {
+) -> std::result::Result<String, NotSealed> {
     if !is_internal {
         return seal(text, place, or_null, known);
     }
     let mut refused = None;
     let all = in_texts(text, &mut |content| match seal(content, place, or_null, known) {
         Ok(sealed) => sealed,
-        Err(subject) => {
-            refused = Some(subject);
+        Err(why) => {
+            refused = Some(why);
             String::new()
         }
     });

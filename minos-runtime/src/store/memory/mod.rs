@@ -165,8 +165,8 @@ impl State {
     }
 
     fn forget_subject(&mut self, subject: Uuid, at: Timestamp) {
-        if let Some(key @ SubjectKey::Known(_)) = self.subjects.get_mut(&subject) {
-            *key = SubjectKey::Forgotten(at);
+        if !matches!(self.subjects.get(&subject), Some(SubjectKey::Forgotten(_))) {
+            self.subjects.insert(subject, SubjectKey::Forgotten(at));
         }
     }
 

@@ -19,8 +19,8 @@ const OWNER: &str = "SELECT uuid FROM {s}.unique_values WHERE aggregate = $1 AND
 /// Sorted, so that no two of them wait for each other.
 const FORGET_SNAPSHOT: &str = "DELETE FROM {s}.snapshots WHERE uuid = $1 AND aggregate = $2";
 const KEYS: &str = "SELECT subject, key, forgotten_at FROM {s}.subject_keys WHERE subject = ANY ($1)";
-pub(super) const FORGET_SUBJECT: &str =
-    "UPDATE {s}.subject_keys SET key = NULL, forgotten_at = now() WHERE subject = $1 AND key IS NOT NULL RETURNING subject";
+pub(super) const FORGET_SUBJECT: &str = "INSERT INTO {s}.subject_keys AS s (subject, key, forgotten_at) VALUES ($1, NULL, now())
+    ON CONFLICT (subject) DO UPDATE SET key = NULL, forgotten_at = now() WHERE s.key IS NOT NULL";
 
 /// Whether an index is there, and complete.
 const INDEX: &str =

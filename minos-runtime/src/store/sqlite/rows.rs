@@ -32,7 +32,9 @@ const NEW_KEY: &str = "INSERT INTO subject_keys (subject, key) VALUES (?1, ?2)";
 const KEYS: &str = "SELECT subject, key, forgotten_at FROM subject_keys WHERE subject IN (SELECT value FROM json_each(?1))";
 /// First in its place, so that no copy of it stays.
 const OVERWRITE: &str = "UPDATE subject_keys SET key = zeroblob(length(key)) WHERE subject = ?1 AND key IS NOT NULL";
-const FORGET: &str = "UPDATE subject_keys SET key = NULL, forgotten_at = ?2 WHERE subject = ?1 AND key IS NOT NULL";
+/// Also of whom nothing is known yet: no key may come.
+const FORGET: &str = "INSERT INTO subject_keys (subject, key, forgotten_at) VALUES (?1, NULL, ?2)
+    ON CONFLICT (subject) DO UPDATE SET key = NULL, forgotten_at = excluded.forgotten_at WHERE key IS NOT NULL";
 
 /// Why what a unit writes of these is refused, if it is.
 pub(super) fn check(connection: &Connection, unit: &Unit) -> rusqlite::Result<Option<StoreError>> {

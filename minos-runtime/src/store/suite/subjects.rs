@@ -31,7 +31,7 @@ pub async fn a_subject_has_one_key_until_it_is_forgotten(store: SharedStore) {
     assert!(matches!(forgotten[..], [(subject, SubjectKey::Forgotten(_))] if subject == ada), "{forgotten:?}");
     assert_eq!(give(&store, ada, &[9]).await, Err(StoreError::Forgotten(ada)), "for ever");
     assert_eq!(store.keys_of(&[bob]).await, Ok(vec![(bob, known(&[1]))]));
-    give(&store, nobody, &[2]).await.expect("nothing was forgotten of it");
+    assert_eq!(give(&store, nobody, &[2]).await, Err(StoreError::Forgotten(nobody)), "also of whom nothing was known");
     let (twice, stream) = (NewKey { subject: Uuid::now_v7(), key: vec![1] }, stream());
     let refused = Unit { new_keys: vec![twice.clone(), twice], ..unit() };
     assert!(matches!(store.commit(refused).await, Err(StoreError::Unstorable(_))));
@@ -75,6 +75,6 @@ pub async fn a_unit_forgets_with_all_that_it_does(store: SharedStore) {
     let (nobody, carol) = (Uuid::now_v7(), Uuid::now_v7());
     let new_keys = vec![NewKey { subject: carol, key: vec![3] }];
     store.commit(Unit { new_keys, forgotten: vec![ada, nobody, carol], ..unit() }).await.expect("it is committed");
-    assert_eq!(store.keys_of(&[nobody]).await, Ok(vec![]));
+    assert_eq!(give(&store, nobody, &[9]).await, Err(StoreError::Forgotten(nobody)));
     assert_eq!(give(&store, carol, &[9]).await, Err(StoreError::Forgotten(carol)));
 }
