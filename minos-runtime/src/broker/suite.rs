@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -93,10 +93,18 @@ impl Inbox {
 
     /// Waits until what came fulfils a condition.
     pub async fn until(&self, what: &str, condition: impl Fn(&[Envelope]) -> bool) -> Vec<Envelope> {
-        let mut taken = self.taken.subscribe();
-        let result = tokio::time::timeout(PATIENCE, taken.wait_for(|taken| condition(taken))).await;
-        if let Ok(Ok(taken)) = result {
-            return taken.clone();
+        let (started, mut taken) = (Instant::now(), self.taken.subscribe());
+        loop {
+            let began = Instant::now();
+            if condition(&taken.borrow_and_update()) {
+                return self.taken();
+            }
+            // To look takes longer the more there is, and whoever delivers waits meanwhile: it must not be most of the time.
+            tokio::time::sleep(began.elapsed() * 4).await;
+            let left = PATIENCE.saturating_sub(started.elapsed());
+            if !matches!(tokio::time::timeout(left, taken.changed()).await, Ok(Ok(()))) {
+                break;
+            }
         }
         let ids: Vec<_> = self.taken().iter().map(|message| (message.topic.clone(), message.key.clone(), message.version)).collect();
         panic!("not so within {PATIENCE:?}: {what}; {} came: {ids:?}", ids.len());
