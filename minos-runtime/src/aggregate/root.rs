@@ -252,8 +252,7 @@ impl<A: Aggregate> Root<A> {
             let _storing = crate::sensitive::storing(subject);
             serde_json::to_string(&self.state)
         };
-        let change = Object::difference(&written(before)?, &written(now)?, A::SETS)?;
-        self.pending.extend(change.map(|change| new_event(own_event(A::NAME, "Updated"), stamped(A::EVOLUTION.version, change))));
+        self.pending.extend(Self::updated(&written(before)?, &written(now)?)?);
         Ok(())
     }
 
@@ -263,7 +262,12 @@ impl<A: Aggregate> Root<A> {
             Some(Err(error)) => return Err(error.copied()),
             None => return Ok(None),
         };
-        let change = Object::difference(before, &write(&self.state)?, A::SETS)?;
+        Self::updated(before, &write(&self.state)?)
+    }
+
+    /// The update event from one state to another.
+    fn updated(before: &str, after: &str) -> Result<Option<NewEvent>> {
+        let change = Object::difference(before, after, A::SETS)?;
         Ok(change.map(|change| new_event(own_event(A::NAME, "Updated"), stamped(A::EVOLUTION.version, change))))
     }
 }

@@ -81,7 +81,7 @@ impl Shards {
         self.are_several()
             && self.0.iter().enumerate().any(|(n, work)| {
                 let others = || self.0.iter().enumerate().filter(|(other, _)| *other != n);
-                work.touched().iter().any(|key| others().any(|(_, other)| other.has(key)))
+                work.has_touched(|key| others().any(|(_, other)| other.has(key)))
             })
     }
 

@@ -71,9 +71,9 @@ impl Work {
         lock(&self.0.collected).now
     }
 
-    /// The documents that were touched since the last commit for the first time, also those that are not there.
-    pub(super) fn touched(&self) -> Vec<String> {
-        lock(&self.0.collected).touched.clone()
+    /// Whether this holds of a document that was touched since the last commit for the first time, also of one that is not there.
+    pub(super) fn has_touched(&self, mut one: impl FnMut(&str) -> bool) -> bool {
+        lock(&self.0.collected).touched.iter().any(|key| one(key))
     }
 
     /// Whether a document was touched, and is still kept.

@@ -65,14 +65,32 @@ pub(crate) fn is_sealed(json: &str) -> bool {
 
 /// The marks of a text, the first one first. What is in a mark belongs to it.
 fn marks(json: &str) -> impl Iterator<Item = Mark<'_>> {
+    all(json, MARK, mark_at, |mark| mark.at.end)
+}
+
+/// The sealed values of a text, the first one first.
+fn seals(json: &str) -> impl Iterator<Item = Sealed<'_>> {
+    all(json, SEAL, seal_at, |sealed| sealed.at.end)
+}
+
+/// All that is read at a place that begins so, each behind the end of the one before.
+fn all<'t, T>(
+    json: &'t str,
+    begin: &'static str,
+    read: fn(&'t str, usize) -> Option<T>,
+    end: fn(&T) -> usize,
+) -> impl Iterator<Item = T> + 't
+where
+    T: 't,
+{
     let mut from = 0;
     std::iter::from_fn(move || {
         loop {
-            let start = from + json.get(from..)?.find(MARK)?;
-            from = start + MARK.len();
-            if let Some(mark) = mark_at(json, start) {
-                from = mark.at.end;
-                return Some(mark);
+            let start = from + json.get(from..)?.find(begin)?;
+            from = start + begin.len();
+            if let Some(found) = read(json, start) {
+                from = end(&found);
+                return Some(found);
             }
         }
     })
@@ -90,20 +108,6 @@ fn mark_at(json: &str, start: usize) -> Option<Mark<'_>> {
     };
     let behind = behind.strip_prefix('}')?;
     Some(Mark { at: start..json.len() - behind.len(), value, of })
-}
-
-fn seals(json: &str) -> impl Iterator<Item = Sealed<'_>> {
-    let mut from = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let start = from + json.get(from..)?.find(SEAL)?;
-            from = start + SEAL.len();
-            if let Some(sealed) = seal_at(json, start) {
-                from = sealed.at.end;
-                return Some(sealed);
-            }
-        }
-    })
 }
 
 fn seal_at(json: &str, start: usize) -> Option<Sealed<'_>> {

@@ -50,24 +50,22 @@ impl Default for Keys {
 impl Keys {
     /// What is known of these subjects: one question to the store for all of which nothing is remembered.
     async fn of(&self, store: &SharedStore, mut wanted: Vec<Uuid>) -> StoreResult<Subjects> {
-        wanted.sort_unstable();
-        wanted.dedup();
         let (found, epoch) = self.remembered(&mut wanted);
         self.ask(store, wanted, found, epoch).await
     }
 
     /// The same as the store knows it now.
-    async fn now(&self, store: &SharedStore, mut wanted: Vec<Uuid>) -> StoreResult<Subjects> {
-        wanted.sort_unstable();
-        wanted.dedup();
+    async fn now(&self, store: &SharedStore, wanted: Vec<Uuid>) -> StoreResult<Subjects> {
         let epoch = lock(&self.remembered).epoch;
         self.ask(store, wanted, Subjects::new(), epoch).await
     }
 
-    async fn ask(&self, store: &SharedStore, wanted: Vec<Uuid>, mut found: Subjects, epoch: u64) -> StoreResult<Subjects> {
+    async fn ask(&self, store: &SharedStore, mut wanted: Vec<Uuid>, mut found: Subjects, epoch: u64) -> StoreResult<Subjects> {
         if wanted.is_empty() {
             return Ok(found);
         }
+        wanted.sort_unstable();
+        wanted.dedup();
         let (asked, mut read) = (Instant::now(), store.keys_of(&wanted).await?.into_iter().collect::<HashMap<_, _>>());
         for subject in wanted {
             let known = match read.remove(&subject) {
@@ -104,8 +102,7 @@ impl Keys {
 
     /// Whether there is a key for a subject now.
     pub(super) async fn is_known(&self, store: &SharedStore, subject: Uuid) -> Result<bool> {
-        self.differ(&[subject]);
-        let known = self.of(store, vec![subject]).await.map_err(store_error)?;
+        let known = self.now(store, vec![subject]).await.map_err(store_error)?;
         Ok(matches!(known.get(&subject), Some(Known::Key(_))))
     }
 

@@ -101,11 +101,8 @@ impl Environment {
             let mut sealed = unit.clone();
             self.seal(&mut sealed).await?;
             match self.write_as_is(sealed).await {
-                // Somebody else was first to write about this subject.
-                Err(StoreError::KeyExists(subject)) if attempt < ATTEMPTS => {
-                    self.keys.differ(&[subject]);
-                    attempt += 1;
-                }
+                // Somebody else was first to write about a subject; what the store knows is asked for anew.
+                Err(StoreError::KeyExists(_)) if attempt < ATTEMPTS => attempt += 1,
                 result => return result,
             }
         }
