@@ -122,3 +122,32 @@ fn falls_to(event: &StoredEvent, of: u64) -> u64 {
     event.stream.hash(&mut hasher);
     hasher.finish() % of
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        projection::{ProjectionDef, tables::Generation},
+        store::{MemoryStore, SharedStore},
+    };
+
+    static NUMBERS: ProjectionDef =
+        ProjectionDef { name: "Numbers", inline: false, version: 1, tables: None, handlers: &[], module: "", file: "", line: 1 };
+
+    #[tokio::test]
+    async fn two_that_touch_one_document_are_seen_also_behind_a_commit() {
+        let (store, mut wrong): (SharedStore, _) = (Arc::new(MemoryStore::new()), Vec::new());
+        let plan = Arc::new(Plan::of(&NUMBERS, &mut wrong).unwrap());
+        let shards = Shards::new(2, || Work::new(store.clone(), plan.clone(), Generation::Live, false));
+        shards.begin_empty();
+        shards.0[0].put("a".to_owned(), Some(1_u32));
+        shards.0[1].put("b".to_owned(), Some(2_u32));
+        assert!(!shards.overlap());
+        shards.committed(10);
+        shards.0[1].fetch::<u32>("a").await.unwrap();
+        assert!(shards.overlap(), "that there is none is not for this one to say");
+        shards.committed(0);
+        shards.0[1].fetch::<u32>("a").await.unwrap();
+        assert!(!shards.overlap(), "nothing is kept, so it is read from the store");
+    }
+}
