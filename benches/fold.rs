@@ -8,6 +8,8 @@
 //! them out to the aggregate. The other side decodes each event into the type that it is, and drops it; both give back the memory of the events. For a change that is a struct of `Option`s, one for each field,
 //! which is what a service would write by hand: it allocates only for what is there, and is several times as fast as a `serde_json::Value`.
 //!
+//! Updates of an aggregate of which serde is told something as a whole go by its text, which is slower where they come in turn with events of the domain.
+//!
 //! Both are measured in turn, many times, and the medians of both are compared.
 
 use minos::{
@@ -24,12 +26,13 @@ const ROUNDS: usize = 400;
 
 /// What a bank knows of an account.
 macro_rules! account {
-    ($module:ident $(, $option:ident)?) => {
+    ($module:ident $(, $attribute:meta)?) => {
         #[allow(dead_code, reason = "nobody calls the methods: their events are there")]
         mod $module {
             use minos::prelude::*;
 
-            #[aggregate(name = "Account" $(, $option)?)]
+            #[aggregate(name = "Account")]
+            $(#[$attribute])?
             pub(super) struct Account {
                 pub(super) owner: String,
                 pub(super) iban: String,
@@ -58,7 +61,7 @@ macro_rules! account {
 }
 
 account!(plain);
-account!(in_place, in_place);
+account!(as_text, serde(deny_unknown_fields));
 
 /// A change of an account, as a service would decode it by hand.
 #[derive(Deserialize)]
@@ -166,7 +169,5 @@ fn main() {
     measure("changes", &changes, fold::<plain::Account>);
     measure("events of the domain", &domain, fold::<plain::Account>);
     measure("both in turn", &both, fold::<plain::Account>);
-    measure("changes, `in_place`", &changes, fold::<in_place::Account>);
-    measure("events of the domain, `in_place`", &domain, fold::<in_place::Account>);
-    measure("both in turn, `in_place`", &both, fold::<in_place::Account>);
+    measure("both in turn, by the text of the whole", &both, fold::<as_text::Account>);
 }

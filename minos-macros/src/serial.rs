@@ -95,6 +95,11 @@ pub(crate) fn types<'f>(ident: &Ident, fields: impl IntoIterator<Item = &'f Fiel
     types
 }
 
+/// Whether a type is known to be written and read, or is one of these.
+pub(crate) fn is_vouched_for(ty: &Type, types: &[&Type]) -> bool {
+    is_known(ty) || types.iter().any(|other| other.to_token_stream().to_string() == ty.to_token_stream().to_string())
+}
+
 /// What an `EntitySet` is of.
 fn entity(ty: &Type) -> Option<&Type> {
     let segment = last_segment(ty).filter(|segment| segment.ident == "EntitySet")?;

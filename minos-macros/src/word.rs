@@ -31,7 +31,7 @@ pub(crate) const RULES: &[&str] = &["not_empty", "length", "range", "email", "ur
 pub(crate) const AGGREGATE_KEYS: &[&str] = &["name", "version", "upcast", "crate"];
 
 /// What can be said of an aggregate in one word.
-pub(crate) const AGGREGATE_FLAGS: &[&str] = &["queryable", "resolvable", "in_place"];
+pub(crate) const AGGREGATE_FLAGS: &[&str] = &["queryable", "resolvable"];
 
 /// What can be said of the snapshots of an aggregate.
 pub(crate) const SNAPSHOT_KEYS: &[&str] = &["every", "age", "schema"];

@@ -1,6 +1,6 @@
 //! What makes a struct an aggregate.
 
-use super::{fields, in_place, options::Options, subject, unique, was::Was};
+use super::{fields, options::Options, subject, unique, was::Was};
 use crate::{diag::Errors, index, item::plain, serial, validate, word::RESERVED_FIELDS};
 use syn::{Attribute, Data, DeriveInput, Field, Fields, LitStr, Path, Token, Type, punctuated::Punctuated};
 
@@ -46,9 +46,6 @@ pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput, options: Option
             &field.ident,
             "a snapshot holds what serde writes, and this field is not written: it would be another one behind a snapshot\nhelp: store it, or leave out `snapshot`",
         );
-    }
-    if options.in_place.is_some() {
-        in_place::check(errors, input, &fields);
     }
     errors.is_empty().then(|| Aggregate {
         input,

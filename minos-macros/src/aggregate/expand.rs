@@ -3,9 +3,8 @@
 use super::{
     check::Aggregate,
     fields::{is_sensitive, without_ours},
-    in_place,
     options::Options,
-    snapshot,
+    set_field, snapshot,
     was::Was,
 };
 use crate::{
@@ -73,7 +72,7 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
             (look, validate::implement(door, input, rules))
         })
         .unzip();
-    let (in_place, sets_fields) = in_place::expand(aggregate).unzip();
+    let set_field = set_field::expand(door, aggregate);
     let events = [
         ("Created", "was created: its first state, which reads as the aggregate itself."),
         ("Updated", "was changed: the fields with their new values."),
@@ -117,6 +116,7 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
             impl #door::Aggregate for #ident
             where
                 for<'minos> Self: #door::serde::Serialize + #door::serde::de::DeserializeOwned,
+                #(for<'minos> #types: #door::Field,)*
             {
                 const NAME: &'static str = #stream;
                 const FIELDS: &'static [&'static str] = &[#(#stored),*];
@@ -127,9 +127,8 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
                 #load
                 #subject
                 #evolution
-                #in_place
+                #set_field
             }
-            #sets_fields
             #queryable
             #resolvable
             #validated

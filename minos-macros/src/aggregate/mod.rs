@@ -3,9 +3,9 @@
 mod check;
 mod expand;
 mod fields;
-mod in_place;
 mod methods;
 mod options;
+mod set_field;
 mod snapshot;
 mod subject;
 mod unique;

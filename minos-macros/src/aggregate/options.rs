@@ -28,8 +28,6 @@ pub(super) struct Options {
     pub(super) queryable: bool,
     /// Whether other services may resolve references to it.
     pub(super) resolvable: bool,
-    /// Where it says that updates set its fields one by one when it is read.
-    pub(super) in_place: Option<Ident>,
     /// Fields whose values together only one has.
     pub(super) unique: Vec<Vec<Ident>>,
     /// When its state is kept.
@@ -130,10 +128,8 @@ pub(super) fn aggregate(errors: &Errors, args: TokenStream) -> Options {
             } else if let Some(flag) = flag(input, AGGREGATE_FLAGS)? {
                 let was_said = if flag == "queryable" {
                     std::mem::replace(&mut options.queryable, true)
-                } else if flag == "resolvable" {
-                    std::mem::replace(&mut options.resolvable, true)
                 } else {
-                    options.in_place.replace(flag.clone()).is_some()
+                    std::mem::replace(&mut options.resolvable, true)
                 };
                 if was_said {
                     errors.at(&flag, format!("`{flag}` is already given"));
@@ -141,7 +137,7 @@ pub(super) fn aggregate(errors: &Errors, args: TokenStream) -> Options {
             } else {
                 let word = word(
                     input,
-                    "`name = \"Order\"`, `version = 2, upcast = from_v1`, `queryable`, `resolvable`, `in_place`, `unique(tenant, email)`, `snapshot(every = 100)`",
+                    "`name = \"Order\"`, `version = 2, upcast = from_v1`, `queryable`, `resolvable`, `unique(tenant, email)`, `snapshot(every = 100)`",
                     &[AGGREGATE_FLAGS, &["unique", "snapshot"]].concat(),
                 )?;
                 if word == "name" {

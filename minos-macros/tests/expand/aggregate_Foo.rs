@@ -13,6 +13,16 @@ const _: () = {
     {
         const NAME: &'static str = "Foo";
         const FIELDS: &'static [&'static str] = &["bar"];
+        fn set_field(
+            &mut self,
+            name: &str,
+            value: &mut ::minos::__private::NewValue<'_>,
+        ) -> ::minos::__private::WasSet {
+            match name {
+                "bar" => value.set(&mut self.bar),
+                _ => ::core::result::Result::Ok(false),
+            }
+        }
     }
     ::minos::__private::inventory::submit! {
         ::minos::__private::AggregateDef { name : "Foo", fields : & ["bar"], module :

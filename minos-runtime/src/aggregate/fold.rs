@@ -1,6 +1,14 @@
 //! From events to state.
 
-use super::{Aggregate, EventDef, Evolution, Root, SchemaError, difference::Object, hold::holder, prepared::as_seen_by, root::Loaded};
+use super::{
+    Aggregate, EventDef, Evolution, Root, SchemaError,
+    difference::Object,
+    hold::holder,
+    prepared::as_seen_by,
+    root::Loaded,
+    set_field::set_fields,
+    upcast::{no_newer, versioned},
+};
 use crate::{
     context::SagaStep,
     error::{Error, Result},
@@ -38,20 +46,24 @@ pub(super) fn fold<A: Aggregate>(
         Some(step) => as_seen_by(step.execution, events)?,
         None => events,
     };
-    bring_up(A::EVOLUTION, A::NAME, uuid, &mut events)?;
+    if !A::EVOLUTION.is_of_none() {
+        bring_up(A::EVOLUTION, A::NAME, uuid, &mut events)?;
+    }
     let Some((version, created_at, mut updated_at)) = frame(base, &events) else { return Ok(None) };
     let (mut state, mut held_by) = (State::<A>::None, None);
     if let Some(base) = base {
         state = State::Fields(Object::parse(&base.fields)?);
     }
-    let mut known = Known { aggregate: TypeId::of::<A>(), met: Vec::new() };
+    let mut names = Names { aggregate: A::NAME, id: TypeId::of::<A>(), met: Vec::new() };
     for event in &events {
-        let folded = if event.is_internal() {
-            holder(held_by.take(), &event.name, &event.data).map(|holder| held_by = holder)
-        } else {
+        let folded = names.look_up(event).and_then(|what| {
+            if matches!(what, What::Holding) {
+                held_by = holder(held_by.take(), &event.name, &event.data)?;
+                return Ok(());
+            }
             updated_at = event.at;
-            apply(&mut state, &mut known, event)
-        };
+            apply(&mut state, what, event)
+        });
         folded.map_err(|error| unreadable(A::NAME, uuid, event, error))?;
     }
     let state = match state {
@@ -89,20 +101,27 @@ pub(crate) fn fold_for_nobody<A: Aggregate>(uuid: Uuid, events: Vec<StoredEvent>
     fold(uuid, None, None, events)
 }
 
-fn apply<'a, A: Aggregate>(state: &mut State<'a, A>, known: &mut Known<'a>, event: &'a StoredEvent) -> Result<()> {
-    match event.name.strip_prefix(A::NAME) {
-        Some("Created") => *state = State::Fields(Object::parse(&event.data)?),
-        Some("Updated") => update(state, &event.data)?,
-        Some("Deleted") => *state = State::None,
-        _ => {
+fn apply<'a, A: Aggregate>(state: &mut State<'a, A>, what: What, event: &'a StoredEvent) -> Result<()> {
+    match what {
+        What::Created => *state = State::Fields(Object::parse(content::<A>(event)?)?),
+        What::Updated => update(state, content::<A>(event)?)?,
+        What::Deleted => *state = State::None,
+        What::Happened(def) => {
             if let State::Fields(fields) = state {
                 *state = State::Typed(read(fields)?);
             }
             let State::Typed(typed) = state else { return Err(out_of_place()) };
-            known.event(A::NAME, &event.name)?.apply_to(typed, &event.data)?;
+            def.apply_to(typed, &event.data)?;
         }
+        What::Holding => {}
     }
     Ok(())
+}
+
+/// The content of one of the aggregate's own events, which is brought up by now unless nobody here can.
+fn content<A: Aggregate>(event: &StoredEvent) -> Result<&str> {
+    no_newer(A::NAME, &event.name, versioned(&event.data).0, A::EVOLUTION.version)?;
+    Ok(&event.data)
 }
 
 fn update<'a, A: Aggregate>(state: &mut State<'a, A>, change: &'a str) -> Result<()> {
@@ -115,9 +134,8 @@ fn update<'a, A: Aggregate>(state: &mut State<'a, A>, change: &'a str) -> Result
             }
         }
         State::Typed(typed) => {
-            let done = A::IN_PLACE.map_or(Ok(false), |apply| apply(typed, change))?;
             // To merge again what is done changes nothing of it.
-            if !done {
+            if !set_fields(change, &mut |name, value| typed.set_field(name, value))? {
                 *typed = merged(typed, change)?;
             }
         }
@@ -144,21 +162,42 @@ fn read<A: Aggregate>(fields: &Object<'_>) -> Result<A> {
     Ok(serde_json::from_str(&fields.write())?)
 }
 
-/// The domain events that were met while one aggregate is folded: most have few, so the next one is found faster than by a hash.
-struct Known<'a> {
-    aggregate: TypeId,
-    met: Vec<(&'a str, &'static EventDef)>,
+/// What an event is to the state.
+#[derive(Clone, Copy)]
+enum What {
+    Created,
+    Updated,
+    Deleted,
+    Happened(&'static EventDef),
+    /// Nothing: it tells who holds the aggregate.
+    Holding,
 }
 
-impl<'a> Known<'a> {
-    fn event(&mut self, aggregate: &str, name: &'a str) -> Result<&'static EventDef> {
-        if let Some((_, def)) = self.met.iter().find(|(known, _)| *known == name) {
-            return Ok(def);
+/// The names that were met while one aggregate is folded, and what they mean: most have few, so the next one is found faster than by a hash.
+struct Names<'a> {
+    aggregate: &'static str,
+    id: TypeId,
+    met: Vec<(&'a str, What)>,
+}
+
+impl<'a> Names<'a> {
+    fn look_up(&mut self, event: &'a StoredEvent) -> Result<What> {
+        let name = &*event.name;
+        if let Some((_, what)) = self.met.iter().find(|(known, _)| *known == name) {
+            return Ok(*what);
         }
-        let unknown = || SchemaError::Unknown { aggregate: aggregate.to_owned(), event: name.to_owned() }.into_error();
-        let def = domain_event(self.aggregate, name).ok_or_else(unknown)?;
-        self.met.push((name, def));
-        Ok(def)
+        let what = match name.strip_prefix(self.aggregate) {
+            Some("Created") => What::Created,
+            Some("Updated") => What::Updated,
+            Some("Deleted") => What::Deleted,
+            _ if event.is_internal() => What::Holding,
+            _ => {
+                let unknown = || SchemaError::Unknown { aggregate: self.aggregate.to_owned(), event: name.to_owned() }.into_error();
+                What::Happened(domain_event(self.id, name).ok_or_else(unknown)?)
+            }
+        };
+        self.met.push((name, what));
+        Ok(what)
     }
 }
 

@@ -6,7 +6,6 @@ mod fields;
 mod fold;
 mod history;
 mod hold;
-mod in_place;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod lock;
 mod prepared;
@@ -15,6 +14,7 @@ mod reference;
 mod resolve;
 mod root;
 mod seen;
+mod set_field;
 mod sets;
 mod snapshot;
 mod subject;
@@ -28,7 +28,6 @@ pub(crate) use fold::fold_for_nobody;
 pub use history::PastEvent;
 pub use hold::{Hold, HoldError};
 pub(crate) use hold::{held_by, release, release_by_hand, taken};
-pub use in_place::{Apply, InPlace, in_place};
 pub use prepared::Prepared;
 pub(crate) use prepared::{apply, not_isolated, prepare};
 pub use queryable::QueryableDef;
@@ -38,6 +37,7 @@ pub use resolve::{Resolved, Unresolved};
 pub(crate) use resolve::{States, states};
 pub use root::Root;
 pub use seen::Seen;
+pub use set_field::{NewValue, WasSet};
 pub(crate) use sets::sets_of;
 pub use sets::{EntityChanges, EntitySet, SetsDef, ValueSet};
 pub use snapshot::{Snapshots, load};
@@ -110,9 +110,12 @@ pub trait Aggregate: Serialize + DeserializeOwned + Send + Sync + 'static {
     #[doc(hidden)]
     const EVOLUTION: &'static Evolution = Evolution::NONE;
 
-    /// How an update is applied to a state that is read already: `#[aggregate(in_place)]`. Without, it goes by the text of the whole.
+    /// Sets the field that is stored under this name; false if it cannot be set alone, as where serde reads it in a way of its own. Then an update is applied to the
+    /// text of the whole.
     #[doc(hidden)]
-    const IN_PLACE: Option<Apply<Self>> = None;
+    fn set_field(&mut self, _name: &str, _value: &mut NewValue<'_>) -> WasSet {
+        Ok(false)
+    }
 
     /// Creates one, under a new uuid: a `FooCreated` event.
     ///

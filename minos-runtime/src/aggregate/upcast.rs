@@ -68,6 +68,11 @@ impl Evolution {
     /// That of an aggregate which has always been as it is.
     pub const NONE: &'static Evolution = &Evolution { version: 1, steps: &[], was: &[] };
 
+    /// Whether it has always been as it is.
+    pub(super) fn is_of_none(&self) -> bool {
+        self.version == 1 && self.steps.is_empty() && self.was.is_empty()
+    }
+
     /// What one of its events has stored, as it is stored now, without its version.
     pub(super) fn current<'c>(&self, aggregate: &str, event: &str, content: &'c str) -> Result<Cow<'c, str>> {
         let (stored, content) = versioned(content);
@@ -129,6 +134,7 @@ pub(super) fn current<'c>(aggregate: &str, event: &str, content: &'c str) -> Res
     }
 }
 
+#[inline]
 pub(super) fn no_newer(aggregate: &str, event: &str, stored: u32, known: u32) -> Result<()> {
     if stored <= known {
         return Ok(());
@@ -146,7 +152,14 @@ pub(super) fn stamped(version: u32, content: String) -> String {
 }
 
 /// The version of a content, and the content without it.
+#[inline]
 pub(super) fn versioned(content: &str) -> (u32, Cow<'_, str>) {
+    // Most say nothing, as can be seen at once where there is no space.
+    if let [b'{', b'"', first, ..] = content.as_bytes()
+        && *first != b'$'
+    {
+        return (1, Cow::Borrowed(content));
+    }
     match split(content) {
         Some((version, fields)) => (version, Cow::Owned(format!("{{{fields}"))),
         None => (1, Cow::Borrowed(content)),
@@ -154,12 +167,6 @@ pub(super) fn versioned(content: &str) -> (u32, Cow<'_, str>) {
 }
 
 fn split(content: &str) -> Option<(u32, &str)> {
-    // Most say nothing, as can be seen at once where there is no space.
-    if let [b'{', b'"', first, ..] = content.as_bytes()
-        && *first != b'$'
-    {
-        return None;
-    }
     let fields = content.trim_start().strip_prefix('{')?.trim_start();
     let value = fields.strip_prefix("\"$v\"")?.trim_start().strip_prefix(':')?.trim_start();
     let digits = value.len() - value.trim_start_matches(|c: char| c.is_ascii_digit()).len();
