@@ -5,13 +5,14 @@ use crate::store::{StoreError, StoreResult};
 use tokio_postgres::Client;
 
 /// The migrations, in order. What is released is never changed; new ones go to the end. Functions carry a version in their names: nodes that were
-/// started before a migration go on calling the ones that they know.
+/// started before a migration go on calling the ones that they know. What takes and answers the same may replace the one of its name.
 const MIGRATIONS: &[(&str, &str)] = &[
     ("events, outbox, inbox, checkpoints, dead letters and leases", include_str!("migrations/1.sql")),
     ("the service to which all this belongs", include_str!("migrations/2.sql")),
     ("executions in their traces, and by age", include_str!("migrations/3.sql")),
     ("steps that wait for how their saga ends", include_str!("migrations/4.sql")),
     ("documents, unique values, snapshots and keys of subjects", include_str!("migrations/5.sql")),
+    ("documents that are written as fast as there are many", include_str!("migrations/6.sql")),
 ];
 const CLAIM: &str =
     "INSERT INTO {s}.minos_service (name) SELECT $1 WHERE NOT EXISTS (SELECT FROM {s}.minos_service) ON CONFLICT DO NOTHING";

@@ -103,6 +103,28 @@ async fn an_index_that_was_begun_is_made_anew() {
     assert!(row.get::<_, i64>(0) != first && row.get::<_, bool>(1));
 }
 
+/// A unit of a read model has many documents: what is done to each is looked up, and not looked for among all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_takes_as_long_as_it_has_documents() {
+    const DOCUMENTS: usize = 30_000;
+    const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+    let Some(url) = server::url() else { return };
+    let store = server::store(&url).await.unwrap();
+    let steps =
+        [(None, Some("1"), 1), (Some(1), Some("2"), 2), (Some(2), None, 0), (Some(0), Some("3"), 1), (None, Some("4"), 2), (None, None, 0)];
+    for (expected, body, version) in steps {
+        let write = |n: usize| DocumentWrite { collection: "many".into(), key: n.to_string(), body: body.map(str::to_owned), expected };
+        let documents = (0..DOCUMENTS).map(write).collect();
+        let committed = tokio::time::timeout(WITHIN, store.commit(Unit { documents, ..unit() })).await;
+        committed.unwrap_or_else(|_| panic!("{expected:?}, {body:?}: it takes too long")).unwrap();
+        let count = if body.is_some() { DOCUMENTS as u64 } else { 0 };
+        assert_eq!(store.count("many", Filter::All(Vec::new())).await, Ok(count));
+        let document = store.document("many", "7").await.unwrap();
+        assert_eq!(document.map(|document| (document.version, document.body)), body.map(|body| (version, body.to_owned())));
+    }
+    store.close().await;
+}
+
 /// Writers of two processes hand unique values on in all directions: none waits in a circle, and no value has two owners.
 #[tokio::test(flavor = "multi_thread")]
 async fn unique_values_change_hands_between_processes() {
