@@ -103,14 +103,16 @@ impl Context {
         }
     }
 
-    /// The same for one that runs again because its unit conflicted, if it did, with the turns that were waited for since. They are kept until the commit.
-    pub(crate) fn again(self, has_conflicted: bool, held: Vec<HotGuard>) -> Self {
-        Context { has_conflicted, held: Mutex::new(held), ..self }
+    /// Says that it runs again because its unit conflicted, if it did, with the turns that were waited for since. They are kept until the commit.
+    pub(crate) fn again(&mut self, has_conflicted: bool, held: Vec<HotGuard>) {
+        self.has_conflicted = has_conflicted;
+        self.held = Mutex::new(held);
     }
 
-    /// The same for a step of a saga, which may be isolated.
-    pub(crate) fn for_step(self, step: Option<SagaStep>, isolated: bool) -> Self {
-        Context { step, isolated, ..self }
+    /// Says that it is for a step of a saga, which may be isolated.
+    pub(crate) fn for_step(&mut self, step: Option<SagaStep>, isolated: bool) {
+        self.step = step;
+        self.isolated = isolated;
     }
 
     /// Whether nobody else may see what this does before its saga is decided.
@@ -118,9 +120,10 @@ impl Context {
         self.isolated
     }
 
-    /// The same for a handler that is cut off then, and runs with this permission.
-    pub(crate) fn until(self, deadline: Option<Instant>, permit: Option<Arc<Permit>>) -> Self {
-        Context { deadline, permit, ..self }
+    /// Says that its handler is cut off then, and runs with this permission.
+    pub(crate) fn until(&mut self, deadline: Option<Instant>, permit: Option<Arc<Permit>>) {
+        self.deadline = deadline;
+        self.permit = permit;
     }
 
     /// What was collected. The guards of hot streams are handed over with it, to be dropped after the commit.

@@ -132,6 +132,9 @@ impl Context {
             |stream: &StreamId, version| self.unit.appends.iter().any(|append| append.stream == *stream && append.expected == version);
         let is_open = |(stream, version): &&(StreamId, u64)| !(to_be_committed && appends(stream, *version));
         let recalled: Vec<_> = lock(&self.recalled).iter().filter(is_open).cloned().collect();
+        if recalled.is_empty() {
+            return Ok(false);
+        }
         // At once: a store that reads many streams by one query is asked once.
         let moved = try_join_all(recalled.iter().map(|(stream, version)| self.has_moved(stream, *version))).await?;
         let mut outdated = false;

@@ -30,9 +30,6 @@ const ATTEMPTS_TO_CREATE: u32 = 3;
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 const NOT_SHOWN_IN: HeaderName = HeaderName::from_static("minos-not-shown-in");
 
-/// What an attempt has come to: the answer, what is to be committed, what is held until then, and the read models that are to show it.
-type Attempt = (Response, Unit, Vec<HotGuard>, Vec<&'static str>);
-
 /// Runs the handlers of one service.
 #[derive(Clone)]
 pub struct Runner {
@@ -116,33 +113,34 @@ impl Runner {
     ///
     /// # Errors
     /// What the handler answers, or why it could not be committed. Then nothing of it was written.
-    pub async fn run(&self, job: Job<'_>) -> Result<Response> {
+    pub async fn run(&self, mut job: Job<'_>) -> Result<Response> {
         let (metrics, labels) = (&self.environment.metrics, HandlerLabels { kind: job.def.kind.name(), handler: job.def.function });
-        let result = self.run_to_commit(job).await;
+        let result = self.run_to_commit(&mut job).await;
         let counted = if result.is_ok() { &metrics.handled } else { &metrics.failed };
         counted.get_or_create(&labels).inc();
         result
     }
 
-    /// The same run, with what is sealed in its event opened: from here on it stays in memory.
+    /// Opens what is sealed in the event that it handles: from here on it stays in memory.
     #[cfg(feature = "sensitive")]
-    async fn opened<'j>(&self, job: Job<'j>) -> Result<Job<'j>> {
-        let Some((event, content)) = job.request.event() else { return Ok(job) };
-        match self.environment.open_content(&event.aggregate, event.uuid, content).await.map_err(store_error)? {
-            Some(opened) => Ok(Job { request: job.request.with_content(opened), ..job }),
-            None => Ok(job),
+    async fn open(&self, job: &mut Job<'_>) -> Result<()> {
+        let Some((event, content)) = job.request.event() else { return Ok(()) };
+        if let Some(opened) = self.environment.open_content(&event.aggregate, event.uuid, content).await.map_err(store_error)? {
+            job.request = job.request.with_content(opened);
         }
+        Ok(())
     }
 
-    async fn run_to_commit(&self, job: Job<'_>) -> Result<Response> {
+    async fn run_to_commit(&self, job: &mut Job<'_>) -> Result<Response> {
         #[cfg(feature = "sensitive")]
-        let job = self.opened(job).await?;
+        self.open(job).await?;
+        let job = &*job;
         let subscriber = job.once.as_ref().map(|_| job.def.subscriber());
         let mut _turn = None;
         if let (Some(Once::Key { key, .. }), Some(subscriber)) = (&job.once, &subscriber) {
             // Two of one key at once take turns here, so that the handler runs once, and not only commits once.
             _turn = Some(self.environment.hot.queue_for(subscriber, key).await);
-            if let Some(answer) = self.repeated(&job, subscriber).await? {
+            if let Some(answer) = self.repeated(job, subscriber).await? {
                 return Ok(answer);
             }
         }
@@ -152,23 +150,27 @@ impl Runner {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            pass(failpoint::HANDLER_BEFORE, &job);
-            let Some((answer, unit, guards, shown_in)) = self.attempt(&job, has_conflicted, std::mem::take(&mut held)).await? else {
+            pass(failpoint::HANDLER_BEFORE, job);
+            let mut cx = self.context(job, has_conflicted, std::mem::take(&mut held));
+            let Some(answer) = self.attempt(job, &mut cx).await? else {
                 self.environment.metrics.conflicts.inc();
                 if attempt >= ATTEMPTS {
                     return Err(Error::new(ErrorKind::Conflict, "others change what this reads faster than it is done: try again"));
                 }
                 continue;
             };
-            let unit = self.complete(unit, &job, subscriber.clone(), &answer)?;
-            if unit.is_empty() {
+            self.complete(cx.unit(), job, subscriber.clone(), &answer)?;
+            if cx.unit().is_empty() {
                 return Ok(answer);
             }
-            let began: Vec<_> = unit.sagas.iter().map(|write| write.row.id).collect();
-            pass(failpoint::HANDLER_COMMIT_BEFORE, &job);
-            match self.environment.commit(unit).await {
+            let began: Vec<_> = cx.unit().sagas.iter().map(|write| write.row.id).collect();
+            let shown_in = cx.shown_in();
+            let (unit, guards) = cx.finish();
+            pass(failpoint::HANDLER_COMMIT_BEFORE, job);
+            // In a box: its future is larger than all else here, and each request would carry the room for it, also one that writes nothing.
+            match Box::pin(self.environment.commit(unit)).await {
                 Ok(committed) => {
-                    pass(failpoint::HANDLER_COMMIT_AFTER, &job);
+                    pass(failpoint::HANDLER_COMMIT_AFTER, job);
                     if !began.is_empty() {
                         self.environment.coordinator()?.began(began);
                     }
@@ -200,7 +202,7 @@ impl Runner {
                     }
                 }
                 Err(StoreError::Duplicate { subscriber, key }) => {
-                    return match self.repeated(&job, &subscriber).await? {
+                    return match self.repeated(job, &subscriber).await? {
                         Some(answer) => Ok(answer),
                         None => Err(store_error(StoreError::Duplicate { subscriber, key })),
                     };
@@ -223,27 +225,29 @@ impl Runner {
         }
     }
 
-    /// Runs the handler once, without committing. `None` if it was told what is not so any more.
-    async fn attempt(&self, job: &Job<'_>, has_conflicted: bool, held: Vec<HotGuard>) -> Result<Option<Attempt>> {
+    /// What the handler works with, this time that it runs.
+    fn context(&self, job: &Job<'_>, has_conflicted: bool, held: Vec<HotGuard>) -> Context {
         let request = &job.request;
         let reads = if job.def.kind == Kind::Query { Reads::ToAnswer } else { Reads::Recalling };
         let limit = self.limit.and_then(|limit| Instant::now().checked_add(limit));
         let deadline = job.deadline.into_iter().chain(limit).min();
-        let mut cx = Context::new(self.environment.clone(), request.cause(), reads)
-            .again(has_conflicted, held)
-            .for_step(request.parts().step.clone(), request.parts().isolated)
-            .until(deadline, job.permit.clone());
-        let result = self.handle(&mut cx, job).await.and_then(|answer| match job.once {
+        let mut cx = Context::new(self.environment.clone(), request.cause(), reads);
+        cx.again(has_conflicted, held);
+        cx.for_step(request.parts().step.clone(), request.parts().isolated);
+        cx.until(deadline, job.permit.clone());
+        cx
+    }
+
+    /// Runs the handler once, without committing. `None` if it was told what is not so any more.
+    async fn attempt(&self, job: &Job<'_>, cx: &mut Context) -> Result<Option<Response>> {
+        let result = self.handle(cx, job).await.and_then(|answer| match job.once {
             Some(Once::Step { .. }) if is_error(answer.status) => Err(as_error(&answer)),
             _ => Ok(answer),
         });
         if !result.as_ref().is_err_and(is_outage) && cx.is_outdated(result.is_ok()).await? {
             return Ok(None);
         }
-        let answer = result?;
-        let shown_in = cx.shown_in();
-        let (unit, guards) = cx.finish();
-        Ok(Some((answer, unit, guards, shown_in)))
+        result.map(Some)
     }
 
     /// What the handler answers.
@@ -259,7 +263,7 @@ impl Runner {
             Poll::Ready(answer) => answer,
             Poll::Pending => match tokio::time::timeout(limit, handling).await {
                 Ok(answer) => answer,
-                Err(_) => Err(self.too_slow(job.def, limit).await),
+                Err(_) => Err(Box::pin(self.too_slow(job.def, limit)).await),
             },
         }
     }
@@ -276,18 +280,18 @@ impl Runner {
     }
 
     /// Adds to the unit what is not the handler's business: the inbox mark, and the answer to who waits for it.
-    fn complete(&self, mut unit: Unit, job: &Job<'_>, subscriber: Option<String>, answer: &Response) -> Result<Unit> {
+    fn complete(&self, unit: &mut Unit, job: &Job<'_>, subscriber: Option<String>, answer: &Response) -> Result<()> {
         let parts = job.request.parts();
         let prepared = match (&parts.step, parts.isolated) {
             (_, false) => None,
-            (Some(step), true) => Some(prepare(&mut unit, step)?),
+            (Some(step), true) => Some(prepare(unit, step)?),
             (None, true) => {
                 return Err(Error::rejected(
                     "nobody would hear that this is prepared: a step of an isolated saga says where it is answered",
                 ));
             }
         };
-        let holds = taken(&unit);
+        let holds = taken(unit);
         if let Some(mut reply) = job.reply_to.and_then(|request| request.reply(answer.status.as_u16(), answer.body.clone(), unit.at)) {
             if let Some(call) = &mut reply.saga {
                 call.holds = !holds.is_empty();
@@ -314,7 +318,7 @@ impl Runner {
             };
             unit.mark = Some(Mark { subscriber: subscriber.into(), handled, lane: job.lane.clone() });
         }
-        Ok(unit)
+        Ok(())
     }
 
     /// The answer that was given when this was handled before.

@@ -176,10 +176,10 @@ impl State {
         let step = loaded.plan.step(&call.step).ok_or_else(|| Error::internal("there is no such step"))?;
         // Effects outside, and sagas that the work runs, are known by this id: each attempt is the same work again.
         let id = Call::first(&call.step, call.direction).message_id(row.id);
-        let mut cx = Context::new(self.environment.clone(), Cause { causation: id, ..row.cause.clone() }, Reads::ToWrite)
-            .again(has_conflicted, held)
-            .for_step(Some(self.step(row, call)), loaded.plan.is_isolated())
-            .until(step.timeout.and_then(|limit| Instant::now().checked_add(limit)), Some(permit.clone()));
+        let mut cx = Context::new(self.environment.clone(), Cause { causation: id, ..row.cause.clone() }, Reads::ToWrite);
+        cx.again(has_conflicted, held);
+        cx.for_step(Some(self.step(row, call)), loaded.plan.is_isolated());
+        cx.until(step.timeout.and_then(|limit| Instant::now().checked_add(limit)), Some(permit.clone()));
         let work: Option<LocalWork> = match (&step.work, call.direction) {
             (Work::Local { execute, .. }, Direction::Execute) => Some(*execute),
             (Work::Local { undo, .. }, Direction::Undo) => *undo,

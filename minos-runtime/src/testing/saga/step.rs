@@ -117,7 +117,8 @@ impl<S: Saga> StepTest<'_, S> {
         let step =
             SagaStep { saga: execution.saga.clone(), execution: execution.id, service: service.name().to_owned(), step: call.step.clone() };
         let worked = block_on(async || {
-            let mut cx = service.context(id).for_step(Some(step.clone()), isolated);
+            let mut cx = service.context(id);
+            cx.for_step(Some(step.clone()), isolated);
             let done = AssertUnwindSafe(async { work(&mut cx, &execution.values).await }).catch_unwind().await;
             let value = done.unwrap_or_else(|panic| Err(Error::panicked(format_args!("step `{}`", call.step), &*panic)))?;
             let mut unit = collected(cx)?;
