@@ -34,17 +34,17 @@ impl Way {
     }
 
     /// Answers a request, whatever happens.
-    pub async fn answer<B>(self, request: http::Request<B>) -> Response
+    ///
+    /// # Errors
+    /// None: `tower` and `hyper` want to be told so.
+    pub async fn answer<B>(self, request: http::Request<B>) -> Result<Response, Infallible>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         match self.0 {
-            Kind::Bare(app) => app.answer(request).await.map(Body::from),
-            Kind::Layered(service) => match service.oneshot(request.map(Body::new)).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            },
+            Kind::Bare(app) => Ok(app.answer(request).await.map(Body::from)),
+            Kind::Layered(service) => service.oneshot(request.map(Body::new)).await,
         }
     }
 }

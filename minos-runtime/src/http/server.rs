@@ -1,17 +1,16 @@
 //! Sockets: accepting, serving and draining connections.
 
-use super::{Body, Way, body::BoxError, socket::Socket, timer::ConnectionTimer};
+use super::{Way, body::BoxError, socket::Socket, timer::ConnectionTimer};
 use crate::{
     config::HttpConfig,
     error::{Error, Result},
 };
-use hyper::{body::Incoming, service::service_fn};
+use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
 use std::{
-    convert::Infallible,
     future::Future,
     io::{self, ErrorKind},
     net::SocketAddr,
@@ -72,12 +71,9 @@ impl Server {
                     None => permits.acquire_owned().await.ok(),
                     taken => taken,
                 };
-                tokio::select! {
-                    // A client that goes away, says nothing or speaks no HTTP is no news for the operator.
-                    ended = connections.serve(stream, phase.clone()) => if let Err(error) = ended {
-                        tracing::debug!(error, "a connection ended early");
-                    },
-                    () = reached(phase.clone(), Phase::Over) => {}
+                // A client that goes away, says nothing or speaks no HTTP is no news for the operator.
+                if let Err(error) = connections.serve(stream, phase).await {
+                    tracing::debug!(error, "a connection ended early");
                 }
             });
         };
@@ -143,7 +139,8 @@ struct Connections {
 }
 
 impl Connections {
-    /// Serves a connection until its client or the [end](Phase::Ending) ends it; a request that was begun is answered.
+    /// Serves a connection until its client or the [end](Phase::Ending) ends it; a request that was begun is answered, unless the end is
+    /// [over](Phase::Over) before.
     async fn serve(&self, stream: TcpStream, phase: watch::Receiver<Phase>) -> Result<(), BoxError> {
         // Answers are written whole, so waiting for more only delays them.
         stream.set_nodelay(true)?;
@@ -158,8 +155,9 @@ impl Connections {
         tokio::select! {
             asks = tokio::time::timeout(self.config.header_timeout, stream.peek(&mut first)) => drop(asks??),
             () = too_late => return Ok(()),
+            () = reached(phase.clone(), Phase::Over) => return Ok(()),
         }
-        let service = service_fn(|request| answer(self.way.clone(), request));
+        let service = service_fn(|request| self.way.clone().answer(request));
         let socket = Socket::new(stream, self.config.body_timeout);
         let mut builder = self.builder.clone();
         builder.http1().timer(ConnectionTimer::default());
@@ -170,7 +168,11 @@ impl Connections {
             done = connection.as_mut() => return done,
             () = ended() => connection.as_mut().graceful_shutdown(),
         }
-        connection.await
+        tokio::select! {
+            done = connection => done,
+            // Only waited for from here on: each request would look whether it has come.
+            () = reached(phase, Phase::Over) => Ok(()),
+        }
     }
 }
 
@@ -180,10 +182,6 @@ fn queued(listener: TcpListener) -> Vec<TcpStream> {
     // It does not block, so an error says that there are no more.
     let more = std::iter::from_fn(|| listener.accept().ok());
     more.take(QUEUE).filter_map(|(stream, _)| stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)).ok()).collect()
-}
-
-async fn answer(way: Way, request: hyper::Request<Incoming>) -> Result<hyper::Response<Body>, Infallible> {
-    Ok(way.answer(request).await)
 }
 
 /// The next connection. Errors of the socket are waited out, for they concern no single connection.

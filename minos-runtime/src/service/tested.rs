@@ -64,7 +64,8 @@ impl Running {
 
     /// Answers a request as if it had come by HTTP, through all layers.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Result<Response> {
-        Ok(self.by_hand()?.way.clone().answer(request).await)
+        let Ok(answer) = self.by_hand()?.way.clone().answer(request).await;
+        Ok(answer)
     }
 
     /// The first time after this one at which something of its own accord happens: a schedule, a timer of a saga, or a question how one has ended.
