@@ -3,7 +3,7 @@
 use super::{
     body,
     budget::Budget,
-    dispatch::{self, CORRELATION, Ids, Refused},
+    dispatch::{self, CORRELATION, Head, Ids, Refused},
     health, problem,
     problem::Answer,
     route::{Found, HEALTH, METRICS, Measured, READY, Routes, Target},
@@ -18,13 +18,8 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use std::{
-    future::poll_fn,
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use tokio::time::Instant;
 
 /// What is measured of requests that no handler is for.
 const NO_ROUTE: (&str, &str) = ("", "");
@@ -76,15 +71,16 @@ impl App {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let started = Instant::now();
-        let (parts, body) = request.into_parts();
-        let ids = Ids::of(&parts.headers);
-        let (method, uri) = (parts.method.clone(), parts.uri.clone());
+        let (http::request::Parts { method, uri, headers, .. }, body) = request.into_parts();
+        let ids = Ids::of(&headers);
         let found = self.0.routes.find(&method, uri.path());
         let target = match &found {
             Found::Handler(target, _) => Some(*target),
             Found::OtherMethods(_) | Found::Nothing => None,
         };
-        let mut handling = pin!(self.handle(ids, found, parts, body));
+        let deadline = started.checked_add(self.limits().request_timeout);
+        let mut head = Head { ids, method: &method, uri: &uri, headers, deadline };
+        let mut handling = pin!(self.handle(&found, &mut head, body));
         // What is done at once needs no timer.
         let result = match poll_fn(|cx| Poll::Ready(handling.as_mut().poll(cx))).await {
             Poll::Ready(result) => result,
@@ -125,19 +121,19 @@ impl App {
         }
     }
 
-    async fn handle<B>(&self, ids: Ids, found: Found<'_, '_>, parts: http::request::Parts, body: B) -> Result<Answer, Refused>
+    async fn handle<B>(&self, found: &Found<'_, '_>, head: &mut Head<'_>, body: B) -> Result<Answer, Refused>
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (target, params) = match found {
-            Found::Handler(target, params) => (target, target.parameters(&params)?),
-            Found::OtherMethods(methods) => return Ok(other_methods(&parts.method, &methods, ids)),
-            Found::Nothing => return Ok(self.own(&parts.method, parts.uri.path(), ids)),
+            Found::Handler(target, params) => (target, target.parameters(params)?),
+            Found::OtherMethods(methods) => return Ok(other_methods(head.method, methods, head.ids)),
+            Found::Nothing => return Ok(self.own(head.method, head.uri.path(), head.ids)),
         };
         // Told at once: a queue would only make all of them late. Probes are answered all the same.
         let _place = self.0.requests.take(1).ok_or_else(|| Refused::Http(body::busy()))?;
-        dispatch::run(self, ids, target, PathSource::Parameters(params), parts, body).await
+        dispatch::run(self, target, PathSource::Parameters(params), head, body).await
     }
 
     /// What a service answers by itself.

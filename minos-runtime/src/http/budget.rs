@@ -41,7 +41,10 @@ impl Taken<'_> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.budget.0.fetch_add(self.amount, Ordering::Relaxed);
+        // All requests count here: who took nothing leaves it alone.
+        if self.amount > 0 {
+            self.budget.0.fetch_add(self.amount, Ordering::Relaxed);
+        }
     }
 }
 

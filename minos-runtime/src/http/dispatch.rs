@@ -8,7 +8,7 @@ use crate::{
     trace::Trace,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use http_body_util::Full;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -39,6 +39,16 @@ impl Ids {
     }
 }
 
+/// What is known of a request before its body has come.
+pub(super) struct Head<'r> {
+    pub(super) ids: Ids,
+    pub(super) method: &'r Method,
+    pub(super) uri: &'r Uri,
+    pub(super) headers: HeaderMap,
+    /// When it is cut off.
+    pub(super) deadline: Option<Instant>,
+}
+
 /// Why there is no answer of a handler.
 pub(super) enum Refused {
     /// An error with its kind.
@@ -54,43 +64,43 @@ impl From<Error> for Refused {
 }
 
 /// Runs a handler for a request of HTTP.
-pub(super) async fn run<B>(
-    app: &App,
-    ids: Ids,
-    target: &Target,
-    params: PathSource,
-    parts: request::Parts,
-    content: B,
-) -> Result<Answer, Refused>
+pub(super) async fn run<B>(app: &App, target: &Target, params: PathSource, head: &mut Head<'_>, content: B) -> Result<Answer, Refused>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<body::BoxError>,
 {
-    let (def, deadline) = (target.def, Instant::now().checked_add(app.limits().request_timeout));
     // Until the handler has ended, which keeps the body.
     let mut memory = app.bodies().nothing();
     let content = body::read(content, app.limits().max_body, app.limits().body_timeout, &mut memory).await.map_err(Refused::Http)?;
     if !content.is_empty() {
-        content_type(&parts.headers)?;
+        content_type(&head.headers)?;
     }
-    let once = if def.kind == Kind::Command { idempotency(&parts, &content)? } else { None };
+    let once = if target.def.kind == Kind::Command { idempotency(head, &content)? } else { None };
     // A request that is repeated under its key has the same id, and so have its effects outside, even if the first one never was committed.
     let id = match &once {
         Some(Once::Key { key, fingerprint: Some(fingerprint) }) => Uuid::new_v5(fingerprint, key.as_bytes()),
-        _ => ids.id,
+        _ => head.ids.id,
     };
-    let mut request = Parts::new(id, ids.correlation);
-    request.trace = ids.trace;
-    request.path = params;
-    request.content = match (content.is_empty(), &parts.method) {
+    let job = Job { once, deadline: head.deadline, ..Job::new(target.def, request(id, params, head, content)) };
+    Ok(answer(app.runner().run(job).await?))
+}
+
+/// The request as a handler sees it.
+fn request(id: Uuid, path: PathSource, head: &mut Head<'_>, content: Bytes) -> Request {
+    let query = head.uri.query();
+    let content = match (content.is_empty(), head.method) {
         (false, _) => Content::Json(content),
-        (true, method) if *method == Method::GET || *method == Method::HEAD || parts.uri.query().is_some() => Content::Form,
+        (true, method) if *method == Method::GET || *method == Method::HEAD || query.is_some() => Content::Form,
         (true, _) => Content::None,
     };
-    request.query = parts.uri.query().map(str::to_owned);
-    request.headers = parts.headers;
-    let job = Job { once, deadline, ..Job::new(def, Request::new(request)) };
-    Ok(answer(app.runner().run(job).await?))
+    Request::new(Parts {
+        trace: head.ids.trace,
+        content,
+        path,
+        query: query.map(str::to_owned),
+        headers: std::mem::take(&mut head.headers),
+        ..Parts::new(id, head.ids.correlation)
+    })
 }
 
 /// JSON under its own name, or under those that `curl` and browsers give to anything.
@@ -109,13 +119,13 @@ fn content_type(headers: &HeaderMap) -> Result<(), Refused> {
 }
 
 /// That a request with an `Idempotency-Key` is handled once. Its fingerprint tells another request under the same key.
-fn idempotency(parts: &request::Parts, content: &[u8]) -> Result<Option<Once>> {
-    let Some(value) = parts.headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+fn idempotency(head: &Head<'_>, content: &[u8]) -> Result<Option<Once>> {
+    let Some(value) = head.headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
     let Some(key) = key else {
         return Err(Error::new(ErrorKind::Malformed, "an `Idempotency-Key` is 1 to 255 visible ASCII characters"));
     };
-    let mut asked = format!("{} {}\n", parts.method, parts.uri).into_bytes();
+    let mut asked = format!("{} {}\n", head.method, head.uri).into_bytes();
     asked.extend_from_slice(content);
     // Apart from the ids of messages, which are keys of the same handler.
     Ok(Some(Once::Key { key: format!("{CLIENT_KEY}{key}"), fingerprint: Some(Uuid::new_v5(&Uuid::NAMESPACE_URL, &asked)) }))
@@ -128,8 +138,8 @@ fn answer(response: Response) -> Answer {
     let mut answer = http::Response::new(Full::new(content));
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
-    if has_content && !answer.headers().contains_key(header::CONTENT_TYPE) {
-        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if has_content {
+        answer.headers_mut().entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     }
     answer
 }
