@@ -12,6 +12,7 @@ use crate::{
 };
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, StatusCode};
+use prometheus_client::metrics::counter::Counter;
 use std::{any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, task::Poll, time::Duration};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -56,12 +57,14 @@ pub struct Job<'j> {
     pub deadline: Option<Instant>,
     /// What lets it run, where only so many do at once.
     pub permit: Option<Arc<Permit>>,
+    /// Where it is counted when it is committed, if whoever runs it has looked that up before.
+    pub handled: Option<&'j Counter>,
 }
 
 impl<'j> Job<'j> {
     /// A run of which nothing else is said.
     pub fn new(def: &'static HandlerDef, request: Request) -> Self {
-        Job { def, request, once: None, reply_to: None, resolves: None, lane: None, deadline: None, permit: None }
+        Job { def, request, once: None, reply_to: None, resolves: None, lane: None, deadline: None, permit: None, handled: None }
     }
 }
 
@@ -116,8 +119,11 @@ impl Runner {
     pub async fn run(&self, mut job: Job<'_>) -> Result<Response> {
         let (metrics, labels) = (&self.environment.metrics, HandlerLabels { kind: job.def.kind.name(), handler: job.def.function });
         let result = self.run_to_commit(&mut job).await;
-        let counted = if result.is_ok() { &metrics.handled } else { &metrics.failed };
-        counted.get_or_create(&labels).inc();
+        match (&result, job.handled) {
+            (Ok(_), Some(handled)) => handled.inc(),
+            (Ok(_), None) => metrics.handled.get_or_create(&labels).inc(),
+            (Err(_), _) => metrics.failed.get_or_create(&labels).inc(),
+        };
         result
     }
 

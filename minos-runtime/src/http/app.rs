@@ -6,7 +6,7 @@ use super::{
     dispatch::{self, CORRELATION, Head, Ids, Refused},
     health, problem,
     problem::Answer,
-    route::{Found, HEALTH, METRICS, Measured, READY, Routes, Target},
+    route::{Found, HEALTH, METRICS, READY, Routes, Target},
 };
 use crate::{
     config::HttpConfig,
@@ -106,13 +106,12 @@ impl App {
         let (method, route) = target.map_or(NO_ROUTE, |target| target.route);
         let requests =
             |status: StatusCode| metrics.http_requests.get_or_create_owned(&HttpLabels { method, route, status: status.as_u16() });
-        let seconds = || metrics.http_seconds.get_or_create_owned(&RouteLabels { method, route });
         let Some(target) = target else {
             requests(status).inc();
-            seconds().observe(took.as_secs_f64());
+            metrics.http_seconds.get_or_create_owned(&RouteLabels { method, route }).observe(took.as_secs_f64());
             return;
         };
-        let measured = target.measured.get_or_init(|| Measured { seconds: seconds(), ok: requests(StatusCode::OK) });
+        let measured = target.measured(metrics);
         measured.seconds.observe(took.as_secs_f64());
         if status == StatusCode::OK {
             measured.ok.inc();

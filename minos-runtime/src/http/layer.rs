@@ -2,7 +2,7 @@
 
 use super::{App, Body, body::BoxError};
 use bytes::Bytes;
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 
 /// A request, as layers see it.
@@ -37,14 +37,14 @@ impl Way {
     ///
     /// # Errors
     /// None: `tower` and `hyper` want to be told so.
-    pub async fn answer<B>(self, request: http::Request<B>) -> Result<Response, Infallible>
+    pub async fn answer<B>(self: Arc<Self>, request: http::Request<B>) -> Result<Response, Infallible>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        match self.0 {
+        match &self.0 {
             Kind::Bare(app) => Ok(app.answer(request).await.map(Body::from)),
-            Kind::Layered(service) => service.oneshot(request.map(Body::new)).await,
+            Kind::Layered(service) => service.clone().oneshot(request.map(Body::new)).await,
         }
     }
 }

@@ -6,8 +6,9 @@
 use crate::{
     error::{Error, ErrorKind, Result},
     handler::{HandlerDef, Kind, Parameters},
+    metrics::{HandlerLabels, HttpLabels, Metrics, RouteLabels},
 };
-use http::Method;
+use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 use std::{collections::BTreeMap, sync::OnceLock};
@@ -37,7 +38,7 @@ pub(super) struct Target {
     pub(super) route: (&'static str, &'static str),
     names: Vec<String>,
     /// What is measured of it, found once: looking it up would cost each request as much as answering it.
-    pub(super) measured: OnceLock<Measured>,
+    measured: OnceLock<Measured>,
 }
 
 /// The metrics of a route.
@@ -46,6 +47,8 @@ pub(super) struct Measured {
     pub(super) seconds: Histogram,
     /// Of answers with 200, which most are.
     pub(super) ok: Counter,
+    /// Of runs of its handler that were committed.
+    pub(super) handled: Counter,
 }
 
 /// What a method and a path mean.
@@ -105,6 +108,17 @@ impl Routes {
 }
 
 impl Target {
+    pub(super) fn measured(&self, metrics: &Metrics) -> &Measured {
+        self.measured.get_or_init(|| {
+            let (def, (method, route)) = (self.def, self.route);
+            Measured {
+                seconds: metrics.http_seconds.get_or_create_owned(&RouteLabels { method, route }),
+                ok: metrics.http_requests.get_or_create_owned(&HttpLabels { method, route, status: StatusCode::OK.as_u16() }),
+                handled: metrics.handled.get_or_create_owned(&HandlerLabels { kind: def.kind.name(), handler: def.function }),
+            }
+        })
+    }
+
     /// The parameters of the path, decoded, with their names.
     pub(super) fn parameters(&self, found: &matchit::Params<'_, '_>) -> Result<Parameters> {
         let decoded = self.names.iter().zip(found.iter()).map(|(name, (_, value))| {

@@ -157,7 +157,9 @@ impl Connections {
             () = too_late => return Ok(()),
             () = reached(phase.clone(), Phase::Over) => return Ok(()),
         }
-        let service = service_fn(|request| self.way.clone().answer(request));
+        // One for each connection: a count that all requests change would go from core to core.
+        let way = Arc::new(self.way.clone());
+        let service = service_fn(|request| way.clone().answer(request));
         let socket = Socket::new(stream, self.config.body_timeout);
         let mut builder = self.builder.clone();
         builder.http1().timer(ConnectionTimer::default());

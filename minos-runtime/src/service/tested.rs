@@ -64,7 +64,7 @@ impl Running {
 
     /// Answers a request as if it had come by HTTP, through all layers.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Result<Response> {
-        let Ok(answer) = self.by_hand()?.way.clone().answer(request).await;
+        let Ok(answer) = Arc::new(self.by_hand()?.way.clone()).answer(request).await;
         Ok(answer)
     }
 
