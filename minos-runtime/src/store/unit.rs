@@ -261,6 +261,9 @@ pub struct Unit {
     pub snapshots: Vec<NewSnapshot>,
     /// Keys of subjects that had none, each at most once.
     pub new_keys: Vec<NewKey>,
+    /// Subjects with whose keys something in it is encrypted. If one of them has none any more, the unit is refused as
+    /// [`StoreError::Forgotten`](super::StoreError::Forgotten): what nobody can read is not stored.
+    pub sealed_for: Vec<Uuid>,
     /// Subjects whose keys are forgotten for ever; also those that the unit brings along, and those that would come.
     ///
     /// A key is gone from the database from then on, and with it whatever was encrypted with it. It is not gone from backups, standbys that lag, and
@@ -293,6 +296,7 @@ impl Unit {
             unique: Vec::new(),
             snapshots: Vec::new(),
             new_keys: Vec::new(),
+            sealed_for: Vec::new(),
             forgotten: Vec::new(),
             checkpoints: Vec::new(),
             sent: Vec::new(),

@@ -101,8 +101,8 @@ impl Environment {
             let mut sealed = unit.clone();
             self.seal(&mut sealed).await?;
             match self.write_as_is(sealed).await {
-                // Somebody else was first to write about a subject; what the store knows is asked for anew.
-                Err(StoreError::KeyExists(_)) if attempt < ATTEMPTS => attempt += 1,
+                // Somebody else was first to write about a subject, or has forgotten it meanwhile; what the store knows is asked for anew.
+                Err(StoreError::KeyExists(_) | StoreError::Forgotten(_)) if attempt < ATTEMPTS => attempt += 1,
                 result => return result,
             }
         }
@@ -121,6 +121,7 @@ impl Environment {
         }
         // Not what is remembered: what is written behind a forgetting must not be readable to anybody.
         let mut subjects = self.keys.now(&self.store, subjects).await?;
+        unit.sealed_for.extend(subjects.iter().filter(|(_, known)| matches!(known, Known::Key(_))).map(|(subject, _)| *subject));
         for (subject, known) in subjects.iter_mut().filter(|(_, known)| matches!(known, Known::Nothing)) {
             let (key, bytes) = Seal::random().map_err(StoreError::Unavailable)?;
             *known = Known::Key(key);

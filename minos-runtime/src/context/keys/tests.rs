@@ -113,6 +113,18 @@ async fn what_is_forgotten_is_not_read_here_and_soon_nowhere() {
     assert_eq!(store.document("Person", &ADA.to_string()).await.unwrap().unwrap().body, gone[0]);
 }
 
+/// Another process forgets somebody between the question for the key and the commit.
+#[tokio::test]
+async fn what_was_sealed_before_its_subject_was_forgotten_is_not_stored_behind_that() {
+    let store = Arc::new(MemoryStore::new());
+    let environment = environment_of(&store);
+    environment.commit(unit(0, "PersonCreated", ada())).await.unwrap();
+    let mut sealed = unit(1, "PersonUpdated", ada());
+    environment.seal(&mut sealed).await.unwrap();
+    store.commit(Unit { forgotten: vec![ADA], ..Unit::new(Timestamp::UNIX_EPOCH, Cause::nobody()) }).await.unwrap();
+    assert_eq!(store.commit(sealed).await, Err(StoreError::Forgotten(ADA)));
+}
+
 /// The store was asked before somebody was forgotten, and its answer comes after that.
 #[test]
 fn what_is_told_late_is_not_remembered() {

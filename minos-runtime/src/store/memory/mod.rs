@@ -131,6 +131,10 @@ impl State {
                 None => {}
             }
         }
+        let has_key = |subject: &&Uuid| matches!(self.subjects.get(subject), Some(SubjectKey::Known(_)));
+        if let Some(subject) = unit.sealed_for.iter().find(|subject| !has_key(subject)) {
+            return Err(StoreError::Forgotten(*subject));
+        }
         for write in unit.unique.iter().filter(|write| write.takes) {
             self.unique.check(write, &unit.unique)?;
         }

@@ -82,7 +82,7 @@ columns!(Documents { of: i32, collection: &'u str, key: &'u str, body: Option<&'
 columns!(Collections { of: i32, collection: &'u str, with: Option<&'u str>, });
 columns!(Unique { of: i32, aggregate: &'u str, field: &'u str, value: &'u str, uuid: Uuid, takes: bool, });
 columns!(Snapshots { of: i32, uuid: Uuid, aggregate: &'u str, version: i64, schema: &'u str, state: &'u str, });
-columns!(NewKeys { of: i32, subject: Uuid, key: &'u [u8], });
+columns!(Keys { of: i32, subject: Uuid, key: Option<&'u [u8]>, });
 
 /// The columns of an execution.
 #[derive(Debug, Serialize)]
@@ -147,7 +147,8 @@ pub(super) struct Arguments<'u> {
     collections: Collections<'u>,
     unique: Unique<'u>,
     snapshots: Snapshots<'u>,
-    new_keys: NewKeys<'u>,
+    /// New ones; and, without a key, those that have to be there.
+    keys: Keys<'u>,
 }
 
 impl<'u> Arguments<'u> {
@@ -271,16 +272,21 @@ impl<'u> Arguments<'u> {
             self.snapshots.state.push(&snapshot.state);
         }
         for NewKey { subject, key } in &unit.new_keys {
-            self.new_keys.of.push(of);
-            self.new_keys.subject.push(*subject);
-            self.new_keys.key.push(key);
+            self.keys.of.push(of);
+            self.keys.subject.push(*subject);
+            self.keys.key.push(Some(key));
+        }
+        for subject in &unit.sealed_for {
+            self.keys.of.push(of);
+            self.keys.subject.push(*subject);
+            self.keys.key.push(None);
         }
     }
 
     /// Whether there are rows that [`APPEND`] does not know.
     fn has_more(&self) -> bool {
         let rows = self.documents.of.len() + self.collections.of.len() + self.unique.of.len() + self.snapshots.of.len();
-        rows + self.new_keys.of.len() > 0
+        rows + self.keys.of.len() > 0
     }
 
     /// The statement that commits it: the one with more arguments only where they are needed.
@@ -307,7 +313,7 @@ impl<'u> Arguments<'u> {
             self.collections.parameters(&mut all);
             self.unique.parameters(&mut all);
             self.snapshots.parameters(&mut all);
-            self.new_keys.parameters(&mut all);
+            self.keys.parameters(&mut all);
         }
         all
     }
@@ -371,6 +377,7 @@ impl Outcome {
     /// The refusal of this number. `item` is counted over all rows of its kind in the batch.
     fn refusal(&self, n: usize, place: usize, unit: &Unit, units: &[Unit]) -> StoreError {
         let item = |count: fn(&Unit) -> usize| (self.items[n] - 1) as usize - units[..place].iter().map(count).sum::<usize>();
+        let keys = |unit: &Unit| unit.new_keys.len() + unit.sealed_for.len();
         let unknown =
             || StoreError::Unavailable(format!("the database refused a unit as `{}`, which this version does not know", self.reasons[n]));
         match self.reasons[n].as_str() {
@@ -407,8 +414,11 @@ impl Outcome {
                 key: write.key.clone(),
                 actual: self.actual[n] as u64,
             }),
-            "key exists" => unit.new_keys.get(item(|unit| unit.new_keys.len())).map(|new| StoreError::KeyExists(new.subject)),
-            "forgotten" => unit.new_keys.get(item(|unit| unit.new_keys.len())).map(|new| StoreError::Forgotten(new.subject)),
+            "key exists" => unit.new_keys.get(item(keys)).map(|new| StoreError::KeyExists(new.subject)),
+            "forgotten" => {
+                let subjects = unit.new_keys.iter().map(|new| new.subject).chain(unit.sealed_for.iter().copied());
+                subjects.skip(item(keys)).next().map(StoreError::Forgotten)
+            }
             reason => reason
                 .strip_prefix("not unique ")
                 .and_then(|owner| Some(unit.unique.get(item(|unit| unit.unique.len()))?.refused(owner.parse().ok()?))),
@@ -432,7 +442,7 @@ mod tests {
             assert_eq!((arguments.parameters().len(), statement.matches('$').count()), (all, all));
             let declared = migration.split_once(name).unwrap().1.split_once("OUT").unwrap().0;
             assert_eq!(declared.matches(',').count(), all);
-            arguments.new_keys.of.push(1);
+            arguments.keys.of.push(1);
         }
         assert!(<Vec<&[u8]> as ToSql>::accepts(&Type::BYTEA_ARRAY));
     }

@@ -69,7 +69,11 @@ impl From<rusqlite::Error> for Failure {
 
 /// Whether a unit's first row tells by itself that its one stream is new.
 fn is_one_new_stream(unit: &Unit) -> bool {
-    let others = unit.documents.is_empty() && unit.unique.is_empty() && unit.new_keys.is_empty() && unit.forgotten.is_empty();
+    let others = unit.documents.is_empty()
+        && unit.unique.is_empty()
+        && unit.new_keys.is_empty()
+        && unit.sealed_for.is_empty()
+        && unit.forgotten.is_empty();
     others && unit.statements.is_empty() && matches!(&unit.appends[..], [append] if append.expected == 0)
 }
 

@@ -47,11 +47,15 @@ pub(super) fn check(connection: &Connection, unit: &Unit) -> rusqlite::Result<Op
         }
     }
     for NewKey { subject, .. } in &unit.new_keys {
-        let forgotten = connection.prepare_cached(SUBJECT)?.query_row([UuidText::new(*subject).as_str()], |row| row.get(0)).optional()?;
-        match forgotten {
+        match is_forgotten(connection, *subject)? {
             Some(true) => return Ok(Some(StoreError::Forgotten(*subject))),
             Some(false) => return Ok(Some(StoreError::KeyExists(*subject))),
             None => {}
+        }
+    }
+    for subject in &unit.sealed_for {
+        if is_forgotten(connection, *subject)? != Some(false) {
+            return Ok(Some(StoreError::Forgotten(*subject)));
         }
     }
     for write in unit.unique.iter().filter(|write| write.takes) {
@@ -64,6 +68,11 @@ pub(super) fn check(connection: &Connection, unit: &Unit) -> rusqlite::Result<Op
         }
     }
     Ok(None)
+}
+
+/// Whether a subject was forgotten; none if it never had a key.
+fn is_forgotten(connection: &Connection, subject: Uuid) -> rusqlite::Result<Option<bool>> {
+    connection.prepare_cached(SUBJECT)?.query_row([UuidText::new(subject).as_str()], |row| row.get(0)).optional()
 }
 
 pub(super) fn write(connection: &Connection, unit: &Unit) -> rusqlite::Result<()> {

@@ -23,7 +23,10 @@ pub use saga::{
     executions_advance_beside_each_other, executions_are_as_they_were_written, executions_are_found, one_of_many_advances_an_execution,
 };
 pub use snapshots::{a_state_is_a_snapshot_and_what_came_behind_it, many_states_are_loaded_at_once};
-pub use subjects::{a_subject_has_one_key_until_it_is_forgotten, a_unit_forgets_with_all_that_it_does, of_many_one_gives_the_key};
+pub use subjects::{
+    a_forgetting_stands_between_what_is_before_it_and_nothing_behind, a_subject_has_one_key_until_it_is_forgotten,
+    a_unit_forgets_with_all_that_it_does, of_many_one_gives_the_key, what_is_sealed_needs_its_keys,
+};
 pub use unique::{a_refused_unit_takes_and_releases_nothing, a_value_has_one_owner, of_many_one_gets_a_value, values_change_hands};
 
 use super::{
@@ -60,6 +63,7 @@ macro_rules! store_suite {
                 a_value_has_one_owner a_refused_unit_takes_and_releases_nothing of_many_one_gets_a_value values_change_hands
                 a_state_is_a_snapshot_and_what_came_behind_it many_states_are_loaded_at_once
                 a_subject_has_one_key_until_it_is_forgotten of_many_one_gives_the_key a_unit_forgets_with_all_that_it_does
+                what_is_sealed_needs_its_keys a_forgetting_stands_between_what_is_before_it_and_nothing_behind
                 close_finishes_and_refuses);
         }
     };

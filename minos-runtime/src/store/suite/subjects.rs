@@ -40,6 +40,48 @@ pub async fn a_subject_has_one_key_until_it_is_forgotten(store: SharedStore) {
     assert!(versions(&store, &stream).await.is_empty());
 }
 
+/// What is encrypted is stored as long as somebody can read it.
+#[allow(missing_docs)]
+pub async fn what_is_sealed_needs_its_keys(store: SharedStore) {
+    let (ada, bob, carol, stream) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7(), stream());
+    give(&store, ada, &[1]).await.expect("it has none");
+    give(&store, bob, &[2]).await.expect("it has none");
+    let sealed = |expected, sealed_for: &[Uuid]| Unit { sealed_for: sealed_for.to_vec(), ..appending(&stream, expected, &["Told"]) };
+    let with_new = Unit { new_keys: vec![NewKey { subject: carol, key: vec![3] }], ..sealed(0, &[ada, bob]) };
+    store.commit(with_new.clone()).await.expect("all have keys, or get them");
+    assert_eq!(store.commit(Unit { appends: vec![], ..with_new }).await.map(|_| ()), Err(StoreError::KeyExists(carol)));
+    store.commit(Unit { forgotten: vec![bob], ..sealed(1, &[bob]) }).await.expect("it has one until then");
+    assert_eq!(store.commit(sealed(2, &[ada, bob, carol])).await.map(|_| ()), Err(StoreError::Forgotten(bob)));
+    let nobody = Uuid::now_v7();
+    assert_eq!(store.commit(sealed(2, &[nobody])).await.map(|_| ()), Err(StoreError::Forgotten(nobody)), "who never had one");
+    let other = Unit { sealed_for: vec![bob], ..appending(&super::stream(), 0, &["Told"]) };
+    assert_eq!(store.commit(other).await.map(|_| ()), Err(StoreError::Forgotten(bob)), "in a stream that is new, too");
+    assert_eq!(versions(&store, &stream).await, [1, 2]);
+    store.commit(sealed(2, &[ada, carol])).await.expect("these are there");
+}
+
+/// Who is forgotten while many write about them is readable in nothing that comes behind it.
+#[allow(missing_docs)]
+pub async fn a_forgetting_stands_between_what_is_before_it_and_nothing_behind(store: SharedStore) {
+    let ada = Uuid::now_v7();
+    give(&store, ada, &[1]).await.expect("it has none");
+    let mut tasks = JoinSet::new();
+    for n in 0..20 {
+        let (store, stream) = (store.clone(), stream());
+        tasks.spawn(async move {
+            if n == 10 {
+                return store.commit(Unit { forgotten: vec![ada], ..unit() }).await.map(|_| 0);
+            }
+            store.commit(Unit { sealed_for: vec![ada], ..appending(&stream, 0, &["Told"]) }).await.map(|done| done.position)
+        });
+    }
+    let results = tasks.join_all().await;
+    assert!(results.iter().filter_map(|result| result.as_ref().err()).all(|error| *error == StoreError::Forgotten(ada)), "{results:?}");
+    assert!(matches!(store.keys_of(&[ada]).await.as_deref(), Ok([(_, SubjectKey::Forgotten(_))])));
+    let late = Unit { sealed_for: vec![ada], ..appending(&stream(), 0, &["Told"]) };
+    assert_eq!(store.commit(late).await.map(|_| ()), Err(StoreError::Forgotten(ada)));
+}
+
 /// Many find that a subject has no key, and each brings one along.
 #[allow(missing_docs)]
 pub async fn of_many_one_gives_the_key(store: SharedStore) {

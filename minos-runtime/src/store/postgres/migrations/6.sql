@@ -1,5 +1,6 @@
 -- A batch takes as long as it has documents, and not as long as their number squared: each is found by the index, where all that were written were
--- compared with all that were to be. Arguments and answers are as they were, so nodes of both versions call it by the same name.
+-- compared with all that were to be. Arguments and answers are as they were, so nodes of both versions call it by the same name. A subject without a key
+-- (`y_key`) has to have one already.
 CREATE OR REPLACE FUNCTION {s}.append_v2(
     of_writer uuid, of_batch bigint, units int, locks bigint[],
     e_unit int[], e_aggregate text[], e_uuid uuid[], e_version bigint[], e_name text[], e_data text[], e_at timestamptz[],
@@ -99,8 +100,9 @@ BEGIN
     IF cardinality(y_unit) > 0 THEN
         refusals := refusals || ARRAY(
             SELECT ROW (y.unit, CASE WHEN stored.key IS NULL THEN 'forgotten' ELSE 'key exists' END, y.n, 0)::{s}.refusal
-            FROM unnest(y_unit, y_subject) WITH ORDINALITY AS y(unit, subject, n)
-            JOIN {s}.subject_keys AS stored ON stored.subject = y.subject
+            FROM unnest(y_unit, y_subject, y_key) WITH ORDINALITY AS y(unit, subject, key, n)
+            LEFT JOIN {s}.subject_keys AS stored ON stored.subject = y.subject
+            WHERE CASE WHEN y.key IS NULL THEN stored.key IS NULL ELSE stored.subject IS NOT NULL END
             ORDER BY y.n);
     END IF;
     IF cardinality(u_unit) > 0 THEN
@@ -288,7 +290,7 @@ BEGIN
     END IF;
     IF cardinality(y_unit) > 0 THEN
         INSERT INTO {s}.subject_keys (subject, key) SELECT y.subject, y.key FROM unnest(y_unit, y_subject, y_key) AS y(unit, subject, key)
-        WHERE ok[y.unit];
+        WHERE ok[y.unit] AND y.key IS NOT NULL;
     END IF;
     INSERT INTO {s}.batches (writer, batch, positions, drawn, refused, reasons, items, actual)
     VALUES (of_writer, of_batch, append_v2.positions, append_v2.drawn, append_v2.refused, append_v2.reasons, append_v2.items, append_v2.actual);
