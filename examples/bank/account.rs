@@ -1,13 +1,15 @@
 //! Accounts: what can be done with them, and who asks for them.
 
+use crate::customer::Customer;
 use minos::{aggregate::PastEvent, document::Page, prelude::*};
 
-/// An account. It is found by its fields, and never below its limit.
-#[aggregate(queryable)]
+/// An account. It is found by its fields, never below its limit, and much is done with it: what it has come to is kept now and then.
+#[aggregate(queryable, snapshot(every = 100))]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
-    #[validate(not_empty, length(..=100))]
-    pub owner: String,
+    /// The customer.
+    #[index]
+    pub owner: Uuid,
     #[unique]
     #[validate(length(15..=34))]
     pub iban: String,
@@ -67,7 +69,7 @@ impl Account {
 
 #[derive(Deserialize)]
 pub struct OpenAccount {
-    owner: String,
+    owner: Uuid,
     iban: String,
 }
 
@@ -79,7 +81,8 @@ pub struct Money {
 
 #[command("OpenAccount", POST "/accounts")]
 pub async fn open(cx: &mut Context, input: OpenAccount) -> Result<Uuid> {
-    let account = Account { owner: input.owner, iban: input.iban, cents: 0, limit: 0, status: Status::Open };
+    let owner = Customer::get(cx, input.owner).await?.uuid();
+    let account = Account { owner, iban: input.iban, cents: 0, limit: 0, status: Status::Open };
     Ok(Account::create(cx, account).await?.uuid())
 }
 
@@ -139,7 +142,7 @@ pub async fn freeze(cx: &mut Context, Path(uuid): Path<Uuid>, reason: String) ->
 
 #[derive(Deserialize)]
 pub struct Search {
-    owner: Option<String>,
+    owner: Option<Uuid>,
     below: Option<i64>,
     after: Option<String>,
 }
@@ -166,6 +169,12 @@ async fn account(cx: &Context, Path(uuid): Path<Uuid>) -> Result<Root<Account>> 
 #[query(GET "/accounts/{uuid}/history")]
 async fn history(cx: &Context, Path(uuid): Path<Uuid>) -> Result<Vec<PastEvent>> {
     Account::history(cx, uuid).await
+}
+
+/// As it was when so much had happened.
+#[query(GET "/accounts/{uuid}/versions/{version}")]
+async fn version(cx: &Context, Path((uuid, version)): Path<(Uuid, u64)>) -> Result<Option<Seen<Account>>> {
+    Account::at_version(cx, uuid, version).await
 }
 
 /// As it was at a time, which an auditor gives: `GET /accounts/<uuid>/at/2026-01-01T00:00:00Z`.

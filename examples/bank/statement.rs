@@ -9,7 +9,7 @@ const LINES: usize = 10;
 /// The statement of an account.
 #[document]
 pub struct Statement {
-    pub owner: String,
+    pub owner: Uuid,
     pub cents: i64,
     pub movements: u32,
     pub lines: Vec<Line>,
@@ -35,7 +35,7 @@ impl Statement {
 impl Statement {
     #[event("AccountCreated")]
     async fn opened(view: &mut View<Self>, event: AccountCreated) -> Result<()> {
-        view.put(event.uuid(), Statement { owner: event.owner.clone(), cents: 0, movements: 0, lines: Vec::new() });
+        view.put(event.uuid(), Statement { owner: event.owner, cents: 0, movements: 0, lines: Vec::new() });
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 minos::events_lock!("examples/bank/events.lock");
 
 fn account(cents: i64, limit: i64) -> Account {
-    Account { owner: "ann".to_owned(), iban: "DE02120300000000202051".to_owned(), cents, limit, status: Status::Open }
+    Account { owner: Uuid::from_u128(1), iban: "DE02120300000000202051".to_owned(), cents, limit, status: Status::Open }
 }
 
 async fn withdraw(cx: &mut Context, uuid: Uuid, cents: i64) -> Result<i64> {
@@ -83,7 +83,11 @@ async fn bank() -> Result<TestRunning> {
     TestService::whole().service(crate::service()?).start().await
 }
 
-async fn opened(bank: &TestRunning, owner: &str, iban: &str) -> Result<Uuid> {
+async fn customer(bank: &TestRunning, name: &str) -> Result<Uuid> {
+    bank.post("/customers", json!({ "name": name, "email": format!("{name}@example.org") })).await?.json()
+}
+
+async fn opened(bank: &TestRunning, owner: Uuid, iban: &str) -> Result<Uuid> {
     bank.post("/accounts", json!({ "owner": owner, "iban": iban })).await?.json()
 }
 
@@ -94,7 +98,7 @@ async fn deposit(bank: &TestRunning, account: Uuid, cents: i64) -> Result<i64> {
 #[tokio::test]
 async fn the_statement_shows_what_was_answered() -> Result<()> {
     let bank = bank().await?;
-    let ann = opened(&bank, "ann", "DE02120300000000202051").await?;
+    let ann = opened(&bank, customer(&bank, "ann").await?, "DE02120300000000202051").await?;
     assert_eq!(deposit(&bank, ann, 5).await?, 5);
     bank.wait(Duration::from_secs(3600)).await?;
     assert_eq!(deposit(&bank, ann, 7).await?, 12);
@@ -107,8 +111,9 @@ async fn the_statement_shows_what_was_answered() -> Result<()> {
 #[tokio::test]
 async fn a_transfer_is_both_movements_or_none() -> Result<()> {
     let bank = bank().await?;
-    let ann = opened(&bank, "ann", "DE02120300000000202051").await?;
-    let bob = opened(&bank, "bob", "DE02500105170137075030").await?;
+    let (owner_of_ann, owner_of_bob) = (customer(&bank, "ann").await?, customer(&bank, "bob").await?);
+    let ann = opened(&bank, owner_of_ann, "DE02120300000000202051").await?;
+    let bob = opened(&bank, owner_of_bob, "DE02500105170137075030").await?;
     deposit(&bank, ann, 100).await?;
     let transfer = |cents: i64| bank.post("/transfers", json!({ "from": ann, "to": bob, "cents": cents }));
     transfer(40).await?.ok()?;
@@ -123,6 +128,27 @@ async fn a_transfer_is_both_movements_or_none() -> Result<()> {
         assert_eq!(statement["cents"], cents);
     }
     let found: Value = bank.get("/accounts?below=50").await?.json()?;
-    assert_eq!(found["items"][0]["owner"], "bob", "{found}");
+    assert_eq!(found["items"][0]["owner"], json!(owner_of_bob), "{found}");
     Ok(())
+}
+
+#[tokio::test]
+async fn who_is_forgotten_has_no_name_any_more() -> Result<()> {
+    let bank = bank().await?;
+    let ann = customer(&bank, "ann").await?;
+    let account = opened(&bank, ann, "DE02120300000000202051").await?;
+    let name = async || bank.get(format!("/customers/{ann}/name")).await?.json::<Option<String>>();
+    assert_eq!(name().await?.as_deref(), Some("ann"));
+    deposit(&bank, account, 5).await?;
+    let forget = async || bank.delete(format!("/customers/{ann}/data")).await;
+    assert_eq!(forget().await?.problem().as_deref(), Some("accounts of this customer that are not at zero: 1"));
+    bank.post(format!("/accounts/{account}/withdrawals"), json!({ "cents": 5, "text": "the last" })).await?.ok()?;
+    forget().await?.ok()?;
+    assert_eq!(name().await?, None);
+    // What happened stays, and so does what it was.
+    let history: Vec<Value> = bank.get(format!("/accounts/{account}/history")).await?.json()?;
+    assert_eq!(history.len(), 3);
+    let before: Value = bank.get(format!("/accounts/{account}/versions/2")).await?.json()?;
+    assert_eq!(before["cents"], 5, "{before}");
+    bank.settled().await
 }

@@ -1,4 +1,4 @@
-//! The articles that there are.
+//! The articles that there are, and what they cost.
 
 use minos::{document::Page, prelude::*};
 
@@ -28,6 +28,36 @@ async fn price(cx: &mut Context, Path(uuid): Path<Uuid>, input: Price) -> Result
     let mut article = Article::get(cx, uuid).await?;
     article.cents = input.cents;
     article.save(cx).await
+}
+
+/// The price tag of an article.
+#[document]
+pub struct PriceTag {
+    pub name: String,
+    pub cents: u32,
+    /// What it cost before.
+    pub before: Option<u32>,
+}
+
+/// It changes in the commit of the event, so no customer sees one that is not right any more.
+#[projection(inline)]
+impl PriceTag {
+    #[event("ArticleCreated")]
+    async fn added(view: &mut View<Self>, event: ArticleCreated) -> Result<()> {
+        view.put(event.uuid(), PriceTag { name: event.name.clone(), cents: event.cents, before: None });
+        Ok(())
+    }
+
+    #[event("ArticleUpdated.cents")]
+    async fn changed(view: &mut View<Self>, event: ArticleUpdated) -> Result<()> {
+        let Some(cents) = event.get("cents")? else { return Ok(()) };
+        view.update(event.uuid(), |tag| tag.before = Some(std::mem::replace(&mut tag.cents, cents))).await
+    }
+}
+
+#[query(GET "/articles/{uuid}/price")]
+async fn price_tag(cx: &Context, Path(uuid): Path<Uuid>) -> Result<Option<PriceTag>> {
+    PriceTag::get(cx, uuid).await
 }
 
 #[derive(Deserialize)]

@@ -17,6 +17,9 @@ pub struct Order {
     pub customer: String,
     #[validate(length(..=100))]
     pub entries: EntitySet<Entry>,
+    /// Orders from before there were any have none.
+    #[serde(default)]
+    pub coupons: ValueSet<String>,
     pub status: Status,
 }
 
@@ -36,8 +39,8 @@ pub enum Status {
 #[aggregate]
 impl Order {
     /// What was ordered, at the prices of that moment.
-    #[event("OrderPlaced")]
-    fn placed(&mut self, lines: Vec<Line>, cents: u64) {
+    #[event("OrderPlaced", version = 2, upcast = in_euros)]
+    fn placed(&mut self, lines: Vec<Line>, cents: u64, currency: Currency) {
         self.status = Status::Placed;
     }
 
@@ -45,9 +48,26 @@ impl Order {
         ensure!(self.status == Status::Open, "the order is placed already");
         ensure!(!lines.is_empty(), "there is nothing in the order");
         let cents = lines.iter().map(|line| line.cents).sum();
-        self.placed(lines, cents);
+        self.placed(lines, cents, Currency::Eur);
         Ok(())
     }
+}
+
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Currency {
+    Eur,
+}
+
+/// As it was in version 1, when nobody thought of other currencies.
+#[derive(Deserialize)]
+pub struct PlacedV1 {
+    lines: Vec<Line>,
+    cents: u64,
+}
+
+fn in_euros(old: PlacedV1) -> OrderPlaced {
+    OrderPlaced { lines: old.lines, cents: old.cents, currency: Currency::Eur }
 }
 
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -64,7 +84,7 @@ pub struct Begin {
 
 #[command("BeginOrder", POST "/orders")]
 async fn begin(cx: &mut Context, input: Begin) -> Result<Uuid> {
-    let order = Order { customer: input.customer, entries: EntitySet::default(), status: Status::Open };
+    let order = Order { customer: input.customer, entries: EntitySet::default(), coupons: ValueSet::default(), status: Status::Open };
     Ok(Order::create(cx, order).await?.uuid())
 }
 
@@ -99,6 +119,14 @@ pub async fn change(cx: &mut Context, Path((order, entry)): Path<(Uuid, Uuid)>, 
     } else {
         order.entries.update(entry, |entry| entry.quantity = input.quantity)?;
     }
+    order.save(cx).await
+}
+
+/// Each coupon counts once, however often it is handed in.
+#[command("AddCoupon", POST "/orders/{order}/coupons")]
+pub async fn add_coupon(cx: &mut Context, Path(order): Path<Uuid>, code: String) -> Result<()> {
+    let mut order = Order::get(cx, order).await?;
+    order.coupons.insert(code);
     order.save(cx).await
 }
 

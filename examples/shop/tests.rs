@@ -8,7 +8,7 @@ use minos::{
     prelude::*,
     testing::{Changed, TestRunning, TestService, given},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 minos::events_lock!("examples/shop/events.lock");
 
@@ -18,7 +18,7 @@ const ENTRY: Uuid = Uuid::from_u128(2);
 fn order() -> Order {
     let mut entries = EntitySet::default();
     entries.add_as(ENTRY, Entry { article: Ref::<Article>::new(LAMP), quantity: 1 });
-    Order { customer: "ann@example.org".to_owned(), entries, status: Status::Open }
+    Order { customer: "ann@example.org".to_owned(), entries, coupons: ValueSet::default(), status: Status::Open }
 }
 
 #[test]
@@ -33,6 +33,20 @@ fn what_changes_in_one_entry_is_stored_as_that() {
         .when(async |cx, order| changed(cx, order, 0).await)
         .then(Changed(json!({ "$sets": { "entries": { "delete": [ENTRY] } } })))
         .state(|order| assert!(order.entries.is_empty()));
+}
+
+#[test]
+fn a_coupon_counts_once() {
+    let add = async |cx: &mut Context, order| orders::add_coupon(cx, Path(order), "SPRING".to_owned()).await;
+    given::<Order>()
+        .created(order())
+        .when(async |cx, order| add(cx, order).await)
+        .then(Changed(json!({ "$sets": { "coupons": { "create": ["SPRING"] } } })));
+    given::<Order>()
+        .created(order())
+        .changed(|order| assert!(order.coupons.insert("SPRING".to_owned())))
+        .when(async |cx, order| add(cx, order).await)
+        .then(());
 }
 
 #[test]
@@ -81,6 +95,8 @@ async fn an_order_costs_what_its_articles_cost_when_it_is_placed() -> Result<()>
     assert_eq!(sum().await?, 4900);
     shop.put(format!("/articles/{lamp}/price"), json!({ "cents": 3900 })).await?.ok()?;
     assert_eq!(sum().await?, 3900);
+    let tag: Value = shop.get(format!("/articles/{lamp}/price")).await?.json()?;
+    assert_eq!(tag, json!({ "name": "a lamp", "cents": 3900, "before": 4900 }));
     // By the broker, as another service would.
     let () = shop.call("PlaceOrder", json!({ "order": order })).await?;
     let sold: Vec<Sold> = shop.call("GetSales", ()).await?;

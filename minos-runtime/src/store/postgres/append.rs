@@ -416,8 +416,8 @@ impl Outcome {
             }),
             "key exists" => unit.new_keys.get(item(keys)).map(|new| StoreError::KeyExists(new.subject)),
             "forgotten" => {
-                let subjects = unit.new_keys.iter().map(|new| new.subject).chain(unit.sealed_for.iter().copied());
-                subjects.skip(item(keys)).next().map(StoreError::Forgotten)
+                let mut subjects = unit.new_keys.iter().map(|new| new.subject).chain(unit.sealed_for.iter().copied());
+                subjects.nth(item(keys)).map(StoreError::Forgotten)
             }
             reason => reason
                 .strip_prefix("not unique ")
