@@ -160,3 +160,108 @@ fn what_is_read_again_is_what_was_there() {
         service.run(async |cx| by_text::live(cx, seed).await).unwrap();
     }
 }
+
+/// Numbers as texts.
+mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(number: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(number)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// What is stored of it is what somebody else has written.
+#[derive(Aggregate, Clone)]
+pub struct ByHand {
+    pub cents: i64,
+    pub n: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    #[serde(with = "as_text")]
+    cents: i64,
+    n: u32,
+}
+
+impl Serialize for ByHand {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        Stored { cents: self.cents, n: self.n }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ByHand {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        Stored::deserialize(deserializer).map(|Stored { cents, n }| ByHand { cents, n })
+    }
+}
+
+#[aggregate]
+impl ByHand {
+    #[event("HandCounted")]
+    fn counted(&mut self) {
+        self.n += 1;
+    }
+}
+
+#[aggregate]
+pub struct Conditional {
+    #[cfg_attr(all(), serde(with = "as_text"))]
+    pub cents: i64,
+    #[deprecated]
+    pub old: u8,
+    pub n: u32,
+}
+
+#[aggregate]
+impl Conditional {
+    #[event("ConditionalCounted")]
+    fn counted(&mut self) {
+        self.n += 1;
+    }
+}
+
+#[aggregate]
+pub struct Forgetful {
+    pub cents: i64,
+    /// What is not stored is as it is when the state is read from its text, whatever an event has made of it.
+    #[serde(skip)]
+    pub n: u32,
+}
+
+#[aggregate]
+impl Forgetful {
+    #[event("ForgetfulCounted")]
+    fn counted(&mut self) {
+        self.n += 1;
+    }
+}
+
+#[test]
+fn what_serde_is_told_in_another_way_is_read_in_that_way() {
+    let service = TestService::new();
+    macro_rules! changed_in_turn {
+        ($aggregate:ident, $state:expr) => {
+            service
+                .run(async |cx| {
+                    let uuid = $aggregate::create(cx, $state).await?.uuid();
+                    let mut root = $aggregate::get(cx, uuid).await?;
+                    root.counted();
+                    root.cents = 7;
+                    root.save(cx).await?;
+                    let read = $aggregate::get(cx, uuid).await?;
+                    Ok((read.cents, read.n))
+                })
+                .unwrap()
+        };
+    }
+    assert_eq!(changed_in_turn!(ByHand, ByHand { cents: 1, n: 0 }), (7, 1));
+    #[allow(deprecated)]
+    let state = Conditional { cents: 1, old: 0, n: 0 };
+    assert_eq!(changed_in_turn!(Conditional, state), (7, 1));
+    assert_eq!(changed_in_turn!(Forgetful, Forgetful { cents: 1, n: 0 }), (7, 0));
+}

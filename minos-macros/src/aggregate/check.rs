@@ -44,7 +44,7 @@ pub(super) fn check<'i>(errors: &Errors, input: &'i DeriveInput, options: Option
     for field in fields.iter().filter(|field| options.snapshot.is_some() && fields::is_left_out(field)) {
         errors.at(
             &field.ident,
-            "a snapshot holds what serde writes, and this field is not written: it would be another one behind a snapshot\nhelp: store it, or leave out `snapshot`",
+            "a snapshot holds what serde writes and reads, and this field is left out: it would be another one behind a snapshot\nhelp: store it, or leave out `snapshot`",
         );
     }
     errors.is_empty().then(|| Aggregate {

@@ -23,18 +23,18 @@ use syn::{DeriveInput, Type, spanned::Spanned};
 pub(super) fn attribute(aggregate: &Aggregate<'_>) -> TokenStream {
     let (input, door) = (aggregate.input, &aggregate.options.door);
     let derives = Fit::Store.derives(door, &aggregate.types);
-    let (input, rest) = (without_ours(input), glue(aggregate));
+    let (input, rest) = (without_ours(input), glue(aggregate, set_field::expand(door, aggregate)));
     quote!(#derives #input #rest)
 }
 
-/// `#[derive(Aggregate)]`: the derives of serde are the user's.
+/// `#[derive(Aggregate)]`: the derives of serde are the user's, or what stands in their place, so nothing is known of how fields are read.
 pub(super) fn derive(aggregate: &Aggregate<'_>) -> TokenStream {
     let (door, ident, cfgs) = (&aggregate.options.door, &aggregate.input.ident, cfgs(&aggregate.input.attrs));
-    let (proof, glue) = (quote_spanned!(at(ident.span())=> #door::stored::<#ident>()), glue(aggregate));
+    let (proof, glue) = (quote_spanned!(at(ident.span())=> #door::stored::<#ident>()), glue(aggregate, None));
     quote!(#cfgs const _: () = #proof; #glue)
 }
 
-fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
+fn glue(aggregate: &Aggregate<'_>, set_field: Option<TokenStream>) -> TokenStream {
     let Aggregate { input, types, stored, fields, sets, unique, subject, rules, options, .. } = aggregate;
     let Options { door, queryable, resolvable, snapshot, .. } = options;
     let (ident, vis, cfgs) = (&input.ident, &input.vis, cfgs(&input.attrs));
@@ -72,7 +72,6 @@ fn glue(aggregate: &Aggregate<'_>) -> TokenStream {
             (look, validate::implement(door, input, rules))
         })
         .unzip();
-    let set_field = set_field::expand(door, aggregate);
     let events = [
         ("Created", "was created: its first state, which reads as the aggregate itself."),
         ("Updated", "was changed: the fields with their new values."),

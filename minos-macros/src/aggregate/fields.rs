@@ -92,9 +92,9 @@ pub(super) fn renames_all(input: &DeriveInput) -> bool {
     says(&input.attrs, "rename_all")
 }
 
-/// Whether serde does not write it.
+/// Whether serde does not write it, or does not read it.
 pub(super) fn is_left_out(field: &Field) -> bool {
-    says(&field.attrs, "skip") || says(&field.attrs, "skip_serializing")
+    ["skip", "skip_serializing", "skip_deserializing"].iter().any(|word| says(&field.attrs, word))
 }
 
 pub(super) fn is_skipped(field: &Field) -> bool {

@@ -13,6 +13,7 @@ const _: () = {
     {
         const NAME: &'static str = "Foo";
         const FIELDS: &'static [&'static str] = &["bar"];
+        #[allow(deprecated)]
         fn set_field(
             &mut self,
             name: &str,

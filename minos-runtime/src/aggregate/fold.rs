@@ -1,13 +1,8 @@
 //! From events to state.
 
 use super::{
-    Aggregate, EventDef, Evolution, Root, SchemaError,
-    difference::Object,
-    hold::holder,
-    prepared::as_seen_by,
-    root::Loaded,
-    set_field::set_fields,
-    upcast::{no_newer, versioned},
+    Aggregate, EventDef, Evolution, Root, SchemaError, difference::Object, hold::holder, prepared::as_seen_by, root::Loaded,
+    set_field::set_fields, upcast::versioned,
 };
 use crate::{
     context::SagaStep,
@@ -15,7 +10,7 @@ use crate::{
     store::StoredEvent,
 };
 use jiff::Timestamp;
-use std::{any::TypeId, collections::HashMap, sync::LazyLock};
+use std::{any::TypeId, borrow::Cow, collections::HashMap, sync::LazyLock};
 use uuid::Uuid;
 
 /// The state so far: as JSON fields, as long as differences are enough, and as the type from the first domain event on.
@@ -46,16 +41,26 @@ pub(super) fn fold<A: Aggregate>(
         Some(step) => as_seen_by(step.execution, events)?,
         None => events,
     };
-    if !A::EVOLUTION.is_of_none() {
-        bring_up(A::EVOLUTION, A::NAME, uuid, &mut events)?;
+    if A::EVOLUTION.is_of_none() {
+        // Nearly all contents are as they are written now, so they are looked at one by one only if something is wrong. What a newer deployment has stored is
+        // told first then, wherever it stands.
+        if let Ok(done) = fold_current(uuid, base, &events) {
+            return Ok(done);
+        }
     }
-    let Some((version, created_at, mut updated_at)) = frame(base, &events) else { return Ok(None) };
+    bring_up(A::EVOLUTION, A::NAME, uuid, &mut events)?;
+    fold_current(uuid, base, &events)
+}
+
+/// The same of contents that are as they are written now.
+fn fold_current<A: Aggregate>(uuid: Uuid, base: Option<&Base>, events: &[StoredEvent]) -> Result<Option<Root<A>>> {
+    let Some((version, created_at, mut updated_at)) = frame(base, events) else { return Ok(None) };
     let (mut state, mut held_by) = (State::<A>::None, None);
     if let Some(base) = base {
         state = State::Fields(Object::parse(&base.fields)?);
     }
     let mut names = Names { aggregate: A::NAME, id: TypeId::of::<A>(), met: Vec::new() };
-    for event in &events {
+    for event in events {
         let folded = names.look_up(event).and_then(|what| {
             if matches!(what, What::Holding) {
                 held_by = holder(held_by.take(), &event.name, &event.data)?;
@@ -68,7 +73,7 @@ pub(super) fn fold<A: Aggregate>(
     }
     let state = match state {
         State::None => return Ok(None),
-        State::Fields(fields) => read(&fields).map_err(|error| unreadable_at_last(A::NAME, uuid, &events, error))?,
+        State::Fields(fields) => read(&fields).map_err(|error| unreadable_at_last(A::NAME, uuid, events, error))?,
         State::Typed(state) => state,
     };
     Ok(Some(Root::loaded(Loaded { uuid, version, created_at, updated_at, held_by, state })))
@@ -103,8 +108,8 @@ pub(crate) fn fold_for_nobody<A: Aggregate>(uuid: Uuid, events: Vec<StoredEvent>
 
 fn apply<'a, A: Aggregate>(state: &mut State<'a, A>, what: What, event: &'a StoredEvent) -> Result<()> {
     match what {
-        What::Created => *state = State::Fields(Object::parse(content::<A>(event)?)?),
-        What::Updated => update(state, content::<A>(event)?)?,
+        What::Created => *state = State::Fields(Object::parse(content(event)?)?),
+        What::Updated => update(state, content(event)?)?,
         What::Deleted => *state = State::None,
         What::Happened(def) => {
             if let State::Fields(fields) = state {
@@ -118,10 +123,12 @@ fn apply<'a, A: Aggregate>(state: &mut State<'a, A>, what: What, event: &'a Stor
     Ok(())
 }
 
-/// The content of one of the aggregate's own events, which is brought up by now unless nobody here can.
-fn content<A: Aggregate>(event: &StoredEvent) -> Result<&str> {
-    no_newer(A::NAME, &event.name, versioned(&event.data).0, A::EVOLUTION.version)?;
-    Ok(&event.data)
+/// The content of one of the aggregate's own events, if it is as it is written now.
+fn content(event: &StoredEvent) -> Result<&str> {
+    match versioned(&event.data) {
+        (1, Cow::Borrowed(content)) => Ok(content),
+        (version, _) => Err(Error::internal(format!("its content is of version {version}, and was not brought up"))),
+    }
 }
 
 fn update<'a, A: Aggregate>(state: &mut State<'a, A>, change: &'a str) -> Result<()> {
@@ -221,4 +228,51 @@ fn unreadable(aggregate: &str, uuid: Uuid, event: &StoredEvent, error: Error) ->
         return error.context(what);
     }
     Error::internal(what).caused_by(error.chain())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Cause, StreamId};
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Foo {
+        bar: u32,
+    }
+
+    impl Aggregate for Foo {
+        const NAME: &'static str = "Foo";
+        const FIELDS: &'static [&'static str] = &["bar"];
+    }
+
+    fn fold(events: &[(&str, &str)]) -> Result<Option<Root<Foo>>> {
+        let events = events.iter().zip(1..).map(|((name, data), version)| StoredEvent {
+            position: version,
+            stream: StreamId::new("Foo", Uuid::nil()),
+            version,
+            name: (*name).to_owned(),
+            data: (*data).to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+            cause: Cause::nobody(),
+        });
+        fold_for_nobody(Uuid::nil(), events.collect())
+    }
+
+    #[test]
+    fn what_a_newer_deployment_has_stored_is_told_before_what_it_led_to() {
+        let created = ("FooCreated", r#"{"bar":1}"#);
+        let error = fold(&[created, ("Frozen", "{}"), ("FooUpdated", r#"{"$v":2,"bar":2}"#)]).err().unwrap();
+        assert!(error.is_transient(), "{error:?}");
+        assert!(matches!(error.downcast_ref(), Some(SchemaError::Newer { stored: 2, known: 1, .. })), "{error:?}");
+        let error = fold(&[created, ("Frozen", "{}")]).err().unwrap();
+        assert!(matches!(error.downcast_ref(), Some(SchemaError::Unknown { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn the_first_version_may_be_said() {
+        let events = [("FooCreated", r#"{"$v":1,"bar":1}"#), ("FooUpdated", r#"{ "$v": 1, "bar": 2 }"#)];
+        assert_eq!(fold(&events).unwrap().unwrap().bar, 2);
+    }
 }

@@ -71,7 +71,8 @@ impl App {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let started = Instant::now();
-        let (http::request::Parts { method, uri, headers, .. }, body) = request.into_parts();
+        // Layers may keep something there that lasts as long as the request.
+        let (http::request::Parts { method, uri, headers, extensions: _extensions, .. }, body) = request.into_parts();
         let ids = Ids::of(&headers);
         let found = self.0.routes.find(&method, uri.path());
         let target = match &found {

@@ -173,7 +173,7 @@ impl Connections {
         tokio::select! {
             done = connection => done,
             // Only waited for from here on: each request would look whether it has come.
-            () = reached(phase, Phase::Over) => Ok(()),
+            () = reached(phase.clone(), Phase::Over) => Ok(()),
         }
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn of_unit(schema: &str, unit: &Unit, resolved: &[(String, String)]) 
         of(schema, "unique value", &[aggregate.as_bytes(), field.as_bytes(), value.as_bytes()])
     };
     keys.extend(unit.unique.iter().map(value));
-    let subjects = unit.new_keys.iter().map(|new| &new.subject).chain(&unit.sealed_for).chain(&unit.forgotten);
+    let subjects = unit.new_keys.iter().map(|new| &new.subject).chain(&unit.forgotten);
     keys.extend(subjects.map(|subject| of(schema, "subject", &[subject.as_bytes()])));
     keys.sort_unstable();
     keys.dedup();

@@ -98,6 +98,8 @@ BEGIN
             ORDER BY w.n);
     END IF;
     IF cardinality(y_unit) > 0 THEN
+        -- Many write about one subject at once; who forgets it waits for them, and they for who forgets it.
+        PERFORM FROM {s}.subject_keys AS stored WHERE stored.subject = ANY (y_subject) ORDER BY stored.subject FOR SHARE;
         refusals := refusals || ARRAY(
             SELECT ROW (y.unit, CASE WHEN stored.key IS NULL THEN 'forgotten' ELSE 'key exists' END, y.n, 0)::{s}.refusal
             FROM unnest(y_unit, y_subject, y_key) WITH ORDINALITY AS y(unit, subject, key, n)
