@@ -1,7 +1,7 @@
 //! What all handlers of a service share.
 
 #[cfg(feature = "sensitive")]
-use super::keys::Keys;
+use super::keys::{Keys, has_marks};
 use super::{HotStreams, RecentStreams, appended};
 use crate::{
     clock::Clock,
@@ -207,9 +207,12 @@ impl Environment {
     /// # Errors
     /// Why nothing of it was committed.
     pub(crate) async fn commit(&self, mut unit: Unit) -> StoreResult<Committed> {
-        self.show_what_changed(&mut unit).await?;
+        // What most do not need has boxes of its own: each commit would carry the room for it.
+        if self.queryables.get().is_some_and(|all| !all.is_empty()) {
+            Box::pin(self.show_what_changed(&mut unit)).await?;
+        }
         match self.views.get().and_then(Weak::upgrade) {
-            Some(views) if views.concerns(&unit) => self.commit_with(&*views, &unit).await,
+            Some(views) if views.concerns(&unit) => Box::pin(self.commit_with(&*views, &unit)).await,
             _ => self.write(unit).await,
         }
     }
@@ -217,7 +220,7 @@ impl Environment {
     /// Adds what queries find of aggregates that the unit changes, unless who changed them has done so: what an isolated saga has prepared is applied
     /// without anybody who knows the type.
     async fn show_what_changed(&self, unit: &mut Unit) -> StoreResult<()> {
-        let Some(queryables) = self.queryables.get().filter(|all| !all.is_empty()) else { return Ok(()) };
+        let Some(queryables) = self.queryables.get() else { return Ok(()) };
         let mut shown = Vec::new();
         for append in unit.appends.iter().filter(|append| append.events.iter().any(|event| !event.name.starts_with('$'))) {
             let Some((name, document)) = queryables.iter().find(|(name, _)| *name == append.stream.aggregate) else { continue };
@@ -279,8 +282,9 @@ impl Environment {
     /// As [`commit`](Environment::commit).
     pub(crate) async fn write(&self, unit: Unit) -> StoreResult<Committed> {
         #[cfg(feature = "sensitive")]
-        return self.write_sealed(unit).await;
-        #[cfg(not(feature = "sensitive"))]
+        if !unit.forgotten.is_empty() || has_marks(&unit) {
+            return Box::pin(self.write_sealed(unit)).await;
+        }
         self.write_as_is(unit).await
     }
 

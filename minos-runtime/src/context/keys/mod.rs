@@ -4,6 +4,8 @@ mod sealing;
 #[cfg(test)]
 mod tests;
 
+pub(super) use sealing::has_marks;
+
 use super::store_error;
 use crate::{
     error::Result,

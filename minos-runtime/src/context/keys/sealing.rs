@@ -93,7 +93,7 @@ impl Environment {
     }
 
     async fn seal_and_write(&self, unit: Unit) -> StoreResult<Committed> {
-        if !texts(&unit).any(|(_, text)| is_marked(text)) {
+        if !has_marks(&unit) {
             return self.write_as_is(unit).await;
         }
         let mut attempt = 1;
@@ -164,6 +164,11 @@ fn not_sealed(why: NotSealed) -> StoreError {
                 .to_owned(),
         ),
     }
+}
+
+/// Whether something in a unit is to be sealed.
+pub(in crate::context) fn has_marks(unit: &Unit) -> bool {
+    texts(unit).any(|(_, text)| is_marked(text))
 }
 
 /// What a text of a unit is about.
