@@ -38,12 +38,13 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watch<'_, D> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        name: &'static str,
+        _name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
         *self.fields = Some(fields);
-        self.inner.deserialize_struct(name, fields, visitor)
+        // With its names, and never by their order. It is also half as much to compile, for each input.
+        self.inner.deserialize_map(visitor)
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
