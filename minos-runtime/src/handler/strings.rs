@@ -376,4 +376,19 @@ mod tests {
         assert!(read::<Uuid>(&[("uuid".into(), "nope".into())]).is_err());
         assert!(read::<u8>(&[]).is_err());
     }
+
+    #[test]
+    fn an_input_is_read_by_its_names() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Foo {
+            bar: u32,
+        }
+        let read = |json: &str| {
+            let (mut decoder, mut fields) = (serde_json::Deserializer::from_str(json), None);
+            let read = <Foo as serde::Deserialize>::deserialize(Watch { inner: &mut decoder, fields: &mut fields });
+            read.map(|foo| (foo.bar, fields))
+        };
+        assert_eq!(read(r#"{"bar":1}"#).unwrap(), (1, Some(&["bar"][..])));
+        assert!(read("[1]").unwrap_err().to_string().starts_with("invalid type: sequence, expected struct Foo"));
+    }
 }
