@@ -1,6 +1,10 @@
 //! Writers of another replica that stop before they commit, and what has to wait for them.
 
-use super::{super::append, server, *};
+use super::{
+    super::{append, rows::FORGET_SUBJECT},
+    server, *,
+};
+use crate::store::NewKey;
 
 /// A writer of another replica that stops before it commits.
 pub(super) struct Held(Arc<connection::Session>, String);
@@ -38,12 +42,28 @@ impl Held {
 /// Starts something, and waits until it has ended or waits for a lock in the database.
 async fn begun<T: Send + 'static>(url: &str, work: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
     let client = server::client(url).await;
-    let sql = "SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND l.locktype = 'advisory' AND strpos(a.query, $1) > 0";
+    let sql = "SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND strpos(a.query, $1) > 0";
     let schema = format!("{}.", server::schema_of(url));
     let before = client.query(sql, &[&schema]).await.unwrap().len();
     let task = tokio::spawn(work);
     until("it has ended, or waits", async || task.is_finished() || client.query(sql, &[&schema]).await.unwrap().len() > before).await;
     task
+}
+
+/// Another process forgets somebody, and has not committed that yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sealed_waits_for_who_forgets_its_subject() {
+    let Some(url) = server::url() else { return };
+    let (store, ada) = (Arc::new(server::store(&url).await.unwrap()), Uuid::now_v7());
+    store.commit(Unit { new_keys: vec![NewKey { subject: ada, key: vec![1] }], ..unit() }).await.unwrap();
+    let forgetting = Held::begin(&url).await;
+    forgetting.session().query(FORGET_SUBJECT, &[&ada]).await.unwrap();
+    let writer = store.clone();
+    let sealed = Unit { sealed_for: vec![ada], ..appending(&stream(), 0, "{}") };
+    let waiting = begun(&url, async move { writer.commit(sealed).await.map(|_| ()) }).await;
+    forgetting.end("COMMIT").await;
+    assert_eq!(waiting.await.unwrap(), Err(StoreError::Forgotten(ada)));
+    store.close().await;
 }
 
 fn letter(attempts: u32) -> Unit {
