@@ -11,6 +11,7 @@ pub mod clock;
 mod codec;
 pub mod config;
 pub mod context;
+pub mod discovery;
 pub mod document;
 mod error;
 mod failpoint;
