@@ -1,6 +1,10 @@
 //! `minos projections`.
 
-use crate::admin::{Admin, AdminError, part};
+use crate::{
+    admin::{Admin, AdminError, part},
+    error::CliResult,
+    table::Table,
+};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
@@ -41,7 +45,7 @@ struct View {
     position: u64,
 }
 
-pub(crate) fn run(admin: &Admin, json: bool, command: Command) -> Result<(), AdminError> {
+pub(crate) fn run(admin: &Admin, json: bool, command: Command) -> CliResult {
     match command {
         Command::List if json => {
             println!("{}", admin.get::<Value>("/projections")?);
@@ -62,7 +66,7 @@ pub(crate) fn run(admin: &Admin, json: bool, command: Command) -> Result<(), Adm
 }
 
 /// Shows how far it is, until it is the one that is read.
-fn watch(admin: &Admin, json: bool, name: &str) -> Result<(), AdminError> {
+fn watch(admin: &Admin, json: bool, name: &str) -> CliResult {
     let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(0) };
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} events, {per_sec}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -70,7 +74,7 @@ fn watch(admin: &Admin, json: bool, name: &str) -> Result<(), AdminError> {
     loop {
         let all: Vec<Standing> = admin.get("/projections")?;
         let Some(standing) = all.into_iter().find(|standing| standing.name == name) else {
-            return Err(AdminError::Refused(format!("the service has no projection `{name}` any more")));
+            return Err(AdminError::Refused(format!("the service has no projection `{name}` any more")).into());
         };
         bar.set_length(standing.head);
         match standing.rebuild {
@@ -91,30 +95,24 @@ fn watch(admin: &Admin, json: bool, name: &str) -> Result<(), AdminError> {
 }
 
 fn table(all: &[Standing]) -> String {
-    let mut rows = vec![["NAME", "KIND", "VIEW", "POSITION", "BEHIND", "REBUILD", "PARKED"].map(str::to_owned)];
-    rows.extend(all.iter().map(|standing| {
-        let live = |tell: &dyn Fn(&View) -> String| standing.live.as_ref().map_or_else(|| "-".to_owned(), tell);
+    let mut table = Table::new(["NAME", "KIND", "VIEW", "POSITION", "BEHIND", "REBUILD", "PARKED"]);
+    for standing in all {
+        let live = standing.live.as_ref().map_or_else(|| "-".to_owned(), |view| format!("#{}", view.generation));
         let kind = if standing.inline { "inline" } else { "behind" };
         let rebuild = standing.rebuild.as_ref().map_or_else(|| "-".to_owned(), |view| percent(view.position, standing.head));
         // An inline one is always where the log is.
         let position = if standing.inline { standing.head } else { standing.live.as_ref().map_or(0, |view| view.position) };
-        [
+        table.row([
             standing.name.clone(),
             kind.to_owned(),
-            live(&|view| format!("#{}", view.generation)),
+            live,
             position.to_string(),
             standing.head.saturating_sub(position).to_string(),
             rebuild,
             standing.parked.to_string(),
-        ]
-    }));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..7).map(width).collect();
-    let line = |row: &[String; 7]| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+        ]);
+    }
+    table.text()
 }
 
 fn percent(position: u64, head: u64) -> String {
