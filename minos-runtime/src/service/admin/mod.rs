@@ -2,6 +2,8 @@
 //!
 //! What changes something is asked with `PUT` and `DELETE`, which no page of another site can send from the operator's browser.
 
+mod events;
+
 use crate::{
     aggregate::{held_by, release_by_hand},
     broker::{DeadLetters, Outcomes},
@@ -53,7 +55,7 @@ static PROJECTIONS: HandlerDef = def(Kind::Query, "list_projections", &[("GET", 
 static REBUILD: HandlerDef = def(Kind::Command, "rebuild_projection", &[("PUT", "/projections/{name}/rebuild")], rebuild_projection);
 
 /// All of it.
-static DEFS: [&HandlerDef; 21] = [
+static DEFS: [&HandlerDef; 23] = [
     &LIST,
     &SHOW,
     &REPLAY,
@@ -75,6 +77,8 @@ static DEFS: [&HandlerDef; 21] = [
     &DROP,
     &PROJECTIONS,
     &REBUILD,
+    &events::HISTORY,
+    &events::LOG,
 ];
 
 const fn def(kind: Kind, function: &'static str, routes: &'static [(&'static str, &'static str)], handle: Handle) -> HandlerDef {
