@@ -45,7 +45,30 @@ impl Admin {
         self.answer(self.agent.put(format!("{}{path}", self.url)).send_empty())
     }
 
+    pub(crate) fn put_with<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, AdminError> {
+        self.answer(self.agent.put(format!("{}{path}", self.url)).send_json(body))
+    }
+
+    pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
+        self.answer(self.agent.delete(format!("{}{path}", self.url)).call())
+    }
+
+    /// What is told in another form than JSON.
+    pub(crate) fn text(&self, path: &str) -> Result<String, AdminError> {
+        self.body(self.agent.get(format!("{}{path}", self.url)).call())
+    }
+
+    /// Reads a part of what was told.
+    pub(crate) fn read<T: DeserializeOwned>(&self, told: Value) -> Result<T, AdminError> {
+        serde_json::from_value(told).map_err(|error| AdminError::Foreign { url: self.url.clone(), why: error.to_string() })
+    }
+
     fn answer<T: DeserializeOwned>(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<T, AdminError> {
+        let text = self.body(answer)?;
+        serde_json::from_str(&text).map_err(|error| AdminError::Foreign { url: self.url.clone(), why: error.to_string() })
+    }
+
+    fn body(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<String, AdminError> {
         let url = || self.url.clone();
         let mut answer = answer.map_err(|error| AdminError::Unreachable { url: url(), why: error.to_string() })?;
         let text = answer.body_mut().read_to_string().map_err(|error| AdminError::Unreachable { url: url(), why: error.to_string() })?;
@@ -54,7 +77,7 @@ impl Admin {
             let detail = problem["detail"].as_str().or(problem["title"].as_str());
             return Err(AdminError::Refused(detail.map_or_else(|| format!("it answers {}", answer.status()), str::to_owned)));
         }
-        serde_json::from_str(&text).map_err(|error| AdminError::Foreign { url: url(), why: error.to_string() })
+        Ok(text)
     }
 }
 

@@ -1,7 +1,13 @@
 //! The command line: what all commands share, and a line for each of them.
 
-use crate::{admin::Admin, error::CliResult, projections};
-use clap::{Parser, Subcommand};
+use crate::{
+    admin::Admin,
+    dead_letters,
+    error::{CliError, CliResult},
+    events, output, projections, saga,
+};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::{Shell, generate};
 use std::process::ExitCode;
 
 /// Looks after services of Minos.
@@ -34,24 +40,49 @@ impl Shared {
 
 #[derive(Subcommand)]
 enum Command {
+    /// What a service could not handle, and what to do about it.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
+    /// What happened: to one aggregate, and in all of a service.
+    #[command(subcommand)]
+    Events(events::Command),
     /// Read models: how they stand, and to have them rebuilt.
     #[command(subcommand)]
     Projections(projections::Command),
+    /// Executions of sagas, and the repair of those that cannot go on.
+    #[command(subcommand)]
+    Saga(saga::Command),
+    /// Writes what a shell completes commands with: `minos completions bash > /etc/bash_completion.d/minos`.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
 }
 
 impl Command {
     fn run(self, shared: &Shared) -> CliResult {
         match self {
+            Command::Completions { shell } => completions(shell),
+            Command::DeadLetters(command) => dead_letters::run(&shared.admin(), shared.json, command),
+            Command::Events(command) => events::run(&shared.admin(), shared.json, command),
             Command::Projections(command) => projections::run(&shared.admin(), shared.json, command),
+            Command::Saga(command) => saga::run(&shared.admin(), shared.json, command),
         }
     }
+}
+
+fn completions(shell: Shell) -> CliResult {
+    let mut text = Vec::new();
+    generate(shell, &mut Arguments::command(), "minos", &mut text);
+    output::print(&String::from_utf8_lossy(&text))
 }
 
 /// Does what the command line says; an error is one line on standard error, and status 1.
 pub fn run() -> ExitCode {
     let Arguments { shared, command } = Arguments::parse();
     match command.run(&shared) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) | Err(CliError::ReadEnough) => ExitCode::SUCCESS,
+        Err(CliError::Told) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -62,7 +93,6 @@ pub fn run() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_makes_sense() {

@@ -8,6 +8,21 @@ pub(crate) enum CliError {
     /// The operator's API of a service was asked in vain.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// What is wrong, and what to do.
+    #[error("{0}")]
+    Said(String),
+    /// Everything was told already; only the status is left.
+    #[error("")]
+    Told,
+    /// Nobody reads on: what was asked for was told as far as somebody wanted to know.
+    #[error("")]
+    ReadEnough,
+}
+
+impl CliError {
+    pub(crate) fn said(what: impl Into<String>) -> Self {
+        CliError::Said(what.into())
+    }
 }
 
 /// What a command comes to.

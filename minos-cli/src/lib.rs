@@ -4,8 +4,12 @@
 
 mod admin;
 mod command;
+mod dead_letters;
 mod error;
+mod events;
+mod output;
 mod projections;
+mod saga;
 mod table;
 
 pub use command::run;

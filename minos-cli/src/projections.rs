@@ -3,6 +3,7 @@
 use crate::{
     admin::{Admin, AdminError, part},
     error::CliResult,
+    output,
     table::Table,
 };
 use clap::Subcommand;
@@ -47,18 +48,12 @@ struct View {
 
 pub(crate) fn run(admin: &Admin, json: bool, command: Command) -> CliResult {
     match command {
-        Command::List if json => {
-            println!("{}", admin.get::<Value>("/projections")?);
-            Ok(())
-        }
-        Command::List => {
-            print!("{}", table(&admin.get::<Vec<Standing>>("/projections")?));
-            Ok(())
-        }
+        Command::List if json => output::line(admin.get::<Value>("/projections")?),
+        Command::List => output::print(&table(&admin.get::<Vec<Standing>>("/projections")?)),
         Command::Rebuild { name, detach } => {
             let begun: Value = admin.put(&format!("/projections/{}/rebuild", part(&name)))?;
             if json {
-                println!("{begun}");
+                output::line(begun)?;
             }
             if detach { Ok(()) } else { watch(admin, json, &name) }
         }
@@ -85,7 +80,7 @@ fn watch(admin: &Admin, json: bool, name: &str) -> CliResult {
                 bar.finish_with_message(format!("{name} is rebuilt"));
                 // Where there is no terminal, there is no bar.
                 if is_hidden && !json {
-                    println!("{name} is rebuilt: {} events", standing.head);
+                    output::line(format_args!("{name} is rebuilt: {} events", standing.head))?;
                 }
                 return Ok(());
             }

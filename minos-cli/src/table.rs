@@ -10,6 +10,11 @@ impl Table {
         Table { rows: vec![headline.map(str::to_owned).to_vec()] }
     }
 
+    /// One without a headline.
+    pub(crate) fn bare() -> Self {
+        Table { rows: Vec::new() }
+    }
+
     /// Adds a row. A line break in a cell would break the table, so it becomes a space.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.map(|cell| cell.replace(['\n', '\r', '\t'], " ")).to_vec());

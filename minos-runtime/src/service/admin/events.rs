@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is looked then: what other processes of the service commit, nobody tells.
 const LOOK: Duration = Duration::from_millis(200);
 
-pub(super) static HISTORY: HandlerDef = def(Kind::Query, "history", &[("GET", "/events/{aggregate}/{uuid}")], history);
+pub(super) static HISTORY: HandlerDef = def(Kind::Query, "history", &[("GET", "/streams/{aggregate}/{uuid}")], history);
 pub(super) static LOG: HandlerDef = def(Kind::Query, "log", &[("GET", "/events")], log);
 
 /// An event, as the operator sees it.
@@ -79,17 +79,29 @@ struct Part {
     limit: Option<usize>,
 }
 
+/// What happened to one aggregate.
+#[derive(Serialize)]
+struct Stream {
+    aggregate: String,
+    uuid: Uuid,
+    /// The version that it has now.
+    version: u64,
+    events: Vec<Told>,
+}
+
 fn history<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async move {
         let Path((aggregate, uuid)) = Path::<(String, Uuid)>::from_request(request)?;
         let Query(Part { after, limit }) = Query::from_request(request)?;
         let stream = StreamId::new(aggregate, uuid);
-        let mut events = cx.environment().store.stream(stream.clone(), after).await.map_err(store_error)?;
+        let events = cx.environment().store.stream(stream.clone(), after).await.map_err(store_error)?;
         if events.is_empty() && after == 0 {
             return Err(Error::not_found(format!("nothing has ever happened to {stream}: is the name of the aggregate right?")));
         }
-        events.truncate(limit.unwrap_or(PAGE).min(PAGE));
-        Response::json(&Told::all(events)?)
+        let version = events.last().map_or(after, |event| event.version);
+        let StreamId { aggregate, uuid } = stream;
+        let events = Told::all(events.into_iter().take(limit.unwrap_or(PAGE).min(PAGE)))?;
+        Response::json(&Stream { aggregate: aggregate.into_owned(), uuid, version, events })
     }
     .boxed()
 }
@@ -103,7 +115,7 @@ struct Reading {
     last: Option<usize>,
     limit: Option<usize>,
     /// Names of aggregates, with commas between them; all, if none is said.
-    aggregates: Option<String>,
+    aggregate: Option<String>,
     /// Whether to wait a little, if there is nothing.
     #[serde(default)]
     wait: bool,
@@ -119,9 +131,9 @@ struct Log {
 
 fn log<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
     async move {
-        let Query(Reading { after, last, limit, aggregates, wait }) = Query::from_request(request)?;
+        let Query(Reading { after, last, limit, aggregate, wait }) = Query::from_request(request)?;
         let limit = limit.unwrap_or(PAGE).clamp(1, PAGE);
-        let aggregates: Option<Vec<String>> = aggregates.map(|names| names.split(',').map(str::to_owned).collect());
+        let aggregates: Option<Vec<String>> = aggregate.map(|names| names.split(',').map(str::to_owned).collect());
         let (store, aggregates) = (cx.environment().store.clone(), aggregates.as_deref());
         let log = match after {
             Some(after) => behind(&store, after, limit, aggregates, wait).await?,
