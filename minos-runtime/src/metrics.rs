@@ -248,6 +248,9 @@ fn put<M: prometheus_client::registry::Metric + Clone>(registry: &mut Registry, 
 }
 
 #[cfg(test)]
+mod documented;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

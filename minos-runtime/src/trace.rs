@@ -33,6 +33,26 @@ impl Trace {
     pub fn id(self) -> Uuid {
         Uuid::from_u128(self.id)
     }
+
+    /// A place in the trace of this id: the span of this number, of which somebody keeps records, or nobody does.
+    pub(crate) fn at(id: Uuid, span: u64, is_sampled: bool) -> Self {
+        Trace { id: id.as_u128(), parent: span, flags: is_sampled.into() }
+    }
+
+    /// Whether whoever was there before keeps records of it.
+    pub fn is_sampled(self) -> bool {
+        self.flags & 1 == 1
+    }
+
+    /// The span that it names.
+    pub(crate) fn span(self) -> u64 {
+        self.parent
+    }
+
+    /// The same trace, at another span.
+    pub(crate) fn moved_to(self, span: u64) -> Self {
+        Trace { parent: span, ..self }
+    }
 }
 
 impl fmt::Display for Trace {

@@ -1,12 +1,13 @@
 //! Questions to other services, and their answers.
 
-use super::{Audience, Broker, BrokerError, Source};
+use super::{Audience, Broker, BrokerError, Source, traced};
 use crate::{
     context::Courier,
     error::{Error, ErrorKind, Result},
     handler::Response,
     message::{Envelope, Failure, MessageKind, reply_topic},
     sync::lock,
+    telemetry::Spans,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -29,12 +30,18 @@ struct State {
     broker: Arc<dyn Broker>,
     topic: String,
     waiting: Mutex<HashMap<String, oneshot::Sender<Envelope>>>,
+    spans: Spans,
 }
 
 impl Questions {
     /// Questions that this service asks.
     pub fn new(service: &str, broker: Arc<dyn Broker>) -> Self {
-        Questions(Arc::new(State { broker, topic: reply_topic(service), waiting: Mutex::default() }))
+        Questions::traced(service, broker, Spans::default())
+    }
+
+    /// The same, which tells how long they wait.
+    pub(crate) fn traced(service: &str, broker: Arc<dyn Broker>, spans: Spans) -> Self {
+        Questions(Arc::new(State { broker, topic: reply_topic(service), waiting: Mutex::default(), spans }))
     }
 
     /// The topic of the answers.
@@ -85,12 +92,17 @@ impl Courier for Questions {
             self.waiting().insert(request.id.to_string(), send);
             let _waiting = Waiting { questions: self, id: request.id };
             request.reply_to = Some(self.0.topic.clone());
+            let mut span = traced::asking(&self.0.spans, &mut request);
             let exchange = async {
                 self.0.broker.tell(request).await.map_err(|error| not_sent(&name, error))?;
                 answer.await.map_err(|_| Error::unavailable("the service is stopping"))
             };
-            let reply = tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| unanswered(&name))??;
-            reply.outcome().map_err(|error| error.context(format!("`{name}` failed")))
+            let reply = tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| unanswered(&name)).and_then(|reply| reply);
+            let outcome = reply.and_then(|reply| reply.outcome().map_err(|error| error.context(format!("`{name}` failed"))));
+            if let Err(error) = &outcome {
+                span.fail(|| error.to_string());
+            }
+            outcome
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Takes what the broker delivers, and has it handled: in order within a key, once for each handler, and again if it may help.
 
-use super::{Broker, BrokerError, Consumer, Questions, Topics, Undecodable, lanes::Lanes, park};
+use super::{Broker, BrokerError, Consumer, Questions, Topics, Undecodable, lanes::Lanes, park, traced};
 use crate::{
     aggregate::{EventMeta, is_newer},
     config::{BrokerConfig, RetryPolicy},
@@ -89,7 +89,7 @@ impl Dispatcher {
 }
 
 impl Consumer for Dispatcher {
-    fn deliver(&self, message: Envelope) -> BoxFuture<'static, Result<(), BrokerError>> {
+    fn deliver(&self, mut message: Envelope) -> BoxFuture<'static, Result<(), BrokerError>> {
         let for_saga = message.is_for_saga();
         if message.kind == MessageKind::Reply && !for_saga {
             self.0.questions.answered(message);
@@ -108,7 +108,10 @@ impl Consumer for Dispatcher {
             Box::pin(async move {
                 let name = failpoint::detail(format_args!("{}", message.name));
                 failpoint::pass(failpoint::CONSUME_BEFORE, format_args!("{name}"));
+                let mut span = traced::handling(&state.runner.environment().spans, &mut message);
                 let result = if for_saga { state.step_answered(message).await } else { state.handle(&handlers, &message, &lane).await };
+                traced::end(&mut span, &result);
+                drop(span);
                 failpoint::pass(failpoint::CONSUME_AFTER, format_args!("{name}"));
                 state.metrics().deliveries.dec();
                 // Who delivered may have gone; then it is delivered again.

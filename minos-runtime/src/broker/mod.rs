@@ -16,6 +16,7 @@ mod relay;
 #[cfg(any(test, feature = "testing"))]
 pub mod suite;
 mod topics;
+mod traced;
 
 pub use crate::config::RetryPolicy;
 pub use ask::Questions;

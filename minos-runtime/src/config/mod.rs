@@ -3,10 +3,12 @@
 mod env;
 mod retry;
 mod secret;
+mod telemetry;
 mod units;
 
 pub use retry::RetryPolicy;
 pub use secret::Secret;
+pub use telemetry::TelemetryConfig;
 
 use crate::error::{Error, Result};
 use serde::Deserialize;
@@ -35,6 +37,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[admin]`
     pub admin: AdminConfig,
+    /// `[telemetry]`
+    pub telemetry: TelemetryConfig,
 }
 
 /// `[service]`: who this is.
@@ -280,7 +284,9 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
         let name = path.display().to_string();
         let vars = std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
-        Config::read(&text, &name, vars)
+        let mut config = Config::read(&text, &name, vars)?;
+        config.telemetry.from_environment = true;
+        Ok(config)
     }
 
     /// Reads the text of a file, without the environment.

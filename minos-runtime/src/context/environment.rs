@@ -10,6 +10,7 @@ use crate::{
     message::Envelope,
     metrics::Metrics,
     store::{Cause, Committed, DocumentWrite, NewSnapshot, SharedStore, StoreError, StoreResult, StoredEvent, Unit},
+    telemetry::Spans,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -123,6 +124,8 @@ pub struct Environment {
     pub patience: Duration,
     /// How long a step that keeps something waits to hear how its saga ends, before it asks.
     pub ask_after: Duration,
+    /// Who tells what it does.
+    pub(crate) spans: Spans,
     pub(crate) hot: HotStreams,
     pub(crate) recent: RecentStreams,
     #[cfg(feature = "sensitive")]
@@ -150,6 +153,7 @@ impl Environment {
             metrics,
             patience: SagasConfig::default().patience,
             ask_after: SagasConfig::default().ask_after,
+            spans: Spans::default(),
             hot: HotStreams::default(),
             recent: RecentStreams::new(0),
             #[cfg(feature = "sensitive")]

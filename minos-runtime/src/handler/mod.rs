@@ -9,6 +9,7 @@ mod registry;
 mod request;
 mod run;
 mod strings;
+mod traced;
 
 pub use answer::{Answer, HandlerError, Response};
 pub(crate) use answer::{Ended, Kept};

@@ -1,6 +1,6 @@
 //! Runs one handler: again on fresh state when it conflicts, once for one message, and commits what it did.
 
-use super::{HandlerDef, Kept, Kind, Request, Response};
+use super::{HandlerDef, Kept, Kind, Request, Response, traced};
 use crate::{
     aggregate::{prepare, taken},
     context::{Context, Environment, HotGuard, Permit, Reads, is_outage, store_error},
@@ -8,13 +8,15 @@ use crate::{
     failpoint,
     message::{Envelope, is_error},
     metrics::HandlerLabels,
-    store::{Committed, Handled, Mark, StepMark, StoreError, Unit},
+    store::{Cause, Committed, Handled, Mark, StepMark, StoreError, Unit},
+    trace::Trace,
 };
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, StatusCode};
 use prometheus_client::metrics::counter::Counter;
 use std::{any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, task::Poll, time::Duration};
 use tokio::time::Instant;
+use tracing::Instrument;
 use uuid::Uuid;
 
 /// How often a handler runs before a conflict is given back to the caller. Handlers queue up after the first conflict, so only writers of
@@ -59,12 +61,25 @@ pub struct Job<'j> {
     pub permit: Option<Arc<Permit>>,
     /// Where it is counted when it is committed, if whoever runs it has looked that up before.
     pub handled: Option<&'j Counter>,
+    /// Where what it leads to belongs in its trace: whoever runs it says so.
+    pub(crate) place: Option<Trace>,
 }
 
 impl<'j> Job<'j> {
     /// A run of which nothing else is said.
     pub fn new(def: &'static HandlerDef, request: Request) -> Self {
-        Job { def, request, once: None, reply_to: None, resolves: None, lane: None, deadline: None, permit: None, handled: None }
+        Job {
+            def,
+            request,
+            once: None,
+            reply_to: None,
+            resolves: None,
+            lane: None,
+            deadline: None,
+            permit: None,
+            handled: None,
+            place: None,
+        }
     }
 }
 
@@ -118,7 +133,12 @@ impl Runner {
     /// What the handler answers, or why it could not be committed. Then nothing of it was written.
     pub async fn run(&self, mut job: Job<'_>) -> Result<Response> {
         let (metrics, labels) = (&self.environment.metrics, HandlerLabels { kind: job.def.kind.name(), handler: job.def.function });
-        let result = self.run_to_commit(&mut job).await;
+        let mut span = traced::begin(&self.environment.spans, &job);
+        job.place = span.place();
+        let result = self.run_to_commit(&mut job).instrument(span.entered()).await;
+        if let Err(error) = &result {
+            traced::fail(&mut span, error);
+        }
         match (&result, job.handled) {
             (Ok(_), Some(handled)) => handled.inc(),
             (Ok(_), None) => metrics.handled.get_or_create(&labels).inc(),
@@ -237,7 +257,7 @@ impl Runner {
         let reads = if job.def.kind == Kind::Query { Reads::ToAnswer } else { Reads::Recalling };
         let limit = self.limit.and_then(|limit| Instant::now().checked_add(limit));
         let deadline = job.deadline.into_iter().chain(limit).min();
-        let mut cx = Context::new(self.environment.clone(), request.cause(), reads);
+        let mut cx = Context::new(self.environment.clone(), Cause { trace: job.place, ..request.cause() }, reads);
         cx.again(has_conflicted, held);
         cx.for_step(request.parts().step.clone(), request.parts().isolated);
         cx.until(deadline, job.permit.clone());

@@ -14,10 +14,10 @@ use crate::{
     handler::{PathSource, Runner},
     health::Health,
     metrics::{HttpLabels, RouteLabels},
-    telemetry::RequestLine,
+    telemetry::{RequestLine, Span, SpanKind},
 };
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, Version, header};
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 use tokio::time::Instant;
 
@@ -72,13 +72,15 @@ impl App {
     {
         let started = Instant::now();
         // Layers may keep something there that lasts as long as the request.
-        let (http::request::Parts { method, uri, headers, extensions: _extensions, .. }, body) = request.into_parts();
-        let ids = Ids::of(&headers);
+        let (http::request::Parts { method, uri, headers, version, extensions: _extensions, .. }, body) = request.into_parts();
+        let mut ids = Ids::of(&headers);
         let found = self.0.routes.find(&method, uri.path());
         let target = match &found {
             Found::Handler(target, _) => Some(*target),
             Found::OtherMethods(_) | Found::Nothing => None,
         };
+        let mut span = self.span(target, &ids);
+        ids.trace = span.place();
         let deadline = started.checked_add(self.limits().request_timeout);
         let mut head = Head { ids, method: &method, uri: &uri, headers, deadline };
         let mut handling = pin!(self.handle(&found, &mut head, body));
@@ -97,9 +99,28 @@ impl App {
         }
         let took = started.elapsed();
         self.measure(target, answer.status(), took);
+        if span.is_kept()
+            && let Some(target) = target
+        {
+            span.set("http.route", target.route.1);
+            tell(&mut span, &method, uri.path(), version, answer.status());
+        }
         let micros = took.as_micros() as u64;
         RequestLine { method: &method, path: uri.path(), status: answer.status().as_u16(), micros, correlation, trace: ids.trace }.tell();
         answer
+    }
+
+    /// The span of a request, if it is for a handler: probes would drown all else.
+    #[inline]
+    fn span(&self, target: Option<&Target>, ids: &Ids) -> Span {
+        let spans = &self.0.runner.environment().spans;
+        match target {
+            Some(target) if spans.are_kept() => spans.begin(SpanKind::Server, ids.trace, ids.correlation, None, || {
+                let (method, route) = target.route;
+                format!("{method} {route}")
+            }),
+            _ => Span::none(ids.trace),
+        }
     }
 
     fn measure(&self, target: Option<&Target>, status: StatusCode, took: Duration) {
@@ -146,6 +167,18 @@ impl App {
             HEALTH | READY | METRICS => other_methods(method, &["GET"], ids),
             _ => problem::with_status(StatusCode::NOT_FOUND, "not found", Some(&format!("there is nothing at `{path}`")), ids.correlation),
         }
+    }
+}
+
+/// Adds what is known of a request and its answer, but for what may be somebody's secret: the query.
+fn tell(span: &mut Span, method: &Method, path: &str, version: Version, status: StatusCode) {
+    span.set("http.request.method", method.to_string());
+    span.set("url.path", path.to_owned());
+    span.set("network.protocol.version", if version == Version::HTTP_2 { "2" } else { "1.1" });
+    span.set("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.set("error.type", status.as_u16().to_string());
+        span.fail(String::new);
     }
 }
 

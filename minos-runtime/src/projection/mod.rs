@@ -11,6 +11,7 @@ mod run;
 mod shards;
 mod state;
 mod tables;
+mod traced;
 mod view;
 mod work;
 

@@ -5,6 +5,7 @@ use super::{
     shards::{self, Failed, Shards},
     state::{Built, State, is_overtaken},
     tables::Generation,
+    traced::Taken,
     work::Work,
 };
 use crate::{
@@ -55,6 +56,8 @@ pub(super) struct Run {
     step: usize,
     /// How often the event behind `taken` has failed alone.
     failed: u32,
+    /// What was taken and is not committed, for those who want to know how long that takes.
+    traced: Taken,
 }
 
 /// What an advance has brought.
@@ -119,6 +122,7 @@ impl Run {
             careful_up_to: 0,
             step: PAGE,
             failed: 0,
+            traced: Taken::default(),
         };
         run.load_parked().await?;
         Ok(run)
@@ -180,6 +184,9 @@ impl Run {
             }
             self.taken = event.position;
             self.open += 1;
+            if self.is_live {
+                self.traced.add(&self.environment.spans, event);
+            }
             let careful = event.position <= self.careful_up_to && self.open >= self.step;
             if (is_suspect || careful) && !self.commit(state, event.position, Vec::new(), Some(event), attempts).await? {
                 return Ok(Advance::More);
@@ -281,6 +288,7 @@ impl Run {
         self.works.forget();
         self.taken = self.built.position;
         self.open = 0;
+        self.traced = Taken::default();
     }
 
     /// Puts an event among the dead letters, and goes on behind it.
@@ -338,6 +346,7 @@ impl Run {
         match self.environment.store.commit(unit).await {
             Ok(_) => {
                 next.committed();
+                self.traced.tell(&self.environment.spans, self.plan.def.name);
                 *state = next;
                 self.built = built;
                 (self.taken, self.open, self.failed) = (position, 0, 0);

@@ -207,6 +207,9 @@ const GIVE_BACK: Duration = Duration::from_secs(10);
 /// What each step of a stop gets at least, though an earlier one has used up the time.
 const AT_LEAST: Duration = Duration::from_secs(1);
 
+/// How long the collector of traces may take to take the last ones.
+const LAST_SPANS: Duration = Duration::from_secs(3);
+
 /// Stops services that may send each other messages: first nothing comes in, then what is under way arrives, then the handlers end. Nothing can hold
 /// this up for longer than `http.drain_timeout` and [`GIVE_BACK`]: what was cut off is done again at the next start, or was not acknowledged.
 pub(super) async fn stop_all(mut all: Vec<Running>) {
@@ -235,6 +238,7 @@ pub(super) async fn stop_all(mut all: Vec<Running>) {
         );
         running.housekeeping.stop(end).await;
         by(end.max(Instant::now() + AT_LEAST), "the store did not end in time; what it acknowledged is kept", running.store.close()).await;
+        running.runner.environment().spans.close(LAST_SPANS).await;
         tracing::info!("{}: stopped", running.name);
     }
 }

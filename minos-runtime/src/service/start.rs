@@ -24,6 +24,7 @@ use crate::{
     schedule::Periodic,
     stop::Stop,
     store::{SharedStore, StoreError},
+    telemetry,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -157,7 +158,8 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
     health.expect_every(STORE, PING_COUNTS);
     health.succeeded(STORE);
     let broker = ground.broker(&config, &health, &metrics)?;
-    let questions = Questions::new(&name, broker.clone());
+    let spans = telemetry::open(&config)?;
+    let questions = Questions::traced(&name, broker.clone(), spans.clone());
     let mut environment = Environment::new(name.clone(), store, clock, resources, metrics).remembering(config.store.recent);
     #[cfg(feature = "sensitive")]
     environment.set_master_key(config.store.master_key.expose()).await?;
@@ -165,6 +167,7 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
     if !config.store.master_key.is_empty() {
         return Err(Error::invalid("`store.master_key` needs a build with the feature `sensitive` of `minos`"));
     }
+    environment.spans = spans;
     environment.patience = config.sagas.patience;
     environment.ask_after = config.sagas.ask_after;
     let environment = Arc::new(ground.environment(environment));
@@ -268,6 +271,7 @@ fn begin(ready: Ready) -> Running {
         environment.metrics.clone(),
         RetryPolicy::of(&config.broker),
     );
+    let messages = messages.traced(environment.spans.clone());
     let messages = if is_test { messages.saving_at_once() } else { messages };
     relay.spawn(Relay::PART, |stop| messages.run(stop));
     housekeeping.spawn(STORE, |stop| ping(store.clone(), health.clone(), stop));

@@ -1,17 +1,19 @@
-//! Logs.
+//! Logs and traces.
 
 mod lines;
 mod request;
+mod spans;
 mod text;
 
 pub(crate) use request::RequestLine;
+pub(crate) use spans::{Passed, Span, SpanKind, Spans, open};
 
 use crate::config::{LogConfig, LogFormat};
 use lines::Lines;
 use std::{io, sync::OnceLock};
 use text::{Fields, Time};
 use tracing_subscriber::{
-    Layer,
+    Layer, Registry,
     filter::Targets,
     fmt::{MakeWriter, writer::EitherWriter},
     layer::SubscriberExt,
@@ -21,7 +23,8 @@ use tracing_subscriber::{
 /// Standard error is one for all services of a process.
 static LINES: OnceLock<Option<Lines>> = OnceLock::new();
 
-/// Writes logs to standard error. Does nothing if the program has set up its own way already.
+/// Writes logs to standard error, and takes the spans that are made with `tracing` if traces are kept. Does nothing if the program has set up its own way
+/// already.
 pub(crate) fn init(config: &LogConfig) {
     let filter: Targets = match config.level.parse() {
         Ok(filter) => filter,
@@ -39,13 +42,23 @@ pub(crate) fn init(config: &LogConfig) {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     // An error says that there is a subscriber already: the program's own, or that of another service in it.
-    let is_ours = tracing_subscriber::registry().with(lines.with_filter(filter.clone())).try_init().is_ok();
+    let is_ours = subscriber(lines.with_filter(filter.clone())).try_init().is_ok();
     if is_ours
         && is_short
         && let Some(lines) = output()
     {
         request::take_short_way(lines, &filter);
     }
+}
+
+#[cfg(feature = "otel")]
+fn subscriber(lines: impl Layer<Registry> + Send + Sync) -> impl SubscriberInitExt {
+    tracing_subscriber::registry().with(lines).with(spans::layer())
+}
+
+#[cfg(not(feature = "otel"))]
+fn subscriber(lines: impl Layer<Registry> + Send + Sync) -> impl SubscriberInitExt {
+    tracing_subscriber::registry().with(lines)
 }
 
 fn output() -> Option<&'static Lines> {

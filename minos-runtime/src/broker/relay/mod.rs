@@ -20,6 +20,7 @@ use crate::{
     metrics::Metrics,
     stop::Stop,
     store::{Lease, SharedStore, StoreError, Tenure},
+    telemetry::Spans,
 };
 use round::Round;
 use std::{sync::Arc, time::Duration};
@@ -41,6 +42,7 @@ pub struct Relay {
     metrics: Metrics,
     policy: RetryPolicy,
     save_after: Duration,
+    spans: Spans,
 }
 
 /// Why a round of the relay ended.
@@ -78,13 +80,19 @@ impl Relay {
         // Each renewal of the lease, and each look for it, tells that the loop runs.
         health.expect_every(Self::PART, Duration::from_secs(10));
         health.expect(Self::SENDING, false);
-        Relay { store, broker, clock, health, metrics, policy, save_after: SAVE_AFTER }
+        Relay { store, broker, clock, health, metrics, policy, save_after: SAVE_AFTER, spans: Spans::default() }
     }
 
     /// The same for who looks at the store to see whether all is sent: progress is saved at once.
     #[must_use]
     pub(crate) fn saving_at_once(self) -> Self {
         Relay { save_after: Duration::ZERO, ..self }
+    }
+
+    /// The same, which tells how long messages are on their way to the broker.
+    #[must_use]
+    pub(crate) fn traced(self, spans: Spans) -> Self {
+        Relay { spans, ..self }
     }
 
     /// Relays, or stands by for the process that does, until `stop` says so. Failures are told to [`Health`] and tried again.

@@ -5,7 +5,7 @@
 
 use super::{Failure, NAME, Relay, held::Held};
 use crate::{
-    broker::{BrokerError, BrokerResult, consume::lane, park},
+    broker::{BrokerError, BrokerResult, consume::lane, park, traced},
     failpoint,
     message::Envelope,
     stop::Stop,
@@ -184,12 +184,18 @@ impl<'r> Round<'r> {
         }
     }
 
-    fn send(&mut self, origin: Origin, envelope: Envelope) {
+    fn send(&mut self, origin: Origin, mut envelope: Envelope) {
         let sent = Sent { origin, topic: envelope.topic.clone(), size: envelope.content.len(), at: envelope.occurred_at };
         failpoint::pass(failpoint::RELAY_SEND_BEFORE, format_args!("{}", sent.topic));
         self.bytes += sent.size;
         *self.topics.entry(sent.topic.clone()).or_default() += 1;
-        self.sending.push(self.relay.broker.publish(envelope).map(move |result| (sent, result)).boxed());
+        let mut span = traced::sending(&self.relay.spans, &mut envelope);
+        let publishing = self.relay.broker.publish(envelope).map(move |result| {
+            traced::end(&mut span, &result);
+            drop(span);
+            (sent, result)
+        });
+        self.sending.push(publishing.boxed());
     }
 
     /// Waits until there is something to do: an answer of the broker, something new to read, progress to save, the lease to renew, or the end.

@@ -12,6 +12,8 @@ use crate::{
     saga::{Call, Direction, Input, LocalWork, Outcome, Unfinished, Work},
     store::{Cause, SagaRow, StoreError, Unit},
     sync::lock,
+    telemetry::Span,
+    trace::Trace,
 };
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -22,6 +24,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::Notify, time::Instant};
+use tracing::Instrument;
 use uuid::Uuid;
 
 /// How often the work is done again because others had written what it had read.
@@ -126,14 +129,22 @@ impl State {
     async fn try_local(&self, id: Uuid, call: &Call, permit: &Arc<Permit>) -> Result<()> {
         let (mut held, mut has_conflicted) = (Vec::new(), false);
         let mut attempt = 0;
+        let mut span = Span::none(None);
         loop {
             attempt += 1;
             let Some(loaded) = self.load(id).await?.filter(|loaded| loaded.execution.is_under_way(call)) else { return Ok(()) };
             failpoint::pass(failpoint::SAGA_LOCAL_BEFORE, format_args!("{call}"));
-            let worked = self.work(&loaded, call, has_conflicted, std::mem::take(&mut held), permit).await;
+            if attempt == 1 {
+                span = self.local_span(&loaded.row, call);
+            }
+            let worked = self.work(&loaded, call, has_conflicted, std::mem::take(&mut held), permit, span.place());
+            let worked = worked.instrument(span.entered()).await;
             let (value, mut unit, guards) = match worked {
                 Ok(done) => done,
-                Err(error) => return self.step_failed(id, call, error).await,
+                Err(error) => {
+                    span.fail(|| error.chain());
+                    return self.step_failed(id, call, error).await;
+                }
             };
             let prepared = match loaded.plan.is_isolated().then(|| prepare(&mut unit, &self.step(&loaded.row, call))).transpose() {
                 Ok(prepared) => prepared,
@@ -171,12 +182,13 @@ impl State {
         has_conflicted: bool,
         held: Vec<HotGuard>,
         permit: &Arc<Permit>,
+        place: Option<Trace>,
     ) -> Result<(Option<Value>, Unit, Vec<HotGuard>)> {
         let row = &loaded.row;
         let step = loaded.plan.step(&call.step).ok_or_else(|| Error::internal("there is no such step"))?;
         // Effects outside, and sagas that the work runs, are known by this id: each attempt is the same work again.
         let id = Call::first(&call.step, call.direction).message_id(row.id);
-        let mut cx = Context::new(self.environment.clone(), Cause { causation: id, ..row.cause.clone() }, Reads::ToWrite);
+        let mut cx = Context::new(self.environment.clone(), Cause { causation: id, trace: place, ..row.cause.clone() }, Reads::ToWrite);
         cx.again(has_conflicted, held);
         cx.for_step(Some(self.step(row, call)), loaded.plan.is_isolated());
         cx.until(step.timeout.and_then(|limit| Instant::now().checked_add(limit)), Some(permit.clone()));

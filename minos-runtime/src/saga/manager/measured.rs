@@ -38,7 +38,7 @@ impl Stood {
 const DONE: &str = "done";
 
 /// What was tried, and how that has ended, if it has: by how a step stood, and how it stands now.
-fn ended(before: Option<StepStatus>, after: &StepState, due: bool) -> Option<(Direction, &'static str)> {
+pub(super) fn ended(before: Option<StepStatus>, after: &StepState, due: bool) -> Option<(Direction, &'static str)> {
     use Direction::{Abort, Cancel, Commit, Execute, Undo};
     use StepStatus::{Applied, Failed, Pausing, Replaced, Stuck, Succeeded, UnderWay, Undone};
     let tried = before.map_or(Some(Execute), StepStatus::doing);

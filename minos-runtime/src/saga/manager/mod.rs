@@ -12,6 +12,7 @@ mod operate;
 mod settled;
 mod start;
 mod timers;
+mod traced;
 mod turn;
 mod wait;
 

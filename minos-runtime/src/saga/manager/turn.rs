@@ -87,11 +87,12 @@ impl State {
     /// Makes a turn, in one unit with what is collected there already.
     pub(super) async fn advance(&self, loaded: Loaded<'_>, input: Input, mut unit: Unit) -> Result<Turned> {
         let Loaded { plan, row, mut execution } = loaded;
-        let (before, was_decided, correlation) = (execution.version, execution.decided, row.cause.correlation);
+        let (before, was_decided, cause) = (execution.version, execution.decided, row.cause.clone());
         let what = failpoint::detail(format_args!("{input}"));
         failpoint::pass(failpoint::SAGA_LOADED, format_args!("{what}"));
         execution.holds.extend(taken(&unit));
-        let stood = Stood::of(plan, &execution, matches!(input, Input::Due));
+        let due = matches!(input, Input::Due);
+        let (stood, attempts) = (Stood::of(plan, &execution, due), self.attempts(plan, &row, &execution, due));
         let effects = transition(plan, &mut execution, input, self.moment(unit.at)).map_err(refused)?;
         if execution.version == before {
             return Ok(Turned::Same(effects));
@@ -103,7 +104,8 @@ impl State {
         self.environment.commit(unit).await.map_err(store_error)?;
         failpoint::pass(failpoint::SAGA_COMMIT_AFTER, format_args!("{what}"));
         stood.measure(plan, &execution, &self.environment.metrics);
-        self.settle(&execution, correlation, todo);
+        self.tell_attempts(attempts, &execution);
+        self.settle(&execution, &cause, todo);
         failpoint::pass(failpoint::SAGA_SETTLED, format_args!("{what}"));
         Ok(Turned::Committed)
     }
@@ -162,7 +164,8 @@ impl State {
         let (id, Outgoing { name, key, content }) = (row.id, message);
         self.environment.fits(name, content.len())?;
         let key = key.unwrap_or_else(|| id.to_string());
-        let mut envelope = Envelope::request(call.message_id(id), name, Some(key), content, at, cause(row));
+        let cause = Cause { trace: self.place_of_attempt(row, call), ..cause(row) };
+        let mut envelope = Envelope::request(call.message_id(id), name, Some(key), content, at, cause);
         let step = StepCall::new(id, row.saga.as_str(), call.step.as_str(), call.direction, call.attempt);
         envelope.saga = Some(StepCall { isolated: plan.is_isolated(), ..step });
         envelope.reply_to = Some(self.topic.clone());
@@ -170,8 +173,8 @@ impl State {
     }
 
     /// Does what is to be done once a turn is committed.
-    pub(super) fn settle(&self, execution: &Execution, correlation: Uuid, todo: Todo) {
-        let (id, saga, metrics) = (execution.id, &execution.saga, &self.environment.metrics);
+    pub(super) fn settle(&self, execution: &Execution, cause: &Cause, todo: Todo) {
+        let (id, saga, metrics, correlation) = (execution.id, &execution.saga, &self.environment.metrics, cause.correlation);
         if execution.version == 1 {
             metrics.sagas_started.get_or_create(&SagaLabels { saga: saga.clone() }).inc();
         }
@@ -184,6 +187,7 @@ impl State {
             let status = execution.status.name();
             metrics.sagas_ended.get_or_create(&SagaEndLabels { saga: saga.clone(), status }).inc();
             tracing::info!(saga, execution = %id, %correlation, status, error = execution.failure.as_ref().map(|failure| failure.message.as_str()), "saga ended");
+            self.tell_execution(execution, cause);
             self.waiters.tell(execution);
         }
         for call in todo.runs {
@@ -249,7 +253,7 @@ impl State {
         match self.load(id).await {
             Ok(Some(Loaded { plan, row, execution })) => {
                 let runs = local_calls(plan, &execution).collect();
-                self.settle(&execution, row.cause.correlation, Todo { runs, alarms: Vec::new(), finished: execution.status.is_final() });
+                self.settle(&execution, &row.cause, Todo { runs, alarms: Vec::new(), finished: execution.status.is_final() });
             }
             Ok(None) => {}
             // Whoever looks after what is not claimed any more begins it.

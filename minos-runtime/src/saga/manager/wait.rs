@@ -77,10 +77,10 @@ impl State {
     pub(super) async fn run_to_end(&self, cause: Cause, new: NewExecution, patience: Duration) -> Result<Value> {
         let until = Instant::now() + patience;
         let mut waiting = self.waiting(new.id);
-        let (correlation, mut unit) = (cause.correlation, Unit::new(self.environment.clock.now(), cause));
+        let mut unit = Unit::new(self.environment.clock.now(), cause.clone());
         let (execution, todo) = self.put_new(&mut unit, new.clone())?;
         match self.environment.commit(unit).await {
-            Ok(_) => self.settle(&execution, correlation, todo),
+            Ok(_) => self.settle(&execution, &cause, todo),
             Err(error @ (StoreError::SagaExists { .. } | StoreError::SagaMoved { .. })) => {
                 let found = find(&*self.environment.store, &new).await?.ok_or_else(|| store_error(error))?;
                 let execution: Execution = serde_json::from_str(&found.state)?;
