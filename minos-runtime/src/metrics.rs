@@ -3,7 +3,7 @@
 //! All names begin with `minos_`. Counters end in `_total`, times are in seconds.
 
 // A build without some store or broker does not measure what is theirs; all builds have the same metrics.
-#![cfg_attr(not(all(feature = "sqlite", feature = "postgres", feature = "kafka")), allow(dead_code))]
+#![cfg_attr(not(all(feature = "sqlite", feature = "postgres", feature = "kafka", feature = "discovery")), allow(dead_code))]
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -67,7 +67,15 @@ pub struct Metrics {
     pub(crate) projection_lag: Family<ProjectionLabels, Gauge<f64, AtomicU64>>,
     /// Streams of which a projection takes nothing, because an earlier event of them could not be taken.
     pub(crate) projection_parked: Family<ProjectionLabels, Gauge>,
+    /// Announcements of this instance, by how they ended.
+    pub(crate) announcements: Family<OutcomeLabels, Counter>,
     registry: Arc<Registry>,
+}
+
+/// Labels of how something ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct OutcomeLabels {
+    pub(crate) outcome: &'static str,
 }
 
 /// Labels of a projection.
@@ -202,6 +210,12 @@ impl Metrics {
                 registry,
                 "projection_parked",
                 "Streams of which a projection takes nothing any more",
+                Family::default(),
+            ),
+            announcements: put(
+                registry,
+                "discovery_announcements",
+                "Announcements of this instance to the registry of services",
                 Family::default(),
             ),
             registry: Arc::default(),

@@ -39,6 +39,7 @@ const KEYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sagas", &["timeout", "attempts", "first_pause", "longest_pause", "alarm_after", "patience", "ask_after", "keep"]),
+    ("discovery", &["url", "advertise", "renew", "linger", "token", "services"]),
     ("log", &["format", "level"]),
     ("admin", &["addr"]),
 ];

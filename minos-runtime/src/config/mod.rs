@@ -1,11 +1,13 @@
 //! The configuration: `minos.toml`, and the environment over it.
 
+mod discovery;
 mod env;
 mod retry;
 mod secret;
 mod telemetry;
-mod units;
+pub mod units;
 
+pub use discovery::{DiscoveryConfig, ServiceUrls};
 pub use retry::RetryPolicy;
 pub use secret::Secret;
 pub use telemetry::TelemetryConfig;
@@ -33,6 +35,8 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// `[sagas]`
     pub sagas: SagasConfig,
+    /// `[discovery]`
+    pub discovery: DiscoveryConfig,
     /// `[log]`
     pub log: LogConfig,
     /// `[admin]`

@@ -1,4 +1,4 @@
-//! Durations and sizes with their units, and other values that are more than text.
+//! Durations and sizes with their units, and other values that are more than text, for `#[serde(deserialize_with = "…")]`.
 
 use serde::{
     Deserialize, Deserializer,
@@ -28,7 +28,10 @@ pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeM
 }
 
 /// A whole number.
-pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+///
+/// # Errors
+/// If it is none.
+pub fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     let number = match Scalar::deserialize(deserializer)? {
         Scalar::Number(number) => number,
         Scalar::Text(text) => text.trim().parse().map_err(|_| D::Error::invalid_value(Unexpected::Str(&text), &"a whole number"))?,
@@ -40,7 +43,10 @@ pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize
 const LONGEST: u64 = 36_500 * 86_400_000;
 
 /// `"30s"`.
-pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+///
+/// # Errors
+/// If it is none, or longer than a hundred years.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = match Scalar::deserialize(deserializer)? {
         Scalar::Text(text) => text,
         Scalar::Number(number) => number.to_string(),
@@ -54,7 +60,10 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
 }
 
 /// `"1MiB"`, or a number of bytes.
-pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+///
+/// # Errors
+/// If it is none.
+pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     let text = match Scalar::deserialize(deserializer)? {
         Scalar::Text(text) => text,
         Scalar::Number(number) => format!("{number}B"),

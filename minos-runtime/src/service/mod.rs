@@ -4,6 +4,7 @@ mod admin;
 mod banner;
 mod check;
 mod ground;
+mod registered;
 mod running;
 #[cfg(test)]
 mod silent;

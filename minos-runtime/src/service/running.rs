@@ -1,5 +1,6 @@
-//! A running service, and how it stops: it takes nothing new, finishes what it has begun, and gives everything back.
+//! A running service, and how it stops: it says so, takes nothing new, finishes what it has begun, and gives everything back.
 
+use super::registered::Registered;
 use crate::{
     aggregate,
     broker::{self, Broker, DeadLetters, Dispatcher, Outcomes},
@@ -25,6 +26,7 @@ use uuid::Uuid;
 #[must_use = "stop it, or its last work is finished only at the next start"]
 pub struct Running {
     pub(super) name: String,
+    pub(super) registered: Registered,
     pub(super) runner: Runner,
     pub(super) addr: SocketAddr,
     pub(super) admin_addr: Option<SocketAddr>,
@@ -213,6 +215,8 @@ const LAST_SPANS: Duration = Duration::from_secs(3);
 /// Stops services that may send each other messages: first nothing comes in, then what is under way arrives, then the handlers end. Nothing can hold
 /// this up for longer than `http.drain_timeout` and [`GIVE_BACK`]: what was cut off is done again at the next start, or was not acknowledged.
 pub(super) async fn stop_all(mut all: Vec<Running>) {
+    // As long as others do not know, they go on asking.
+    futures_util::future::join_all(all.iter_mut().map(|running| running.registered.withdraw())).await;
     let drained = Instant::now() + all.iter().map(|running| running.drain_timeout).max().unwrap_or_default();
     let end = drained + GIVE_BACK;
     for running in &mut all {

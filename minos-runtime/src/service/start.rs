@@ -5,6 +5,7 @@ use super::{
     banner::Banner,
     check,
     ground::Ground,
+    registered::Registered,
     running::{ByHand, Running, Tasks},
 };
 use crate::{
@@ -66,6 +67,7 @@ struct Ready {
     /// None if requests come from a test.
     server: Option<Server>,
     admin: Option<Server>,
+    registered: Registered,
 }
 
 pub(super) async fn start_all(services: Vec<Service>, ground: &dyn Ground) -> Result<Vec<Running>> {
@@ -151,7 +153,8 @@ async fn prepare(service: Service, plan: Plan, ground: &dyn Ground) -> Result<Re
 }
 
 async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: SharedStore, metrics: Metrics) -> Result<Ready> {
-    let Service { config, resources, layers, .. } = service;
+    let Service { config, mut resources, layers, .. } = service;
+    let mut registered = Registered::prepare(&config, &mut resources)?;
     let Plan { defs, routes, topics, periodic, sagas, projections, queryables, uniques, indexes } = plan;
     let (clock, name) = (ground.clock(), config.service.name.clone());
     let health = Health::new(clock.clone());
@@ -202,9 +205,11 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
             way,
             server: None,
             admin: None,
+            registered,
         });
     }
     let server = Server::bind(&config.http, way.clone()).await?;
+    registered.listens(&config, server.local_addr(), &defs)?;
     let admin = match config.admin.addr {
         Some(addr) => Some(admin::server(addr, &config.http, &runner, &health, letters, sagas.clone(), projections.clone()).await?),
         None => None,
@@ -223,12 +228,42 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
         periodic: &periodic,
     }
     .tell();
-    Ok(Ready { config, indexes, periodic, sagas, projections, runner, dispatcher, broker, health, app, way, server: Some(server), admin })
+    Ok(Ready {
+        config,
+        indexes,
+        periodic,
+        sagas,
+        projections,
+        runner,
+        dispatcher,
+        broker,
+        health,
+        app,
+        way,
+        server: Some(server),
+        admin,
+        registered,
+    })
 }
 
 /// Sets everything going.
 fn begin(ready: Ready) -> Running {
-    let Ready { config, indexes, periodic, sagas, projections, runner, dispatcher, broker, health, app, way, server, admin } = ready;
+    let Ready {
+        config,
+        indexes,
+        periodic,
+        sagas,
+        projections,
+        runner,
+        dispatcher,
+        broker,
+        health,
+        app,
+        way,
+        server,
+        admin,
+        mut registered,
+    } = ready;
     let environment = runner.environment().clone();
     let (store, clock) = (environment.store.clone(), environment.clock.clone());
     let (mut ways_in, mut relay, mut housekeeping) = (Tasks::new(&health), Tasks::new(&health), Tasks::new(&health));
@@ -276,8 +311,12 @@ fn begin(ready: Ready) -> Running {
     relay.spawn(Relay::PART, |stop| messages.run(stop));
     housekeeping.spawn(STORE, |stop| ping(store.clone(), health.clone(), stop));
     housekeeping.spawn("housekeeping", |stop| forget(store.clone(), clock, config.http.keep_answers, config.sagas.keep, stop));
+    if !is_test {
+        registered.begin(&config, &health, &environment.metrics);
+    }
     Running {
         name: environment.service.clone(),
+        registered,
         runner,
         addr,
         admin_addr,

@@ -1,0 +1,148 @@
+//! What a registry says is believed but for two things: that one which has only just begun knows all, and that a whole service has vanished.
+//!
+//! The second one is looked at: whoever was there last is asked. If they say that they are ready they stay, for some time, against the registry's word. So neither
+//! one that has lost its data, nor one that another took the place of, can stop what runs.
+
+use super::{Directory, Instance, InstanceName, Listing, Readiness, readiness};
+use futures_util::future::join_all;
+use reqwest::Client;
+use std::{collections::HashMap, collections::HashSet, time::Duration};
+use tokio::time::Instant;
+
+/// How long who answers is kept against the registry's word: some times as long as it takes until all have told it again that they are there.
+const LONGEST: Duration = Duration::from_secs(60);
+/// How often they are asked meanwhile.
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// How long they may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Since when which services are kept against the registry's word.
+pub(super) struct Doubts {
+    client: Client,
+    since: HashMap<String, Instant>,
+}
+
+impl Doubts {
+    pub(super) fn new(client: Client) -> Self {
+        Doubts { client, since: HashMap::new() }
+    }
+
+    /// Whether anything is kept against the registry's word.
+    pub(super) fn any(&self) -> bool {
+        !self.since.is_empty()
+    }
+
+    /// What is believed now, if this was before.
+    pub(super) async fn believe(&mut self, before: &Directory, said: &Listing) -> Directory {
+        let mut instances = said.directory.instances.clone();
+        if said.warming {
+            instances.extend(still_there(before, said));
+        }
+        instances.extend(self.vanished(before, &instances, said).await);
+        Directory::of(instances)
+    }
+
+    /// Those of services of which nobody is left, and who say that they are ready.
+    async fn vanished(&mut self, before: &Directory, now: &[Instance], said: &Listing) -> Vec<Instance> {
+        let there: HashSet<&str> = now.iter().map(|instance| instance.service.as_str()).collect();
+        let gone: HashSet<&InstanceName> = said.gone.iter().collect();
+        let missing: Vec<&Instance> =
+            before.instances.iter().filter(|one| !there.contains(one.service.as_str()) && !gone.contains(&one.name())).collect();
+        let begun = Instant::now();
+        let mut kept = Vec::new();
+        let asked = missing.iter().map(|instance| readiness(&self.client, &instance.url, PATIENCE));
+        for (instance, answer) in missing.iter().zip(join_all(asked).await) {
+            let since = *self.since.get(&instance.service).unwrap_or(&begun);
+            if answer == Readiness::Ready && begun.duration_since(since) < LONGEST {
+                kept.push((*instance).clone());
+            }
+        }
+        let kept_services: HashSet<&str> = kept.iter().map(|instance| instance.service.as_str()).collect();
+        for service in &kept_services {
+            if !self.since.contains_key(*service) {
+                tracing::warn!(service, "nobody is said to run it any more, but its instances answer: they are kept for now");
+                self.since.insert((*service).to_owned(), begun);
+            }
+        }
+        self.since.retain(|service, _| kept_services.contains(service.as_str()));
+        kept
+    }
+}
+
+/// Who was there, and is not said to be gone by somebody who may not have heard of it. An address that another one has now was given to it.
+fn still_there(before: &Directory, said: &Listing) -> Vec<Instance> {
+    let gone: HashSet<&InstanceName> = said.gone.iter().collect();
+    let urls: HashSet<&str> = said.directory.instances.iter().map(|instance| instance.url.as_str()).collect();
+    let known: HashSet<InstanceName> = said.directory.instances.iter().map(Instance::name).collect();
+    let is_left = |one: &&Instance| !gone.contains(&one.name()) && !known.contains(&one.name()) && !urls.contains(one.url.as_str());
+    before.instances.iter().filter(is_left).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discovery::client;
+    use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, task::JoinHandle};
+
+    /// Somebody who says whether they are ready.
+    async fn somebody(status: &'static str) -> (String, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut asked = [0; 1024];
+                let _ = stream.read(&mut asked).await;
+                let _ = stream.write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").as_bytes()).await;
+            }
+        });
+        (url, serving)
+    }
+
+    fn instance(service: &str, id: &str, url: &str) -> Instance {
+        Instance { service: service.to_owned(), id: id.to_owned(), url: url.to_owned(), endpoints: Vec::new() }
+    }
+
+    fn ids(directory: &Directory) -> Vec<&str> {
+        directory.instances.iter().map(|instance| instance.id.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_service_that_vanishes_is_asked_itself() {
+        let ((up, _up), (unready, _unready), (dead, killed)) =
+            (somebody("200 OK").await, somebody("503 Service Unavailable").await, somebody("200 OK").await);
+        killed.abort();
+        let _ = killed.await;
+        let before = Directory::of(vec![
+            instance("order", "up", &up),
+            instance("order", "unready", &unready),
+            instance("order", "dead", &dead),
+            instance("stock", "gone", &dead),
+            instance("pay", "one", &up),
+            instance("pay", "two", &up),
+        ]);
+        let said = Directory::of(vec![instance("pay", "two", &up)]).into();
+        let mut doubts = Doubts::new(client().unwrap());
+        let now = doubts.believe(&before, &said).await;
+        assert_eq!(ids(&now), ["up", "two"], "who of a vanished service answers; of one that has not vanished, who is named");
+        assert!(doubts.any());
+        let again = Directory::of(vec![instance("order", "new", &up)]).into();
+        assert_eq!(ids(&doubts.believe(&now, &again).await), ["new", "two"]);
+        doubts.since.insert("order".to_owned(), Instant::now().checked_sub(LONGEST).unwrap());
+        let now = Directory::of(vec![instance("order", "up", &up)]);
+        assert_eq!(ids(&doubts.believe(&now, &Listing::default()).await), [""; 0], "in the end the registry is believed");
+        assert!(!doubts.any());
+    }
+
+    #[tokio::test]
+    async fn who_has_only_just_begun_does_not_know_all() {
+        let before = Directory::of(vec![
+            instance("order", "1", "http://127.0.0.1:1"),
+            instance("order", "2", "http://127.0.0.1:2"),
+            instance("order", "3", "http://127.0.0.1:3"),
+        ]);
+        let directory = Directory::of(vec![instance("stock", "new", "http://127.0.0.1:3")]);
+        let said = Listing { directory, warming: true, gone: vec![InstanceName { service: "order".to_owned(), id: "2".to_owned() }] };
+        let now = Doubts::new(client().unwrap()).believe(&before, &said).await;
+        assert_eq!(ids(&now), ["1", "new"], "2 is gone for sure, and 3 has lost its address to another one");
+    }
+}
