@@ -6,6 +6,18 @@ pub(crate) const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Parameters that are read from elsewhere than the content.
 pub(crate) const EXTRACTORS: &[&str] = &["Path", "Query", "Headers", "User"];
 
+/// Of a handler: that anybody may call it.
+pub(crate) const PUBLIC: &str = "public";
+
+/// Of a handler: the roles of which a caller has one.
+pub(crate) const ROLES: &str = "roles";
+
+/// Of a handler: what a caller's token has to be for.
+pub(crate) const SCOPES: &str = "scopes";
+
+/// What can be said of who may call a handler.
+pub(crate) const ACCESS: &[&str] = &[PUBLIC, ROLES, SCOPES];
+
 /// What every aggregate has by itself.
 pub(crate) const RESERVED_FIELDS: &[&str] = &["uuid", "version", "created_at", "updated_at"];
 

@@ -6,6 +6,7 @@
 #[path = "private.rs"]
 pub mod __private;
 pub mod aggregate;
+pub mod auth;
 pub mod broker;
 pub mod clock;
 mod codec;
@@ -40,13 +41,14 @@ pub use aggregate::{
     Aggregate, AggregateRef, EntitySet, Event, Field, Fields, HoldError, Recorded, Ref, Resolved, Root, SchemaError, Seen, Unresolved,
     Validate, ValidationError, ValueSet, Violations,
 };
+pub use auth::User;
 pub use config::Config;
 #[cfg(feature = "sensitive")]
 pub use context::SubjectForgotten;
 pub use context::{Context, SagaStep};
 pub use document::Document;
 pub use error::{Error, ErrorKind, Problem, ProblemDef, Result, ResultExt};
-pub use handler::{Headers, Path, Query, Response, User};
+pub use handler::{Headers, Path, Query, Response};
 pub use jiff::Timestamp;
 pub use message::Message;
 pub use projection::{Projection, View};

@@ -15,6 +15,7 @@ pub use crate::{
         QueryableDef, Recorded, Root, SetsDef, Snapshots, Stored, Subject, UniqueDef, Updated, Validate, Violations, WasSet,
         load as load_from_snapshot, old_content, upcast, upcast_fields,
     },
+    auth::Access,
     context::Context,
     document::{Column, Document, IndexDef},
     error::{Error, Problem, ProblemDef, Result},

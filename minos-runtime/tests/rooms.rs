@@ -18,6 +18,7 @@ const ROOMS: &[&str] = &[
     "message",
     "store",
     "telemetry",
+    "auth",
     "discovery",
     "config",
     "health",

@@ -102,7 +102,7 @@ fn glue(aggregate: &Aggregate<'_>, set_field: Option<TokenStream>) -> TokenStrea
         let topic = format!("{stream}.states");
         quote! {
             #door::inventory::submit! { #door::HandlerDef {
-                kind: #door::Kind::Query, function: #topic, names: &[#topic], routes: &[], handle: #door::states::<#ident>,
+                kind: #door::Kind::Query, function: #topic, names: &[#topic], routes: &[], access: #door::Access::CLOSED, handle: #door::states::<#ident>,
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
             } }
         }

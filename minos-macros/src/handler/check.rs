@@ -44,6 +44,7 @@ struct Captures {
 pub(crate) fn check<'f>(kind: Kind, errors: &Errors, attribute: &Attribute, function: &'f Function) -> Option<Handler<'f>> {
     let captures = routes(kind, errors, attribute);
     names(kind, errors, &attribute.names);
+    attribute.access.check(kind, errors);
     signature(kind, errors, function);
     let params = params(kind, errors, function, &captures);
     let answer = answer(&function.sig.output);

@@ -14,7 +14,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handler<'_>) -> TokenStream {
-    let Attribute { names, routes, consistency, door } = attribute;
+    let Attribute { names, routes, consistency, access, door } = attribute;
     let here = at(Span::call_site());
     let ident = &function.sig.ident;
     let (mut reads, mut arguments) = (Vec::new(), Vec::new());
@@ -48,6 +48,11 @@ pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handl
         let method = method.to_string();
         quote!((#method, #path))
     });
+    let access = match (access.is_public(), access.roles(), access.scopes()) {
+        (true, ..) => quote!(#door::Access::PUBLIC),
+        (false, [], []) => quote!(#door::Access::CLOSED),
+        (false, roles, scopes) => quote!(#door::Access::of(&[#(#roles),*], &[#(#scopes),*])),
+    };
     let cfgs = cfgs(&function.attrs);
     let consistency = consistency.iter().map(|view| {
         let consistent = quote_spanned!(at(view.span())=> #door::consistent::<#view>);
@@ -65,7 +70,7 @@ pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handl
                 #run(#call, #answer)
             }
             #door::inventory::submit! { #door::HandlerDef {
-                kind: #door::Kind::#kind, function: #name, names: &[#(#names),*], routes: &[#(#routes),*], handle: __minos_handle,
+                kind: #door::Kind::#kind, function: #name, names: &[#(#names),*], routes: &[#(#routes),*], access: #access, handle: __minos_handle,
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
             } }
         };

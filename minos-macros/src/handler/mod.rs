@@ -1,5 +1,6 @@
 //! `#[command]`, `#[query]`, `#[event]` and `#[periodic]`: one grammar, four kinds.
 
+mod access;
 mod check;
 mod expand;
 mod parse;

@@ -1,10 +1,10 @@
 //! The arguments of the attribute: names, routes, and `crate = …`, in any order.
 
-use super::Kind;
+use super::{Kind, access::Access};
 use crate::{
     diag::{Errors, did_you_mean},
     door::Door,
-    word::{CONSISTENCY, METHODS},
+    word::{ACCESS, CONSISTENCY, METHODS, PUBLIC},
 };
 use proc_macro2::Span;
 use syn::{Ident, LitStr, Token, Type, parse::ParseStream};
@@ -17,6 +17,8 @@ pub(crate) struct Attribute {
     pub(crate) routes: Vec<(Ident, LitStr)>,
     /// The read models that show what was done, before it is answered.
     pub(crate) consistency: Vec<Type>,
+    /// Who may call it.
+    pub(crate) access: Access,
     pub(crate) door: Door,
 }
 
@@ -52,6 +54,8 @@ fn argument(kind: Kind, errors: &Errors, input: ParseStream<'_>, attribute: &mut
         attribute.names.push(name);
     } else if input.peek(Ident) && input.peek2(LitStr) {
         attribute.routes.push((input.parse()?, input.parse()?));
+    } else if Access::is_next(input) {
+        attribute.access.parse(errors, input)?;
     } else if input.peek(Ident) && input.peek2(Token![=]) && input.fork().parse::<Ident>()? == CONSISTENCY {
         let word: Ident = input.parse()?;
         input.parse::<Token![=]>()?;
@@ -87,6 +91,11 @@ fn misplaced_route(kind: Kind, errors: &Errors, name: &LitStr) -> bool {
     let text = name.value();
     if kind == Kind::Periodic {
         return false;
+    }
+    if ACCESS.contains(&text.as_str()) && matches!(kind, Kind::Command | Kind::Query) {
+        let list = if text == PUBLIC { "" } else { "(\"…\")" };
+        errors.at(name, format!("`{text}` stands outside the string: it says who may call a handler\nhelp: `{text}{list}`"));
+        return true;
     }
     if let Some((method, path)) = text.split_once(' ')
         && METHODS.contains(&method)

@@ -61,7 +61,7 @@ impl PastEvent {
             version,
             name,
             at,
-            user: cause.user,
+            user: cause.user.map(|user| user.id().to_owned()),
             correlation_id: cause.correlation,
             causation_id: cause.causation,
             data,

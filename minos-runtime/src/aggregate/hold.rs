@@ -181,7 +181,8 @@ pub(crate) async fn release_by_hand(environment: &Arc<Environment>, stream: Stre
         let events = store.stream(stream.clone(), 0).await.map_err(store_error)?;
         let holder = holder_of(&stream, events.iter().map(told))?;
         let (Some(holder), Some(last)) = (holder, events.last()) else { return Err(Error::not_found(format!("nobody holds {stream}"))) };
-        let mut unit = Unit::new(environment.clock.now(), Cause { correlation: id, causation: id, user: by.clone(), trace: None });
+        let mut unit =
+            Unit::new(environment.clock.now(), Cause { correlation: id, causation: id, user: by.clone().map(Into::into), trace: None });
         unit.append(&stream, last.version, vec![released(holder.execution, true)?]);
         match environment.commit(unit).await {
             Ok(_) => {

@@ -147,7 +147,7 @@ fn read<T: DeserializeOwned>(state: &str) -> Result<Resolved<T>> {
 
 async fn ask(cx: &Context, aggregate: &str, uuids: Vec<Uuid>) -> Result<Vec<Box<RawValue>>> {
     let topic = format!("{aggregate}.states");
-    let cause = Cause { causation: cx.id(), correlation: cx.correlation_id(), user: cx.user().map(str::to_owned), trace: cx.trace() };
+    let cause = Cause { causation: cx.id(), correlation: cx.correlation_id(), user: cx.caller().identity().cloned(), trace: cx.trace() };
     let envelope = Envelope::request(Uuid::now_v7(), &topic, None, serde_json::to_vec(&States { uuids })?, cx.now(), cause);
     let answer = cx
         .environment()

@@ -3,11 +3,12 @@
 use super::{Broker, BrokerError, Consumer, Questions, Topics, Undecodable, lanes::Lanes, park, traced};
 use crate::{
     aggregate::{EventMeta, is_newer},
+    auth::{Denied, Identity},
     config::{BrokerConfig, RetryPolicy},
     context::{Permit, SagaStep, is_outage, store_error},
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     failpoint,
-    handler::{Content, HandlerDef, Job, Kind, Once, Parts, PathSource, Request, Response, Runner, User},
+    handler::{Content, HandlerDef, Job, Kind, Once, Parts, PathSource, Request, Response, Runner},
     message::{Envelope, MessageKind, dead_letter_topic, service_of},
     metrics::Metrics,
     saga::{Call, Manager},
@@ -229,12 +230,25 @@ impl State {
             (_, None) => Some(Once::Key { key: message.id.to_string(), fingerprint: None }),
         };
         let (reply_to, permit) = ((def.kind != Kind::Query).then_some(message), self.permit().await);
-        let job = Job { once, reply_to, lane: Some(lane.to_owned()), permit: Some(permit), ..Job::new(def, request(def, message)) };
+        let job = Job { once, reply_to, lane: Some(lane.to_owned()), permit: Some(permit), ..Job::new(def, self.admitted(def, message)?) };
         let answer = self.runner.run(job).await?;
         if def.kind == Kind::Query {
             self.reply(message, &answer).await;
         }
         Ok(())
+    }
+
+    /// A message as a request for its handler, if whoever its sender vouches for may call that. Where the service is open, everybody may.
+    ///
+    /// # Errors
+    /// That they may not, now or later.
+    pub(super) fn admitted(&self, def: &'static HandlerDef, message: &Envelope) -> Result<Request> {
+        let acts_as = self.runner.environment().acts_as.as_ref();
+        let request = request(def, message, acts_as);
+        if acts_as.is_some() && matches!(def.kind, Kind::Command | Kind::Query) {
+            def.access.admit(request.user()).map_err(refused)?;
+        }
+        Ok(request)
     }
 
     async fn reply(&self, message: &Envelope, answer: &Response) {
@@ -341,8 +355,14 @@ enum Kept {
     NothingBefore,
 }
 
-/// A message as a request for its handler.
-pub(crate) fn request(def: &HandlerDef, message: &Envelope) -> Request {
+/// What a caller is told who may not.
+fn refused(denied: Denied) -> Error {
+    let kind = if denied == Denied::Unknown { ErrorKind::Unauthenticated } else { ErrorKind::Forbidden };
+    Error::new(kind, denied.to_string())
+}
+
+/// A message as a request for its handler. To an event that nobody has asked for, the service itself reacts, if it is closed.
+pub(crate) fn request(def: &HandlerDef, message: &Envelope, acts_as: Option<&Identity>) -> Request {
     // Effects outside, and sagas that the handler runs, are known by this id. Each attempt at a step is the same work again, as that of its first message.
     let id = message.step().map_or(message.id, |call| Call::first(&call.step, call.direction).message_id(call.execution));
     let mut parts = Parts::new(id, message.correlation);
@@ -354,7 +374,10 @@ pub(crate) fn request(def: &HandlerDef, message: &Envelope) -> Request {
         service: service_of(topic).to_owned(),
         step: call.step.clone(),
     });
-    parts.user = message.user.clone().map_or_else(User::anonymous, User::new);
+    parts.user = match (&message.user, def.kind) {
+        (None, Kind::Event) => acts_as.cloned().into(),
+        (user, _) => user.clone().into(),
+    };
     parts.trace = message.traceparent;
     parts.content = if message.content.is_empty() { Content::None } else { Content::Json(message.content.clone()) };
     parts.path = PathSource::Content(path_names(def));

@@ -212,7 +212,7 @@ impl Outcomes {
                     topic: request.name.clone(),
                     key: Some(execution.to_string()),
                     reply_to: None,
-                    user: by.clone(),
+                    user: by.clone().map(Into::into),
                     occurred_at: now,
                     causation: request.id,
                     saga: Some(call),
@@ -425,7 +425,8 @@ mod tests {
         outcomes.settle(all[1], "pay", true, Some("ada".to_owned())).await.unwrap();
         outcomes.settle(all[2], "pay", false, None).await.unwrap();
         let told: Vec<_> = world.messages().await.split_off(before);
-        let told = told.iter().map(|message| (message.topic.as_str(), message.user.as_deref(), message.step().unwrap()));
+        let told =
+            told.iter().map(|message| (message.topic.as_str(), message.user.as_ref().map(|user| user.id()), message.step().unwrap()));
         let told: Vec<_> = told.map(|(topic, by, call)| (topic, by, call.execution, call.direction, call.release)).collect();
         assert_eq!(told, [("Pay", Some("ada"), all[1], Direction::Commit, false), ("Pay", None, all[2], Direction::Execute, true)]);
         let error = outcomes.settle(Uuid::now_v7(), "pay", true, None).await.unwrap_err();

@@ -1,6 +1,6 @@
 //! What could not be handled: put aside with its cause, and with what comes after it of the same key, until the operator decides.
 
-use super::{Dispatcher, consume, relay};
+use super::{Dispatcher, relay};
 use crate::{
     context::{Environment, store_error},
     error::{Error, Result},
@@ -195,7 +195,7 @@ impl DeadLetters {
 
     async fn handle_again(&self, def: &'static HandlerDef, DeadLetter { id, letter, .. }: DeadLetter) -> Result<()> {
         let message = Envelope::of_parts(&letter.headers, letter.topic, None, letter.content.into())?;
-        let request = consume::request(def, &message);
+        let request = self.dispatcher.state().admitted(def, &message)?;
         // The mark says already that it was handled: here it is the dead letter itself that makes it happen once.
         let job = Job { resolves: Some(id), ..Job::new(def, request) };
         self.dispatcher.state().runner.run(job).await.map(|_| ())

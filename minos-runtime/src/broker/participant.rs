@@ -11,7 +11,7 @@ mod tests;
 
 use super::{
     BrokerError,
-    consume::{State, keepable, request, stopping},
+    consume::{State, keepable, stopping},
 };
 use crate::{
     aggregate::{Prepared, apply, release},
@@ -158,7 +158,10 @@ impl State {
     async fn run_step(&self, def: &'static HandlerDef, message: &Envelope, place: &Place<'_>, attempt: u64) -> Result<()> {
         let once = Some(Once::Step { key: place.key.to_owned(), attempt });
         let permit = Some(self.permit().await);
-        let result = self.runner.run(Job { once, reply_to: Some(message), permit, ..Job::new(def, request(def, message)) }).await;
+        let result = match self.admitted(def, message) {
+            Ok(request) => self.runner.run(Job { once, reply_to: Some(message), permit, ..Job::new(def, request) }).await,
+            Err(error) => Err(error),
+        };
         let Err(error) = result else { return Ok(()) };
         // Who answers an error has done nothing: that cannot be said while a saga that the handler has begun goes on.
         let goes_on = error.downcast_ref::<Unfinished>().is_some();
@@ -182,7 +185,10 @@ impl State {
             Direction::Commit | Direction::Abort => return self.answer(message, Told::of(Response::default()), None).await,
             Direction::Execute | Direction::Undo => {}
         }
-        let result = self.runner.run(Job { permit: Some(self.permit().await), ..Job::new(def, request(def, message)) }).await;
+        let result = match self.admitted(def, message) {
+            Ok(request) => self.runner.run(Job { permit: Some(self.permit().await), ..Job::new(def, request) }).await,
+            Err(error) => Err(error),
+        };
         let fits = |answer: Response| self.runner.environment().fits(&message.name, answer.body().len()).map(|()| answer);
         let answer = match result.and_then(fits) {
             Ok(answer) => answer,

@@ -149,7 +149,7 @@ fn answers(topic: &str) -> Vec<Source> {
 pub fn event(topic: &str, uuid: Uuid, version: u64) -> Envelope {
     // Long ago: what is sent late must not be taken for old by who keeps it.
     let at = Timestamp::from_microsecond(1_700_000_000_123_456).expect("a time");
-    let cause = Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("jemand mit ü".to_owned()), trace: None };
+    let cause = Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("jemand mit ü".into()), trace: None };
     let content = format!("{{\"text\":\"ä\u{1f600}\",\"n\":{version}}}");
     Envelope {
         kind: MessageKind::Event,

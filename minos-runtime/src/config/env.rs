@@ -41,7 +41,8 @@ const KEYS: &[(&str, &[&str])] = &[
     ("sagas", &["timeout", "attempts", "first_pause", "longest_pause", "alarm_after", "patience", "ask_after", "keep"]),
     ("discovery", &["url", "advertise", "renew", "linger", "token", "services"]),
     ("log", &["format", "level"]),
-    ("admin", &["addr"]),
+    ("admin", &["addr", "read_role", "operate_role"]),
+    ("auth", &["secret", "public_key", "jwks", "refresh", "issuer", "audience", "leeway", "id", "roles", "scopes", "carry"]),
 ];
 
 /// The prefix of variables that are settings of the broker's own: what follows has dots where they have underscores.

@@ -1,5 +1,6 @@
 //! The configuration: `minos.toml`, and the environment over it.
 
+mod auth;
 mod discovery;
 mod env;
 mod retry;
@@ -7,6 +8,7 @@ mod secret;
 mod telemetry;
 pub mod units;
 
+pub use auth::{AuthConfig, VerifiedBy};
 pub use discovery::{DiscoveryConfig, ServiceUrls};
 pub use retry::RetryPolicy;
 pub use secret::Secret;
@@ -41,6 +43,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[admin]`
     pub admin: AdminConfig,
+    /// `[auth]`; without it, the service is open.
+    pub auth: Option<AuthConfig>,
     /// `[telemetry]`
     pub telemetry: TelemetryConfig,
 }
@@ -236,13 +240,23 @@ impl Default for SagasConfig {
 }
 
 /// `[admin]`: the way in for the operator and their tools.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AdminConfig {
     /// Where the operator's API listens, such as `127.0.0.1:9090`. Absent: there is none. Who reaches it may deal with dead letters, repair sagas and release what they hold, so it
     /// is no address for the public.
     pub addr: Option<SocketAddr>,
+    /// With `[auth]`: the role with which one may look at what there is. Default `"minos:read"`.
+    pub read_role: String,
+    /// With `[auth]`: the role with which one may also change something. Default `"minos:operate"`.
+    pub operate_role: String,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        AdminConfig { addr: None, read_role: "minos:read".to_owned(), operate_role: "minos:operate".to_owned() }
+    }
 }
 
 /// `[log]`: what is told on standard error.
@@ -325,6 +339,9 @@ impl Config {
         }
         if self.store.url.is_empty() {
             self.store.url = format!("sqlite://{}.db", self.service.name);
+        }
+        if let Some(auth) = &self.auth {
+            auth.verified_by().map_err(|error| error.context(name.to_owned()))?;
         }
         for (key, value, bounds) in self.bounded() {
             if !bounds.contains(&value) {
@@ -410,7 +427,7 @@ mod tests {
             assert_eq!(Config::parse(&log(level)).unwrap().log.level, level);
         }
         assert!(wrong("[http]\nmax_body = \"1MiB\"").contains("does not say who this is"));
-        assert!(wrong("[service]\nname = \"foo\"\n[auth]\nsecret = \"x\"").contains("unknown field `auth`"));
+        assert!(wrong("[service]\nname = \"foo\"\n[oauth]\nsecret = \"x\"").contains("unknown field `oauth`"));
         assert!(wrong("[service]\nname = \"a/b\"").contains("letters, digits"));
         assert!(wrong("[service\nname").contains("the configuration:1:"));
     }

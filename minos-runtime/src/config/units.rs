@@ -27,6 +27,20 @@ pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeM
     table.into_iter().map(text).collect()
 }
 
+/// A list of texts, or one text with `,` between them: the environment knows only text.
+pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum List {
+        Many(Vec<String>),
+        Text(String),
+    }
+    Ok(match List::deserialize(deserializer)? {
+        List::Many(texts) => texts,
+        List::Text(text) => text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect(),
+    })
+}
+
 /// A whole number.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 use super::keys::{Keys, has_marks};
 use super::{HotStreams, RecentStreams, appended};
 use crate::{
+    auth::Identity,
     clock::Clock,
     config::SagasConfig,
     error::{Error, ErrorKind, Result},
@@ -124,6 +125,8 @@ pub struct Environment {
     pub patience: Duration,
     /// How long a step that keeps something waits to hear how its saga ends, before it asks.
     pub ask_after: Duration,
+    /// The service itself, if its handlers are closed: who acts where nobody has asked.
+    pub(crate) acts_as: Option<Identity>,
     /// Who tells what it does.
     pub(crate) spans: Spans,
     pub(crate) hot: HotStreams,
@@ -153,6 +156,7 @@ impl Environment {
             metrics,
             patience: SagasConfig::default().patience,
             ask_after: SagasConfig::default().ask_after,
+            acts_as: None,
             spans: Spans::default(),
             hot: HotStreams::default(),
             recent: RecentStreams::new(0),

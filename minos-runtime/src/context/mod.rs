@@ -28,6 +28,7 @@ pub use step::SagaStep;
 pub(crate) use streams::Past;
 
 use crate::{
+    auth::{Identity, User},
     error::{Error, ErrorKind, Result},
     message::{Envelope, Message},
     store::{Cause, NewEvent, Statement, StoreError, StreamId, Unit},
@@ -152,9 +153,19 @@ impl Context {
         self.unit.cause.correlation
     }
 
-    /// Who asked, if known.
+    /// The id of who asked, if known.
     pub fn user(&self) -> Option<&str> {
-        self.unit.cause.user.as_deref()
+        self.unit.cause.user.as_ref().map(Identity::id)
+    }
+
+    /// Who asked, with roles and scopes, as far as it is known.
+    pub fn caller(&self) -> User {
+        self.unit.cause.user.clone().into()
+    }
+
+    /// From here on, what is sent and stored is the service's own doing, and no more the caller's: for a handler that is `public`, where it needs other services.
+    pub fn act_as_service(&mut self) {
+        self.unit.cause.user = User::service(self.service()).identity().cloned();
     }
 
     /// The place in a trace of whoever asked from outside, to pass on to other systems as `traceparent`. What an event has led to has none: its

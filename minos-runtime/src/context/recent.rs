@@ -51,7 +51,7 @@ impl Weighter<StreamId, Entry> for Bytes {
 }
 
 fn bytes(events: &[StoredEvent]) -> u64 {
-    let user = |event: &StoredEvent| event.cause.user.as_ref().map_or(0, String::len);
+    let user = |event: &StoredEvent| event.cause.user.as_ref().map_or(0, |user| user.text().len());
     events.iter().map(|event| event.name.len() + event.data.len() + user(event) + OVERHEAD).sum::<usize>() as u64
 }
 

@@ -1,6 +1,6 @@
 //! What the macros register, collected at link time.
 
-use super::{Request, Response};
+use super::{Access, Request, Response};
 use crate::{context::Context, error::Result};
 use futures_util::future::BoxFuture;
 
@@ -42,6 +42,8 @@ pub struct HandlerDef {
     pub names: &'static [&'static str],
     /// HTTP methods and paths.
     pub routes: &'static [(&'static str, &'static str)],
+    /// Who may call it.
+    pub access: Access,
     /// The function.
     pub handle: Handle,
     /// The module that it stands in.

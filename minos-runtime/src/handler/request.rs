@@ -98,7 +98,7 @@ impl Request {
     /// Why what follows from it happens.
     pub(crate) fn cause(&self) -> Cause {
         let Parts { id, correlation, user, trace, .. } = &*self.0;
-        Cause { correlation: *correlation, causation: *id, user: user.id().map(str::to_owned), trace: *trace }
+        Cause { correlation: *correlation, causation: *id, user: user.identity().cloned(), trace: *trace }
     }
 
     /// The event that it brings, and its content.

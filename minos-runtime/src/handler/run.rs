@@ -410,8 +410,17 @@ mod tests {
         future::ready(Ok(Response::default())).boxed()
     }
 
-    static PAY: HandlerDef =
-        HandlerDef { kind: Kind::Command, function: "pay", names: &["Pay"], routes: &[], handle: pay, module: "x", file: "x.rs", line: 1 };
+    static PAY: HandlerDef = HandlerDef {
+        kind: Kind::Command,
+        function: "pay",
+        names: &["Pay"],
+        routes: &[],
+        access: crate::auth::Access::CLOSED,
+        handle: pay,
+        module: "x",
+        file: "x.rs",
+        line: 1,
+    };
 
     #[tokio::test]
     async fn a_message_whose_answer_was_forgotten_is_still_known() {

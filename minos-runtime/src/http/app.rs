@@ -4,11 +4,13 @@ use super::{
     body,
     budget::Budget,
     dispatch::{self, CORRELATION, Head, Ids, Refused},
+    guard::Guard,
     health, problem,
     problem::Answer,
     route::{Found, HEALTH, METRICS, READY, Routes, Target},
 };
 use crate::{
+    auth::User,
     config::HttpConfig,
     error::{Error, ErrorKind},
     handler::{PathSource, Runner},
@@ -33,6 +35,8 @@ struct Inner {
     runner: Runner,
     health: Health,
     config: HttpConfig,
+    /// Who looks who asks; without one, everybody may have everything.
+    guard: Option<Guard>,
     /// Requests for handlers that may be under way at once.
     requests: Budget,
     /// Bytes that the bodies of all of them may take.
@@ -40,10 +44,10 @@ struct Inner {
 }
 
 impl App {
-    /// Answers these routes.
-    pub fn new(routes: Routes, runner: Runner, health: Health, config: HttpConfig) -> Self {
+    /// Answers these routes, to whom the guard lets pass.
+    pub fn new(routes: Routes, runner: Runner, health: Health, config: HttpConfig, guard: Option<Guard>) -> Self {
         let (requests, bodies) = (Budget::new(config.max_requests), Budget::new(config.max_body_memory));
-        App(Arc::new(Inner { routes, runner, health, config, requests, bodies }))
+        App(Arc::new(Inner { routes, runner, health, config, guard, requests, bodies }))
     }
 
     pub(super) fn limits(&self) -> &HttpConfig {
@@ -71,8 +75,9 @@ impl App {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let started = Instant::now();
-        // Layers may keep something there that lasts as long as the request.
-        let (http::request::Parts { method, uri, headers, version, extensions: _extensions, .. }, body) = request.into_parts();
+        // Layers may keep something there that lasts as long as the request; and one that knows its callers in its own way puts the user there.
+        let (http::request::Parts { method, uri, headers, version, extensions, .. }, body) = request.into_parts();
+        let user = extensions.get().cloned().unwrap_or_else(User::anonymous);
         let mut ids = Ids::of(&headers);
         let found = self.0.routes.find(&method, uri.path());
         let target = match &found {
@@ -82,7 +87,7 @@ impl App {
         let mut span = self.span(target, &ids);
         ids.trace = span.place();
         let deadline = started.checked_add(self.limits().request_timeout);
-        let mut head = Head { ids, method: &method, uri: &uri, headers, deadline };
+        let mut head = Head { ids, user, method: &method, uri: &uri, headers, deadline };
         let mut handling = pin!(self.handle(&found, &mut head, body));
         // What is done at once needs no timer.
         let result = match poll_fn(|cx| Poll::Ready(handling.as_mut().poll(cx))).await {
@@ -91,7 +96,7 @@ impl App {
                 Err(Refused::Error(Error::new(ErrorKind::Timeout, "the request took longer than `http.request_timeout`")))
             }),
         };
-        let mut answer = result.unwrap_or_else(|refused| refuse(refused, ids, &method, uri.path()));
+        let mut answer = result.unwrap_or_else(|refused| self.refuse(refused, ids, &method, uri.path()));
         let mut text = [0; 36];
         let correlation = &*ids.correlation.hyphenated().encode_lower(&mut text);
         if let Ok(value) = HeaderValue::from_str(correlation) {
@@ -148,13 +153,33 @@ impl App {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (target, params) = match found {
-            Found::Handler(target, params) => (target, target.parameters(params)?),
+            Found::Handler(target, params) => (target, params),
             Found::OtherMethods(methods) => return Ok(other_methods(head.method, methods, head.ids)),
             Found::Nothing => return Ok(self.own(head.method, head.uri.path(), head.ids)),
         };
         // Told at once: a queue would only make all of them late. Probes are answered all the same.
         let _place = self.0.requests.take(1).ok_or_else(|| Refused::Http(body::busy()))?;
+        if let Some(guard) = &self.0.guard {
+            // In a box: most services are open, or wait for nothing here.
+            head.user = Box::pin(guard.admit(target.def, &head.headers, &head.user)).await.map_err(Refused::Guard)?;
+        }
+        let params = target.parameters(params)?;
         dispatch::run(self, target, PathSource::Parameters(params), head, body).await
+    }
+
+    /// The answer where no handler gave one. What went wrong inside is told to the operator only.
+    fn refuse(&self, refused: Refused, ids: Ids, method: &Method, path: &str) -> Answer {
+        match (refused, &self.0.guard) {
+            (Refused::Guard(refusal), Some(guard)) => guard.refuse(&refusal, ids.correlation),
+            (Refused::Guard(_), None) => problem::with_status(StatusCode::UNAUTHORIZED, "not authenticated", None, ids.correlation),
+            (Refused::Http(unread), _) => problem::with_status(unread.status, unread.title, Some(&unread.detail), ids.correlation),
+            (Refused::Error(error), _) => {
+                if error.status().is_server_error() {
+                    tracing::error!(method = %method, path, correlation = %ids.correlation, error = error.chain(), "failed");
+                }
+                problem::answer(&error, ids.correlation)
+            }
+        }
     }
 
     /// What a service answers by itself.
@@ -201,17 +226,4 @@ fn other_methods(method: &Method, known: &[&str], ids: Ids) -> Answer {
         answer.headers_mut().insert(header::ALLOW, value);
     }
     answer
-}
-
-/// The answer where no handler gave one. What went wrong inside is told to the operator only.
-fn refuse(refused: Refused, ids: Ids, method: &Method, path: &str) -> Answer {
-    match refused {
-        Refused::Http(unread) => problem::with_status(unread.status, unread.title, Some(&unread.detail), ids.correlation),
-        Refused::Error(error) => {
-            if error.status().is_server_error() {
-                tracing::error!(method = %method, path, correlation = %ids.correlation, error = error.chain(), "failed");
-            }
-            problem::answer(&error, ids.correlation)
-        }
-    }
 }

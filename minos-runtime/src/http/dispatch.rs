@@ -1,7 +1,8 @@
 //! From an HTTP request to a handler's.
 
-use super::{app::App, body, problem::Answer, route::Target};
+use super::{app::App, body, guard::Refusal, problem::Answer, route::Target};
 use crate::{
+    auth::User,
     error::{Error, ErrorKind, Result},
     handler::{Content, Job, Kind, Once, Parts, PathSource, Request, Response},
     store::CLIENT_KEY,
@@ -43,6 +44,8 @@ impl Ids {
 /// What is known of a request before its body has come.
 pub(super) struct Head<'r> {
     pub(super) ids: Ids,
+    /// Who asks, as far as it is known.
+    pub(super) user: User,
     pub(super) method: &'r Method,
     pub(super) uri: &'r Uri,
     pub(super) headers: HeaderMap,
@@ -56,6 +59,8 @@ pub(super) enum Refused {
     Error(Error),
     /// An error of HTTP.
     Http(body::Unread),
+    /// Who asks may not.
+    Guard(Refusal),
 }
 
 impl From<Error> for Refused {
@@ -96,6 +101,7 @@ fn request(id: Uuid, path: PathSource, head: &mut Head<'_>, content: Bytes) -> R
         (true, _) => Content::None,
     };
     Request::new(Parts {
+        user: std::mem::take(&mut head.user),
         trace: head.ids.trace,
         content,
         path,
@@ -129,8 +135,10 @@ fn idempotency(head: &Head<'_>, content: &[u8]) -> Result<Option<Once>> {
     };
     let mut asked = format!("{} {}\n", head.method, head.uri).into_bytes();
     asked.extend_from_slice(content);
+    // Whoever else has the same key means something else, and is not told what this one was answered.
+    let owner = head.user.id().map(|id| format!("{}/", Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()))).unwrap_or_default();
     // Apart from the ids of messages, which are keys of the same handler.
-    Ok(Some(Once::Key { key: format!("{CLIENT_KEY}{key}"), fingerprint: Some(Uuid::new_v5(&Uuid::NAMESPACE_URL, &asked)) }))
+    Ok(Some(Once::Key { key: format!("{CLIENT_KEY}{owner}{key}"), fingerprint: Some(Uuid::new_v5(&Uuid::NAMESPACE_URL, &asked)) }))
 }
 
 /// A handler's answer, on its way out.

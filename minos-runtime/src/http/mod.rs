@@ -4,6 +4,7 @@ mod app;
 mod body;
 mod budget;
 mod dispatch;
+mod guard;
 mod health;
 mod layer;
 mod problem;
@@ -14,6 +15,7 @@ mod timer;
 
 pub use app::App;
 pub use body::Body;
+pub use guard::Guard;
 pub use layer::{HttpService, Layers, Request, Response, Way};
 pub use route::Routes;
 pub use server::Server;

@@ -169,7 +169,17 @@ mod tests {
 
     fn def(function: &'static str, routes: &'static [(&'static str, &'static str)], line: u32) -> &'static HandlerDef {
         let handle: crate::handler::Handle = |_, _| unreachable!();
-        Box::leak(Box::new(HandlerDef { kind: Kind::Command, function, names: &[], routes, handle, module: "m", file: "src/m.rs", line }))
+        Box::leak(Box::new(HandlerDef {
+            kind: Kind::Command,
+            function,
+            names: &[],
+            routes,
+            access: crate::auth::Access::CLOSED,
+            handle,
+            module: "m",
+            file: "src/m.rs",
+            line,
+        }))
     }
 
     fn found(routes: &Routes, method: Method, path: &str) -> String {

@@ -1,6 +1,7 @@
 //! The envelope around the content of a message.
 
 use crate::{
+    auth::Identity,
     error::{Error, ErrorKind, Result},
     store::{Cause, NewMessage, OutboxRow, StoredEvent},
     trace::{self, Trace},
@@ -148,7 +149,7 @@ pub struct Envelope {
     pub causation: Uuid,
     /// Who asked, if known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub user: Option<String>,
+    pub user: Option<Identity>,
     /// The topic that waits for the answer.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reply_to: Option<String>,

@@ -1,7 +1,7 @@
 //! The envelope as named texts: the headers of a message in a broker, readable by any of its clients.
 
 use super::{Envelope, MessageKind, is_topic_name};
-use crate::trace::Trace;
+use crate::{auth::Identity, trace::Trace};
 use bytes::Bytes;
 use jiff::Timestamp;
 use std::{
@@ -27,8 +27,6 @@ const SAGA: &str = "saga";
 const TRACEPARENT: &str = "traceparent";
 const CONTENT_TYPE: &str = "content-type";
 const JSON: &str = "application/json";
-/// The longest id of a user, in bytes.
-const MAX_USER: usize = 255;
 
 /// What a message is if it does not say so itself: a foreign sender knows our topics, and not our headers.
 pub struct Unsaid<I> {
@@ -85,7 +83,7 @@ impl Envelope {
         put(CORRELATION, text.of(self.correlation));
         put(CAUSATION, text.of(self.causation));
         if let Some(user) = &self.user {
-            put(USER, user);
+            put(USER, user.text());
         }
         if let Some(topic) = &self.reply_to {
             put(REPLY_TO, topic);
@@ -154,7 +152,7 @@ impl Envelope {
                 OCCURRED_AT => envelope.occurred_at = parse(field, read()?)?,
                 CORRELATION => correlation = Some(id_of("", read()?)),
                 CAUSATION => causation = Some(id_of("", read()?)),
-                USER => envelope.user = Some(at_most(MAX_USER, field, read()?)?),
+                USER => envelope.user = Some(Identity::of_text(at_most(Identity::LONGEST, field, read()?)?)),
                 REPLY_TO => envelope.reply_to = Some(topic_of(read()?)?),
                 STATUS => envelope.status = Some(parse(field, read()?)?),
                 SAGA => {
@@ -312,7 +310,7 @@ mod tests {
         for topic in ["", "..", "no topic at all!", "a/b", &"a".repeat(250)] {
             assert!(wrong(&[("reply-to", topic.as_bytes())]).starts_with("its header `reply-to` names no topic"), "{topic}");
         }
-        assert_eq!(wrong(&[("user", "u".repeat(256).as_bytes())]), "its header `user` has 256 bytes, and at most 255 make sense");
+        assert_eq!(wrong(&[("user", "u".repeat(1025).as_bytes())]), "its header `user` has 1025 bytes, and at most 1024 make sense");
         assert_eq!(wrong(&[("kind", b"thing")]), "its header `kind` is `thing`, not `event`, `request` or `reply`");
         assert!(wrong(&[("occurred-at", b"today")]).starts_with("its header `occurred-at` is `today`: "));
         assert_eq!(wrong(&[("content-type", b"text/xml")]), "its header `content-type` is `text/xml`, not `application/json`");

@@ -35,6 +35,7 @@ fn measured() -> String {
         projection_position,
         projection_lag,
         projection_parked,
+        announcements,
         registry: _,
     } = &all;
     let (text, name) = (String::new, "x");
@@ -52,6 +53,7 @@ fn measured() -> String {
     drop(projection_position.get_or_create(&ProjectionLabels { projection: name }));
     drop(projection_lag.get_or_create(&ProjectionLabels { projection: name }));
     drop(projection_parked.get_or_create(&ProjectionLabels { projection: name }));
+    drop(announcements.get_or_create(&OutcomeLabels { outcome: name }));
     all.text()
 }
 

@@ -103,7 +103,8 @@ async fn fire(schedule: &Schedule, def: &'static HandlerDef, runner: &Runner, at
     let name = format!("{} {} {key} {version}", runner.environment().service, def.subscriber());
     let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
     let once = Some(Once::Version { key, version });
-    let request = Request::new(Parts::new(id, id));
+    let user = runner.environment().acts_as.clone().into();
+    let request = Request::new(Parts { user, ..Parts::new(id, id) });
     let ran = runner.run(Job { once, ..Job::new(def, request) }).await;
     match &ran {
         Ok(_) => tracing::debug!(handler = def.function, schedule = schedule.text(), "ran"),

@@ -14,6 +14,9 @@ pub(super) struct Banner<'b> {
     pub(super) name: &'b str,
     pub(super) store: String,
     pub(super) broker: String,
+    pub(super) auth: &'b str,
+    /// Whether the operator's API takes tokens, too.
+    pub(super) is_closed: bool,
     pub(super) http: SocketAddr,
     pub(super) admin: Option<SocketAddr>,
     pub(super) defs: &'b [&'static HandlerDef],
@@ -26,8 +29,8 @@ pub(super) struct Banner<'b> {
 impl Banner<'_> {
     /// One line each: the service, then each handler with all that it answers to.
     pub(super) fn tell(&self) {
-        let Banner { name, store, broker, http, .. } = self;
-        tracing::info!("{name}: store {store}, broker {broker}, auth none (open to everyone)");
+        let Banner { name, store, broker, auth, http, .. } = self;
+        tracing::info!("{name}: store {store}, broker {broker}, auth {auth}");
         for line in self.lines() {
             tracing::info!("{name}: {line}");
         }
@@ -37,7 +40,7 @@ impl Banner<'_> {
         tracing::info!("{name}: listening on http://{http}");
         if let Some(admin) = self.admin {
             tracing::info!("{name}: the operator's API is on http://{admin}");
-            if !admin.ip().is_loopback() {
+            if !admin.ip().is_loopback() && !self.is_closed {
                 tracing::warn!("{name}: who reaches {admin} may replay and discard dead letters: keep it from the public");
             }
         }

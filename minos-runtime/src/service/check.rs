@@ -195,7 +195,17 @@ mod tests {
 
     fn def(kind: Kind, module: &'static str, file: &'static str) -> &'static HandlerDef {
         let handle: crate::handler::Handle = |_, _| unreachable!();
-        Box::leak(Box::new(HandlerDef { kind, function: "order_placed", names: &[], routes: &[], handle, module, file, line: 1 }))
+        Box::leak(Box::new(HandlerDef {
+            kind,
+            function: "order_placed",
+            names: &[],
+            routes: &[],
+            access: crate::auth::Access::CLOSED,
+            handle,
+            module,
+            file,
+            line: 1,
+        }))
     }
 
     #[test]

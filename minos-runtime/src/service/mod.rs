@@ -4,6 +4,7 @@ mod admin;
 mod banner;
 mod check;
 mod ground;
+mod guarded;
 mod registered;
 mod running;
 #[cfg(test)]

@@ -156,9 +156,9 @@ impl Running {
         let (_, def) = found.ok_or_else(|| Error::not_found(format!("`{}` has no handler for `{topic}`", self.name)))?;
         let environment = self.runner.environment();
         let id = Uuid::now_v7();
-        let cause = Cause { correlation: id, causation: id, user: None, trace: None };
+        let cause = Cause { correlation: id, causation: id, user: environment.acts_as.clone(), trace: None };
         let message = Envelope::request(id, topic, None, serde_json::to_vec(input)?, environment.clock.now(), cause);
-        self.runner.run(Job::new(def, broker::request(def, &message))).await
+        self.runner.run(Job::new(def, broker::request(def, &message, None))).await
     }
 
     /// Its read models: how they stand, and to have them rebuilt.

@@ -170,8 +170,17 @@ mod tests {
         never()
     }
 
-    static HANGS: HandlerDef =
-        HandlerDef { kind: Kind::Event, function: "hangs", names: &[], routes: &[], handle: hangs, module: "m", file: "src/m.rs", line: 1 };
+    static HANGS: HandlerDef = HandlerDef {
+        kind: Kind::Event,
+        function: "hangs",
+        names: &[],
+        routes: &[],
+        access: crate::auth::Access::CLOSED,
+        handle: hangs,
+        module: "m",
+        file: "src/m.rs",
+        line: 1,
+    };
 
     async fn error(store: SharedStore) -> crate::Error {
         let environment = Environment::new("x", store, clock::system(), Resources::default(), Metrics::new("x"));

@@ -5,11 +5,13 @@ use super::{
     banner::Banner,
     check,
     ground::Ground,
+    guarded::{self, Lock},
     registered::Registered,
     running::{ByHand, Running, Tasks},
 };
 use crate::{
     aggregate::{self, QueryableDef, UniqueDef},
+    auth::User,
     broker::{self, Broker, DeadLetters, Dispatcher, Outcomes, Questions, Relay, RetryPolicy, Topics},
     clock::Clock,
     config::Config,
@@ -73,7 +75,7 @@ struct Ready {
 pub(super) async fn start_all(services: Vec<Service>, ground: &dyn Ground) -> Result<Vec<Running>> {
     #[cfg(feature = "failpoints")]
     crate::failpoint::configure()?;
-    let plans = plan(&services)?;
+    let plans = plan(&services, ground)?;
     let mut ready = Vec::with_capacity(services.len());
     for (service, plan) in services.into_iter().zip(plans) {
         let name = service.config.service.name.clone();
@@ -84,7 +86,7 @@ pub(super) async fn start_all(services: Vec<Service>, ground: &dyn Ground) -> Re
 }
 
 /// Reads what all handlers ask for. All that is wrong is told at once.
-fn plan(services: &[Service]) -> Result<Vec<Plan>> {
+fn plan(services: &[Service], ground: &dyn Ground) -> Result<Vec<Plan>> {
     let ownership = Ownership { services };
     let mut wrong = ownership.contested();
     let mut plans = Vec::new();
@@ -93,6 +95,9 @@ fn plan(services: &[Service]) -> Result<Vec<Plan>> {
         wrong.extend(check::aggregates(|module| ownership.owner(module) == Some(n)));
         wrong.extend(check::events(|module| ownership.owner(module) == Some(n)));
         wrong.extend(check::subscribers(&defs));
+        if !ground.is_test() {
+            wrong.extend(guarded::unprotected(&service.config, &defs));
+        }
         let topics = Topics::of(&defs, &mut wrong);
         let routes = collect(&mut wrong, Routes::of(&defs));
         let periodic = collect(&mut wrong, Periodic::of(&defs));
@@ -170,6 +175,8 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
     if !config.store.master_key.is_empty() {
         return Err(Error::invalid("`store.master_key` needs a build with the feature `sensitive` of `minos`"));
     }
+    let lock = Lock::of(&config, &defs, ground).await?;
+    environment.acts_as = lock.handlers.as_ref().and_then(|_| User::service(&name).identity().cloned());
     environment.spans = spans;
     environment.patience = config.sagas.patience;
     environment.ask_after = config.sagas.ask_after;
@@ -188,7 +195,7 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
     let dispatcher = Dispatcher::new(unwatched, broker.clone(), topics, questions, Some(sagas.clone()), &config.broker).await?;
     let letters = DeadLetters::new(dispatcher.clone(), projections.clone());
     broker.subscribe(&name, sources, Arc::new(dispatcher.clone())).await?;
-    let app = App::new(routes, runner.clone(), health.clone(), config.http.clone());
+    let app = App::new(routes, runner.clone(), health.clone(), config.http.clone(), lock.handlers);
     let way = Way::new(app.clone(), layers);
     if ground.is_test() {
         return Ok(Ready {
@@ -211,7 +218,10 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
     let server = Server::bind(&config.http, way.clone()).await?;
     registered.listens(&config, server.local_addr(), &defs)?;
     let admin = match config.admin.addr {
-        Some(addr) => Some(admin::server(addr, &config.http, &runner, &health, letters, sagas.clone(), projections.clone()).await?),
+        Some(addr) => {
+            let parts = (letters, sagas.clone(), projections.clone());
+            Some(admin::server(addr, &config.http, &runner, &health, parts, lock.operators).await?)
+        }
         None => None,
     };
     let store = runner.environment().store.describe();
@@ -219,6 +229,8 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
         name: &name,
         store,
         broker: broker.describe(),
+        auth: &lock.told,
+        is_closed: config.auth.is_some(),
         http: server.local_addr(),
         admin: admin.as_ref().map(Server::local_addr),
         defs: &defs,

@@ -4,7 +4,7 @@ use super::{
     CollectionChange, DocumentWrite, Lease, NewKey, NewSnapshot, SagaWrite, StoreError, StoreResult, StreamId, UniqueWrite, document,
     subject, unique,
 };
-use crate::trace::Trace;
+use crate::{auth::Identity, trace::Trace};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::HashSet};
@@ -18,7 +18,7 @@ pub struct Cause {
     /// The id of the request or message that led to this directly.
     pub causation: Uuid,
     /// Who asked, if known.
-    pub user: Option<String>,
+    pub user: Option<Identity>,
     /// The place in a trace of whoever asked from outside. Messages and executions keep it; events do not, whose correlation is the trace.
     pub trace: Option<Trace>,
 }

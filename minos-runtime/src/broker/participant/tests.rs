@@ -84,7 +84,17 @@ impl crate::message::Message for Told {
 }
 
 const fn def(kind: Kind, function: &'static str, names: &'static [&'static str]) -> HandlerDef {
-    HandlerDef { kind, function, names, routes: &[], handle: pay, module: "bank", file: "bank.rs", line: 1 }
+    HandlerDef {
+        kind,
+        function,
+        names,
+        routes: &[],
+        access: crate::auth::Access::CLOSED,
+        handle: pay,
+        module: "bank",
+        file: "bank.rs",
+        line: 1,
+    }
 }
 
 fn look<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Response>> {

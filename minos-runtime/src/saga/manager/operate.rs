@@ -81,7 +81,7 @@ impl Manager {
     /// If there is no such execution, or it cannot be repaired in this way: the error says why, and nothing has changed.
     pub async fn repair(&self, id: Uuid, repair: Repair, by: Option<String>) -> Result<Execution> {
         let record = |loaded: &mut Loaded<'_>, unit: &mut Unit| {
-            unit.cause.user = by.clone().or(unit.cause.user.take());
+            unit.cause.user = by.clone().map(Into::into).or(unit.cause.user.take());
             let repairs = &mut loaded.execution.repairs;
             let repaired = SagaRepaired { saga: loaded.row.saga.clone(), repair: repair.clone(), by: by.clone(), at: unit.at };
             let events = vec![NewEvent { name: REPAIRED.into(), data: serde_json::to_string(&repaired)? }];

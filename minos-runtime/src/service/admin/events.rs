@@ -58,7 +58,7 @@ impl Told {
             version,
             name,
             at,
-            user: cause.user,
+            user: cause.user.as_ref().map(|user| user.id().to_owned()),
             correlation_id: cause.correlation,
             causation_id: cause.causation,
             data,

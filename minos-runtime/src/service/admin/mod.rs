@@ -6,6 +6,7 @@ mod events;
 
 use crate::{
     aggregate::{held_by, release_by_hand},
+    auth::{Access, Identity},
     broker::{DeadLetters, Outcomes},
     codec::hex,
     config::HttpConfig,
@@ -13,7 +14,7 @@ use crate::{
     error::Result,
     handler::{FromRequest, Handle, HandlerDef, Kind, Path, Query, Request, Response, Runner},
     health::Health,
-    http::{App, Layers, Routes, Server, Way},
+    http::{App, Guard, Layers, Routes, Server, Way},
     projection::Projections,
     saga::{self, Manager, Repair, SagaDef},
     store::{DeadLetter, SagaFilter, SagaRow, StreamId},
@@ -82,7 +83,7 @@ static DEFS: [&HandlerDef; 23] = [
 ];
 
 const fn def(kind: Kind, function: &'static str, routes: &'static [(&'static str, &'static str)], handle: Handle) -> HandlerDef {
-    HandlerDef { kind, function, names: &[], routes, handle, module: "minos::admin", file: file!(), line: 0 }
+    HandlerDef { kind, function, names: &[], routes, access: Access::CLOSED, handle, module: "minos::admin", file: file!(), line: 0 }
 }
 
 /// A server of the operator's API of this service.
@@ -91,9 +92,8 @@ pub(super) async fn server(
     http: &HttpConfig,
     service: &Runner,
     health: &Health,
-    letters: DeadLetters,
-    sagas: Manager,
-    projections: Projections,
+    (letters, sagas, projections): (DeadLetters, Manager, Projections),
+    guard: Option<Guard>,
 ) -> Result<Server> {
     let mut resources = Resources::default();
     resources.insert(letters);
@@ -105,7 +105,7 @@ pub(super) async fn server(
     let routes = Routes::of(&DEFS).map_err(|wrong| crate::Error::internal(wrong.join("; ")))?;
     let mut config = http.clone();
     config.addr = addr;
-    let app = App::new(routes, Runner::new(Arc::new(environment)), health.clone(), config.clone());
+    let app = App::new(routes, Runner::new(Arc::new(environment)), health.clone(), config.clone(), guard);
     Server::bind(&config, Way::new(app, Layers::default())).await
 }
 
@@ -156,7 +156,7 @@ fn list_sagas<'a>(cx: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Re
         let told = |row: &SagaRow| {
             json!({
                 "id": row.id, "saga": row.saga, "key": row.key, "status": row.status, "definition": row.definition, "wake": row.wake,
-                "correlation_id": row.cause.correlation, "user": row.cause.user, "started_at": row.started_at, "changed_at": row.changed_at,
+                "correlation_id": row.cause.correlation, "user": row.cause.user.as_ref().map(Identity::id), "started_at": row.started_at, "changed_at": row.changed_at,
             })
         };
         Ok(Value::from(rows.iter().map(told).collect::<Vec<_>>()))

@@ -1,6 +1,7 @@
 //! A batch of units as the arguments of one function of the database, and what it answers.
 
 use crate::{
+    auth::Identity,
     store::{CollectionChange, Committed, Mark, NewKey, SagaRow, StoreError, StoreResult, Unit, number},
     trace::Trace,
 };
@@ -118,7 +119,7 @@ impl<'u> Saga<'u> {
             state: &row.state,
             correlation: row.cause.correlation,
             causation: row.cause.causation,
-            user: row.cause.user.as_deref(),
+            user: row.cause.user.as_ref().map(Identity::text),
             trace: row.cause.trace,
             started_at: row.started_at,
             changed_at: row.changed_at,
@@ -178,7 +179,7 @@ impl<'u> Arguments<'u> {
                 self.events.at.push(unit.at);
                 self.events.correlation.push(unit.cause.correlation);
                 self.events.causation.push(unit.cause.causation);
-                self.events.user.push(unit.cause.user.as_deref());
+                self.events.user.push(unit.cause.user.as_ref().map(Identity::text));
             }
         }
         for message in &unit.messages {

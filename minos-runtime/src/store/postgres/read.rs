@@ -5,6 +5,7 @@ use super::{
     errors, statement,
 };
 use crate::{
+    auth::Identity,
     store::{
         Cause, DeadLetter, InboxRow, LiveDefinition, NewDeadLetter, NewMessage, OpenStep, OutboxRow, SagaFilter, SagaRow, Snapshot,
         Statement, StoreError, StoreResult, StoredEvent, StreamId, number, query::Query,
@@ -212,7 +213,12 @@ pub(super) fn event(row: &Row) -> Result<StoredEvent, Error> {
         name: row.try_get(4)?,
         data: row.try_get(5)?,
         at: row.try_get(6)?,
-        cause: Cause { correlation: row.try_get(7)?, causation: row.try_get(8)?, user: row.try_get(9)?, trace: None },
+        cause: Cause {
+            correlation: row.try_get(7)?,
+            causation: row.try_get(8)?,
+            user: row.try_get::<_, Option<&str>>(9)?.map(Identity::of_text),
+            trace: None,
+        },
     })
 }
 
@@ -256,7 +262,7 @@ pub(super) fn saga(row: &Row) -> Result<SagaRow, Error> {
         cause: Cause {
             correlation: row.try_get(9)?,
             causation: row.try_get(10)?,
-            user: row.try_get(11)?,
+            user: row.try_get::<_, Option<&str>>(11)?.map(Identity::of_text),
             trace: row.try_get::<_, Option<&str>>(14)?.and_then(Trace::parse),
         },
         started_at: row.try_get(12)?,

@@ -1,6 +1,7 @@
 //! Writes units: many in one transaction, each as a whole or not at all.
 
 use super::{UuidText, errors::Place, rows, saga, statement, time};
+use crate::auth::Identity;
 use crate::store::{
     Append, CLIENT_KEY, Committed, Lease, Mark, StoreError, StoreResult, Unit,
     commit::{Chore, Writer},
@@ -190,7 +191,7 @@ impl Appender {
 
     fn rows(&self, unit: &Unit) -> Result<Committed, Failure> {
         let connection = &self.connection;
-        let (at, user) = (time(unit.at), unit.cause.user.as_deref());
+        let (at, user) = (time(unit.at), unit.cause.user.as_ref().map(Identity::text));
         let (correlation, causation) = (UuidText::new(unit.cause.correlation), UuidText::new(unit.cause.causation));
         let mut committed = Committed::default();
         for append in &unit.appends {

@@ -2,6 +2,7 @@
 
 use super::{UuidText, connect, errors::Place, time};
 use crate::{
+    auth::Identity,
     store::{
         Cause, DeadLetter, InboxRow, LogPage, NewDeadLetter, NewMessage, OpenStep, OutboxRow, StoreError, StoreResult, StoredEvent,
         StreamId, number,
@@ -111,7 +112,12 @@ fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
         name: row.get(4)?,
         data: row.get(5)?,
         at: parsed(row, 6)?,
-        cause: Cause { correlation: parsed(row, 7)?, causation: parsed(row, 8)?, user: row.get(9)?, trace: None },
+        cause: Cause {
+            correlation: parsed(row, 7)?,
+            causation: parsed(row, 8)?,
+            user: row.get::<_, Option<String>>(9)?.map(Identity::of_text),
+            trace: None,
+        },
     })
 }
 

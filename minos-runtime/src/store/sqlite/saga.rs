@@ -2,6 +2,7 @@
 
 use super::{UuidText, read::parsed, time};
 use crate::{
+    auth::Identity,
     store::{Cause, LiveDefinition, SagaFilter, SagaRow, SagaWrite, StoreError},
     trace::Trace,
 };
@@ -74,7 +75,7 @@ pub(super) fn write(connection: &Connection, SagaWrite { expected, row }: &SagaW
         time(row.started_at),
         correlation.as_str(),
         causation.as_str(),
-        user,
+        user.as_ref().map(Identity::text),
         trace.map(|trace| trace.to_string()),
     );
     connection.prepare_cached(NEW)?.execute(new).map(|_| ())
@@ -138,7 +139,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<SagaRow> {
         cause: Cause {
             correlation: parsed(row, 9)?,
             causation: parsed(row, 10)?,
-            user: row.get(11)?,
+            user: row.get::<_, Option<String>>(11)?.map(Identity::of_text),
             trace: row.get_ref(14)?.as_str_or_null()?.and_then(Trace::parse),
         },
         started_at: parsed(row, 12)?,

@@ -81,7 +81,7 @@ macro_rules! store_suite {
 
 fn unit() -> Unit {
     let at = Timestamp::from_microsecond(1_700_000_000_123_456).expect("a time");
-    Unit::new(at, Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("someone".to_owned()), trace: None })
+    Unit::new(at, Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("someone".into()), trace: None })
 }
 
 fn stream() -> StreamId {

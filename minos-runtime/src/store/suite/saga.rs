@@ -31,7 +31,7 @@ fn row(saga: &str, key: Option<&str>) -> SagaRow {
         wake: None,
         version: 1,
         state: r#"{"text":"\u0000 ü \" \\ 'x'"}"#.to_owned(),
-        cause: Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("someone \"else\"".to_owned()), trace: trace() },
+        cause: Cause { correlation: Uuid::now_v7(), causation: Uuid::now_v7(), user: Some("someone \"else\"".into()), trace: trace() },
         started_at: at(0),
         changed_at: at(0),
     }

@@ -85,6 +85,7 @@ impl TestRunning {
             function: "stand_in",
             names,
             routes: &[],
+            access: crate::auth::Access::PUBLIC,
             handle,
             module: MODULE,
             file: file!(),

@@ -131,7 +131,7 @@ async fn what_cannot_be_stored_is_refused_alone() {
         tasks.spawn(async move {
             let mut unit = appending(&stream(), 0, if n % 20 == 7 { "{no JSON" } else { "{}" });
             if n % 20 == 3 {
-                unit.cause.user = Some("a\0b".to_owned());
+                unit.cause.user = Some("a\0b".into());
             }
             (n, store.commit(unit).await)
         });

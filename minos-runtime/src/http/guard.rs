@@ -1,0 +1,209 @@
+//! Who may pass: the token of a request, and what the handler demands of its user. Asked before anything else of the request is read.
+//!
+//! Nothing but the header `Authorization` says who somebody is. Other headers that look as if they did, and tokens in the query string, are not read.
+
+use super::problem::{self, Answer};
+use crate::{
+    auth::{Access, AuthError, Denied, User},
+    handler::{HandlerDef, Kind},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use uuid::Uuid;
+
+/// Looks who asks, and lets nobody pass who may not.
+pub struct Guard {
+    #[cfg(feature = "auth")]
+    verifier: Option<crate::auth::Verifier>,
+    rules: Rules,
+    /// What a client is to ask its user a token for: the service's name.
+    realm: String,
+}
+
+/// Who may call what.
+enum Rules {
+    /// Each handler says it.
+    OfHandlers,
+    /// An operator's API: who may look, and who may change something.
+    OfOperators { reads: Access, operates: Access },
+}
+
+/// Why somebody does not pass.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It cannot be said which of them is meant.
+    TwoTokens,
+    Token(AuthError),
+    Denied(Denied),
+}
+
+impl Guard {
+    /// A guard of a service's handlers who knows nobody but whom a layer vouches for.
+    pub fn of_handlers(service: &str) -> Self {
+        Guard {
+            #[cfg(feature = "auth")]
+            verifier: None,
+            rules: Rules::OfHandlers,
+            realm: service.to_owned(),
+        }
+    }
+
+    /// The same who takes tokens.
+    #[cfg(feature = "auth")]
+    #[must_use]
+    pub fn verifying(mut self, verifier: crate::auth::Verifier) -> Self {
+        self.verifier = Some(verifier);
+        self
+    }
+
+    /// The same for an operator's API: who has the first role or the second may look, who has the second may change something.
+    #[must_use]
+    pub(crate) fn of_operators(mut self, read_role: &str, operate_role: &str) -> Self {
+        // What handlers demand lives as long as the program, and a program starts its services once.
+        let role = |role: &str| -> &'static str { Box::leak(role.to_owned().into_boxed_str()) };
+        let (read, operate) = (role(read_role), role(operate_role));
+        let of = |roles: &[&'static str]| Access::of(Box::leak(Box::<[&'static str]>::from(roles)), &[]);
+        self.rules = Rules::OfOperators { reads: of(&[read, operate]), operates: of(&[operate]) };
+        self
+    }
+
+    fn access(&self, def: &HandlerDef) -> Access {
+        match (&self.rules, def.kind) {
+            (Rules::OfHandlers, _) => def.access,
+            (Rules::OfOperators { reads, .. }, Kind::Query) => *reads,
+            (Rules::OfOperators { operates, .. }, _) => *operates,
+        }
+    }
+
+    /// The user who asks for this handler, if they may have it. Where everybody may, a token that is no good says no more than none.
+    pub(super) async fn admit(&self, def: &HandlerDef, headers: &HeaderMap, vouched_for: &User) -> Result<User, Refusal> {
+        let access = self.access(def);
+        let user = match self.user(headers, vouched_for).await {
+            Ok(user) => user,
+            Err(_) if access.public => User::anonymous(),
+            Err(refusal) => return Err(refusal),
+        };
+        access.admit(&user).map_err(Refusal::Denied)?;
+        Ok(user)
+    }
+
+    async fn user(&self, headers: &HeaderMap, vouched_for: &User) -> Result<User, Refusal> {
+        if !vouched_for.is_anonymous() {
+            return Ok(vouched_for.clone());
+        }
+        match bearer(headers)? {
+            None => Ok(User::anonymous()),
+            Some(token) => self.verify(token).await.map_err(Refusal::Token),
+        }
+    }
+
+    async fn verify(&self, token: &str) -> Result<User, AuthError> {
+        #[cfg(feature = "auth")]
+        if let Some(verifier) = &self.verifier {
+            return verifier.verify(token).await;
+        }
+        let _ = token;
+        Err(AuthError::UnknownKey)
+    }
+
+    /// What a client is told who does not pass (RFC 6750, 3).
+    pub(super) fn refuse(&self, refusal: &Refusal, correlation: Uuid) -> Answer {
+        let (status, title, detail, error) = match refusal {
+            Refusal::TwoTokens => (
+                StatusCode::BAD_REQUEST,
+                "malformed request",
+                "there is more than one `Authorization` header".to_owned(),
+                "invalid_request",
+            ),
+            // Why the keys cannot be had is the operator's business.
+            Refusal::Token(AuthError::Unavailable(_)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "tokens cannot be verified at the moment: try again later".to_owned(), "")
+            }
+            Refusal::Token(error) => (StatusCode::UNAUTHORIZED, "not authenticated", error.to_string(), "invalid_token"),
+            Refusal::Denied(Denied::Unknown) => {
+                (StatusCode::UNAUTHORIZED, "not authenticated", "this takes a token: send it as `Authorization: Bearer …`".to_owned(), "")
+            }
+            Refusal::Denied(denied) => (StatusCode::FORBIDDEN, "forbidden", denied.to_string(), "insufficient_scope"),
+        };
+        let mut answer = problem::with_status(status, title, Some(&detail), correlation);
+        if status != StatusCode::SERVICE_UNAVAILABLE {
+            let scopes = if let Refusal::Denied(Denied::Scope(scopes)) = refusal { scopes.join(" ") } else { String::new() };
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, self.challenge(error, &detail, &scopes));
+        }
+        answer
+    }
+
+    /// Who sends nothing is told only that a token is wanted.
+    fn challenge(&self, error: &str, detail: &str, scopes: &str) -> HeaderValue {
+        let mut text = format!("Bearer realm=\"{}\"", self.realm);
+        for (name, value) in [("error", error), ("error_description", if error.is_empty() { "" } else { detail }), ("scope", scopes)] {
+            // What may stand in it by RFC 6750, 3.
+            let value: String = value.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect();
+            if !value.is_empty() {
+                text.push_str(&format!(", {name}=\"{value}\""));
+            }
+        }
+        HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Bearer"))
+    }
+}
+
+/// The token in the one `Authorization` header. Other schemes than `Bearer` say nothing here.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(first) = all.next() else { return Ok(None) };
+    if all.next().is_some() {
+        return Err(Refusal::TwoTokens);
+    }
+    let text = first.to_str().map_err(|_| Refusal::Token(AuthError::Malformed("it is ASCII")))?;
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim_matches(' '))),
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(values: &[&str]) -> HeaderMap {
+        values.iter().map(|value| (header::AUTHORIZATION, HeaderValue::from_str(value).unwrap())).collect()
+    }
+
+    #[test]
+    fn one_header_has_the_token() {
+        for (values, token) in [
+            (&[][..], Ok(None)),
+            (&["Bearer a.b.c"], Ok(Some("a.b.c"))),
+            (&["bEARER  a.b.c "], Ok(Some("a.b.c"))),
+            (&["Bearer "], Ok(Some(""))),
+            (&["Bearer"], Ok(None)),
+            (&["Basic YWRhOng="], Ok(None)),
+            (&["BearerX a"], Ok(None)),
+            (&["a.b.c"], Ok(None)),
+            (&["Bearer a", "Bearer a"], Err(Refusal::TwoTokens)),
+            (&["Basic YWRhOng=", "Bearer a"], Err(Refusal::TwoTokens)),
+        ] {
+            assert_eq!(bearer(&with(values)), token, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_by_rfc_6750() {
+        let guard = Guard::of_handlers("shop");
+        let told = |refusal: Refusal| {
+            let answer = guard.refuse(&refusal, Uuid::nil());
+            let challenge = answer.headers().get(header::WWW_AUTHENTICATE).map(|value| value.to_str().unwrap().to_owned());
+            (answer.status().as_u16(), challenge.unwrap_or_default())
+        };
+        assert_eq!(told(Refusal::Denied(Denied::Unknown)), (401, r#"Bearer realm="shop""#.to_owned()));
+        let (status, expired) = told(Refusal::Token(AuthError::Expired));
+        assert_eq!((status, &*expired), (401, r#"Bearer realm="shop", error="invalid_token", error_description="the token has expired""#));
+        let (status, scope) = told(Refusal::Denied(Denied::Scope(&["a:read", "b"])));
+        assert_eq!(status, 403);
+        assert!(scope.contains(r#"error="insufficient_scope""#) && scope.ends_with(r#"scope="a:read b""#), "{scope}");
+        let (status, two) = told(Refusal::TwoTokens);
+        assert!(status == 400 && two.contains(r#"error="invalid_request""#), "{two}");
+        let odd = AuthError::Claim { claim: "a\"\\\r\nü".to_owned(), wrong: "is missing" };
+        assert!(told(Refusal::Token(odd)).1.contains("the claim `a` of the token is missing"));
+        assert_eq!(told(Refusal::Token(AuthError::Unavailable("secret place".to_owned()))), (503, String::new()));
+    }
+}
