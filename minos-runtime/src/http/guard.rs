@@ -69,6 +69,8 @@ impl Guard {
     fn access(&self, def: &HandlerDef) -> Access {
         match (&self.rules, def.kind) {
             (Rules::OfHandlers, _) => def.access,
+            // The page itself tells nothing.
+            (Rules::OfOperators { .. }, _) if def.access.public => def.access,
             (Rules::OfOperators { reads, .. }, Kind::Query) => *reads,
             (Rules::OfOperators { operates, .. }, _) => *operates,
         }

@@ -39,7 +39,7 @@ impl Banner<'_> {
         }
         tracing::info!("{name}: listening on http://{http}");
         if let Some(admin) = self.admin {
-            tracing::info!("{name}: the operator's API is on http://{admin}");
+            tracing::info!("{name}: the operator's API is on http://{admin}, and their page on http://{admin}/console");
             if !admin.ip().is_loopback() && !self.is_closed {
                 tracing::warn!("{name}: who reaches {admin} may replay and discard dead letters: keep it from the public");
             }

@@ -3,6 +3,7 @@
 mod admin;
 mod banner;
 mod check;
+mod console;
 mod ground;
 mod guarded;
 mod registered;

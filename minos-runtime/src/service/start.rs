@@ -4,6 +4,7 @@ use super::{
     Ownership, Service, admin,
     banner::Banner,
     check,
+    console::Overview,
     ground::Ground,
     guarded::{self, Lock},
     registered::Registered,
@@ -217,29 +218,30 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
     }
     let server = Server::bind(&config.http, way.clone()).await?;
     registered.listens(&config, server.local_addr(), &defs)?;
-    let admin = match config.admin.addr {
-        Some(addr) => {
-            let parts = (letters, sagas.clone(), projections.clone());
-            Some(admin::server(addr, &config.http, &runner, &health, parts, lock.operators).await?)
-        }
-        None => None,
-    };
-    let store = runner.environment().store.describe();
-    Banner {
+    let mut banner = Banner {
         name: &name,
-        store,
+        store: runner.environment().store.describe(),
         broker: broker.describe(),
         auth: &lock.told,
         is_closed: config.auth.is_some(),
         http: server.local_addr(),
-        admin: admin.as_ref().map(Server::local_addr),
+        admin: None,
         defs: &defs,
         topics: dispatcher.topics(),
         sagas: &sagas,
         projections: &projections,
         periodic: &periodic,
-    }
-    .tell();
+    };
+    let admin = match config.admin.addr {
+        Some(addr) => {
+            let overview = Overview::of(&banner, &health, runner.environment().clock.now());
+            let parts = (letters, sagas.clone(), projections.clone());
+            Some(admin::server(addr, &config.http, &runner, parts, overview, lock.operators).await?)
+        }
+        None => None,
+    };
+    banner.admin = admin.as_ref().map(Server::local_addr);
+    banner.tell();
     Ok(Ready {
         config,
         indexes,

@@ -1,9 +1,10 @@
-//! The operator's API: what could not be handled, and what to do about it. It listens on an address of its own.
+//! The operator's API: what could not be handled, and what to do about it. It listens on an address of its own, with a page for it at `/console`.
 //!
 //! What changes something is asked with `PUT` and `DELETE`, which no page of another site can send from the operator's browser.
 
 mod events;
 
+use super::console::{self, Overview};
 use crate::{
     aggregate::{held_by, release_by_hand},
     auth::{Access, Identity},
@@ -13,7 +14,6 @@ use crate::{
     context::{Context, Environment, Resources},
     error::Result,
     handler::{FromRequest, Handle, HandlerDef, Kind, Path, Query, Request, Response, Runner},
-    health::Health,
     http::{App, Guard, Layers, Routes, Server, Way},
     projection::Projections,
     saga::{self, Manager, Repair, SagaDef},
@@ -56,7 +56,7 @@ static PROJECTIONS: HandlerDef = def(Kind::Query, "list_projections", &[("GET", 
 static REBUILD: HandlerDef = def(Kind::Command, "rebuild_projection", &[("PUT", "/projections/{name}/rebuild")], rebuild_projection);
 
 /// All of it.
-static DEFS: [&HandlerDef; 23] = [
+static DEFS: [&HandlerDef; 24] = [
     &LIST,
     &SHOW,
     &REPLAY,
@@ -80,9 +80,10 @@ static DEFS: [&HandlerDef; 23] = [
     &REBUILD,
     &events::HISTORY,
     &events::LOG,
+    &console::OVERVIEW,
 ];
 
-const fn def(kind: Kind, function: &'static str, routes: &'static [(&'static str, &'static str)], handle: Handle) -> HandlerDef {
+pub(super) const fn def(kind: Kind, function: &'static str, routes: &'static [(&'static str, &'static str)], handle: Handle) -> HandlerDef {
     HandlerDef { kind, function, names: &[], routes, access: Access::CLOSED, handle, module: "minos::admin", file: file!(), line: 0 }
 }
 
@@ -91,21 +92,24 @@ pub(super) async fn server(
     addr: SocketAddr,
     http: &HttpConfig,
     service: &Runner,
-    health: &Health,
     (letters, sagas, projections): (DeadLetters, Manager, Projections),
+    overview: Overview,
     guard: Option<Guard>,
 ) -> Result<Server> {
     let mut resources = Resources::default();
     resources.insert(letters);
     resources.insert(sagas);
     resources.insert(projections);
+    let health = overview.health().clone();
+    resources.insert(overview);
     resources.insert(Outcomes::new(service.environment().clone()));
     let Environment { service, store, clock, metrics, .. } = &**service.environment();
     let environment = Environment::new(service.as_str(), store.clone(), clock.clone(), resources, metrics.clone());
-    let routes = Routes::of(&DEFS).map_err(|wrong| crate::Error::internal(wrong.join("; ")))?;
+    let defs: Vec<_> = DEFS.iter().chain(&console::FILES).copied().collect();
+    let routes = Routes::of(&defs).map_err(|wrong| crate::Error::internal(wrong.join("; ")))?;
     let mut config = http.clone();
     config.addr = addr;
-    let app = App::new(routes, Runner::new(Arc::new(environment)), health.clone(), config.clone(), guard);
+    let app = App::new(routes, Runner::new(Arc::new(environment)), health, config.clone(), guard);
     Server::bind(&config, Way::new(app, Layers::default())).await
 }
 

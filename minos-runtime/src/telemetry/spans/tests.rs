@@ -79,3 +79,11 @@ fn where_nobody_keeps_records_a_trace_is_passed_on_as_it_is() {
     assert_eq!(spans.begin(SpanKind::Server, None, Uuid::now_v7(), None, || "x").place(), None);
     assert_eq!((spans.place_of(Some(place), Uuid::now_v7()), spans.place_of_cause(Uuid::now_v7(), Uuid::now_v7())), (Some(place), None));
 }
+
+#[cfg(not(feature = "otel"))]
+#[test]
+fn a_build_without_export_refuses_to_be_told_where_to() {
+    let text = "[service]\nname = \"foo\"\n[telemetry]\notlp = \"http://127.0.0.1:4318\"";
+    let error = open(&Config::parse(text).unwrap()).err().map(|error| error.to_string());
+    assert_eq!(error.as_deref(), Some("`telemetry.otlp` needs a build with the feature `otel` of `minos`"));
+}
