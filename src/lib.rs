@@ -13,6 +13,11 @@
 #[doc = include_str!("../docs/guide.md")]
 struct Guide;
 
+/// What is said of contracts, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/contracts.md")]
+struct Contracts;
+
 /// The README, whose example is compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -228,6 +233,23 @@ pub use minos_macros::periodic;
 /// ```
 #[doc(inline)]
 pub use minos_macros::message;
+
+/// Makes types of what another service promises: its messages, its events, and what it tells of its aggregates. They stand in a module that has the name of the
+/// service. `contract.json` is what `minos contract export` writes for the other service; its path begins at the package.
+///
+/// ```ignore
+/// minos::import_contract!("contracts/shipping.json");
+///
+/// #[event("Parcel.ParcelShipped")]
+/// async fn shipped(cx: &mut Context, event: shipping::ParcelShipped) -> Result<()> {
+///     cx.send(shipping::Notify { text: format!("on its way since {}", event.at) })
+/// }
+/// ```
+///
+/// With names behind the path, only these are imported: `import_contract!("contracts/shipping.json", Notify, ParcelShipped)`. Another name for the module
+/// stands before it: `import_contract!(pub mod carrier = "contracts/shipping.json")`.
+#[doc(inline)]
+pub use minos_macros::import_contract;
 
 /// Makes `async fn main() -> Result<()>` the program. `worker_threads = 4` says how many threads there are; without it, as many as there are processors.
 /// An error is one line on standard error, and the status 1.

@@ -36,6 +36,11 @@ impl Door {
         tokens
     }
 
+    /// The path of the facade itself.
+    pub(crate) fn facade(&self) -> TokenStream {
+        self.0.to_token_stream()
+    }
+
     /// The path of serde, as its derives want it.
     pub(crate) fn serde(&self) -> String {
         let door = self;

@@ -13,6 +13,7 @@ mod door;
 #[cfg(test)]
 mod examples;
 mod handler;
+mod import;
 mod index;
 mod item;
 mod lit;
@@ -106,6 +107,12 @@ pub fn derive_problem(item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Validate, attributes(validate))]
 pub fn derive_validate(item: TokenStream) -> TokenStream {
     validate::derive(item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro]
+pub fn import_contract(input: TokenStream) -> TokenStream {
+    import::expand(input.into()).into()
 }
 
 #[doc(hidden)]

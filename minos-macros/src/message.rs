@@ -135,6 +135,12 @@ fn generate(attribute: &Attribute, name: &LitStr, input: &DeriveInput) -> TokenS
                 type Reply = #reply;
                 #key
             }
+            #[allow(unused_imports)]
+            use #door::NotTraced as _;
+            #door::inventory::submit! { #door::MessageDef {
+                name: #name, content: #door::Of::<#ident>::SEEN, reply: #door::Of::<#reply>::SEEN,
+                module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
+            } }
             #[automatically_derived]
             impl #door::Replies<#reply> for #ident where for<'minos> Self: #door::serde::Serialize {}
         };

@@ -16,7 +16,7 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
 }
 
 /// The status of each variant, or of the struct.
-fn arms(errors: &Errors, input: &DeriveInput) -> Vec<TokenStream> {
+fn arms(errors: &Errors, input: &DeriveInput) -> Vec<(TokenStream, Option<LitInt>)> {
     let of_type = status(errors, &input.attrs);
     match &input.data {
         Data::Enum(data) => {
@@ -26,7 +26,7 @@ fn arms(errors: &Errors, input: &DeriveInput) -> Vec<TokenStream> {
                     missing(errors, &variant.ident, &variant.attrs);
                 }
                 let (ident, pattern) = (&variant.ident, pattern(&variant.fields));
-                quote!(Self::#ident #pattern => #status)
+                (quote!(Self::#ident #pattern => #status), status)
             };
             data.variants.iter().map(arm).collect()
         }
@@ -34,7 +34,7 @@ fn arms(errors: &Errors, input: &DeriveInput) -> Vec<TokenStream> {
             if of_type.is_none() {
                 missing(errors, &input.ident, &input.attrs);
             }
-            vec![quote!(_ => #of_type)]
+            vec![(quote!(_ => #of_type), of_type)]
         }
     }
 }
@@ -71,8 +71,9 @@ fn status(errors: &Errors, attrs: &[Attribute]) -> Option<LitInt> {
     Some(status)
 }
 
-fn generate(input: &DeriveInput, arms: &[TokenStream]) -> TokenStream {
+fn generate(input: &DeriveInput, arms: &[(TokenStream, Option<LitInt>)]) -> TokenStream {
     let (door, ident) = (Door::default(), &input.ident);
+    let (arms, statuses): (Vec<_>, Vec<_>) = arms.iter().map(|(arm, status)| (arm, status)).unzip();
     quote! {
         const _: () = {
             #[automatically_derived]
@@ -81,7 +82,7 @@ fn generate(input: &DeriveInput, arms: &[TokenStream]) -> TokenStream {
                     match self { #(#arms),* }
                 }
             }
-            #door::inventory::submit! { #door::ProblemDef::of::<#ident>() }
+            #door::inventory::submit! { #door::ProblemDef::of::<#ident>(&[#(#statuses),*]) }
         };
     }
 }

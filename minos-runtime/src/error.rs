@@ -256,6 +256,8 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
 pub struct ProblemDef {
     /// The status for this error, if it is of the type that was registered.
     pub status: fn(&(dyn StdError + 'static)) -> Option<u16>,
+    /// All that it may say.
+    pub all: &'static [u16],
 }
 
 inventory::collect!(ProblemDef);
@@ -270,8 +272,8 @@ pub trait Problem: StdError + Send + Sync + 'static {
 
 impl ProblemDef {
     /// The registration of a type.
-    pub const fn of<E: Problem>() -> Self {
-        ProblemDef { status: |error| error.downcast_ref::<E>().map(E::status) }
+    pub const fn of<E: Problem>(all: &'static [u16]) -> Self {
+        ProblemDef { status: |error| error.downcast_ref::<E>().map(E::status), all }
     }
 }
 

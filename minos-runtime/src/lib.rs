@@ -12,6 +12,7 @@ pub mod clock;
 mod codec;
 pub mod config;
 pub mod context;
+pub mod contract;
 pub mod discovery;
 pub mod document;
 mod error;
@@ -23,7 +24,6 @@ pub mod message;
 pub mod metrics;
 pub mod projection;
 pub mod saga;
-#[cfg(any(test, feature = "testing"))]
 mod sample;
 pub mod schedule;
 #[cfg(feature = "sensitive")]

@@ -19,17 +19,23 @@ pub use crate::{
     context::Context,
     document::{Column, Document, IndexDef},
     error::{Error, Problem, ProblemDef, Result},
-    handler::{Answer, FromRequest, HandlerDef, HandlerError, Kind, Request, Response},
-    message::{Message, MessageField, Replies},
+    handler::{About, Answer, FromRequest, HandlerDef, HandlerError, Kind, Request, Response},
+    message::{Message, MessageDef, MessageField, Replies},
     projection::{ProjectedEvent, Projection, ProjectionDef, ProjectionHandler, View, Work, projected},
+    sample::{NotTraced, Of, Seen},
 };
 pub use futures_util::future::BoxFuture;
 pub use inventory;
+pub use jiff::Timestamp;
 pub use serde;
+pub use serde_json::Value as Json;
 pub use std::{
+    boxed::Box,
+    collections::BTreeMap,
     format,
     process::ExitCode,
     string::{String, ToString},
+    vec::Vec,
 };
 pub use uuid::Uuid;
 

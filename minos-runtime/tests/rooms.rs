@@ -9,6 +9,7 @@ const ROOMS: &[&str] = &[
     "http",
     "broker",
     "schedule",
+    "contract",
     "saga",
     "projection",
     "handler",

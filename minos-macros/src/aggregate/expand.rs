@@ -102,7 +102,8 @@ fn glue(aggregate: &Aggregate<'_>, set_field: Option<TokenStream>) -> TokenStrea
         let topic = format!("{stream}.states");
         quote! {
             #door::inventory::submit! { #door::HandlerDef {
-                kind: #door::Kind::Query, function: #topic, names: &[#topic], routes: &[], access: #door::Access::CLOSED, handle: #door::states::<#ident>,
+                kind: #door::Kind::Query, function: #topic, names: &[#topic], routes: &[], access: #door::Access::CLOSED,
+                handle: #door::states::<#ident>, about: #door::About::NOTHING,
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
             } }
         }
@@ -131,8 +132,10 @@ fn glue(aggregate: &Aggregate<'_>, set_field: Option<TokenStream>) -> TokenStrea
             #queryable
             #resolvable
             #validated
+            #[allow(unused_imports)]
+            use #door::NotTraced as _;
             #door::inventory::submit! { #door::AggregateDef {
-                name: #stream, fields: &[#(#stored),*],
+                name: #stream, fields: &[#(#stored),*], seen: #door::Of::<#ident>::SEEN,
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
             } }
             #submit_sets

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     door::{Door, at},
-    item::{Function, cfgs, plain},
+    item::{Function, cfgs, last_segment, plain, type_arguments},
 };
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -53,6 +53,7 @@ pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handl
         (false, [], []) => quote!(#door::Access::CLOSED),
         (false, roles, scopes) => quote!(#door::Access::of(&[#(#roles),*], &[#(#scopes),*])),
     };
+    let about = about(door, &handler.answer, &function.attrs);
     let cfgs = cfgs(&function.attrs);
     let consistency = consistency.iter().map(|view| {
         let consistent = quote_spanned!(at(view.span())=> #door::consistent::<#view>);
@@ -69,12 +70,64 @@ pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handl
                 #(#consistency)*
                 #run(#call, #answer)
             }
+            #[allow(unused_imports)]
+            use #door::NotTraced as _;
             #door::inventory::submit! { #door::HandlerDef {
-                kind: #door::Kind::#kind, function: #name, names: &[#(#names),*], routes: &[#(#routes),*], access: #access, handle: __minos_handle,
+                kind: #door::Kind::#kind, function: #name, names: &[#(#names),*], routes: &[#(#routes),*], access: #access,
+                handle: __minos_handle, about: #about,
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
             } }
         };
     }
+}
+
+/// What is told of it to those who call it.
+fn about(door: &Door, answer: &Answer<'_>, attrs: &[syn::Attribute]) -> TokenStream {
+    let doc = doc(attrs);
+    let ty = match answer {
+        Answer::Nothing => None,
+        Answer::Plain(ty) => Some(*ty),
+        Answer::Result(_, arguments) => arguments.first().copied(),
+    };
+    let written = ty.map_or_else(|| "()".to_owned(), |ty| quote!(#ty).to_string().replace(' ', ""));
+    let (mut around, mut inner) = (String::new(), ty);
+    while let Some(segment) = inner.and_then(last_segment) {
+        let word = match segment.ident.to_string().as_str() {
+            "Vec" => 'v',
+            "Option" => 'o',
+            _ => break,
+        };
+        around.push(word);
+        inner = type_arguments(segment).first().copied();
+    }
+    let seen = match (answer, inner) {
+        (Answer::Nothing, _) => quote!(#door::Of::<()>::SEEN),
+        // `&'static str`, as nothing else that is borrowed lives long enough.
+        (_, Some(syn::Type::Reference(_))) => quote!(#door::Of::<#door::String>::SEEN),
+        (_, Some(ty)) if can_be_seen(ty) => {
+            quote!(#door::Of::<#ty>::SEEN)
+        }
+        _ => quote!(::core::option::Option::None),
+    };
+    quote!(#door::About { doc: #doc, answer: #seen, around: #around, answer_type: #written })
+}
+
+/// Whether the type can stand elsewhere: not if it says what only a signature says.
+fn can_be_seen(ty: &syn::Type) -> bool {
+    !quote!(#ty).into_iter().any(|token| matches!(&token, proc_macro2::TokenTree::Ident(word) if word == "impl"))
+        && !quote!(#ty).to_string().contains('\'')
+}
+
+/// The comment above a function.
+fn doc(attrs: &[syn::Attribute]) -> String {
+    let lines = attrs.iter().filter(|attr| attr.path().is_ident("doc")).filter_map(|attr| match &attr.meta {
+        syn::Meta::NameValue(syn::MetaNameValue { value: syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }), .. }) => {
+            let text = text.value();
+            Some(text.strip_prefix(' ').unwrap_or(&text).to_owned())
+        }
+        _ => None,
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// How the answer is written. Each type of the user's is named once, where it was written.

@@ -21,10 +21,15 @@ const _: () = {
             ::minos::__private::answer_result::<Uuid, _>,
         )
     }
+    #[allow(unused_imports)]
+    use ::minos::__private::NotTraced as _;
     ::minos::__private::inventory::submit! {
         ::minos::__private::HandlerDef { kind : ::minos::__private::Kind::Command,
         function : "create_foo", names : & ["CreateFoo"], routes : & [("POST", "/foos")],
-        handle : __minos_handle, module : ::core::module_path!(), file : ::core::file!(),
-        line : ::core::line!(), }
+        handle : __minos_handle, about : ::minos::__private::About { doc :
+        "Handles the topic `CreateFoo` and `POST /foos` alike.", answer :
+        ::minos::__private::Of:: < Uuid > ::SEEN, around : "", answer_type : "Uuid" },
+        module : ::core::module_path!(), file : ::core::file!(), line : ::core::line!(),
+        }
     }
 };

@@ -21,10 +21,13 @@ const _: () = {
             ::minos::__private::answer_result::<(), _>,
         )
     }
+    #[allow(unused_imports)]
+    use ::minos::__private::NotTraced as _;
     ::minos::__private::inventory::submit! {
         ::minos::__private::HandlerDef { kind : ::minos::__private::Kind::Event, function
         : "foo_created", names : & ["FooCreated"], routes : & [], handle :
-        __minos_handle, module : ::core::module_path!(), file : ::core::file!(), line :
-        ::core::line!(), }
+        __minos_handle, about : ::minos::__private::About { doc : "", answer :
+        ::minos::__private::Of:: < () > ::SEEN, around : "", answer_type : "()" }, module
+        : ::core::module_path!(), file : ::core::file!(), line : ::core::line!(), }
     }
 };

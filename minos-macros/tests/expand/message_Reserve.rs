@@ -18,6 +18,14 @@ const _: () = {
             )
         }
     }
+    #[allow(unused_imports)]
+    use ::minos::__private::NotTraced as _;
+    ::minos::__private::inventory::submit! {
+        ::minos::__private::MessageDef { name : "Reserve", content :
+        ::minos::__private::Of:: < Reserve > ::SEEN, reply : ::minos::__private::Of:: <
+        Uuid > ::SEEN, module : ::core::module_path!(), file : ::core::file!(), line :
+        ::core::line!(), }
+    }
     #[automatically_derived]
     impl ::minos::__private::Replies<Uuid> for Reserve
     where

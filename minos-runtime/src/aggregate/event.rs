@@ -1,7 +1,10 @@
 //! Events as handlers see them: those that every aggregate has, and those of the domain.
 
 use super::{Aggregate, AggregateDef, difference, sets, upcast};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    sample::{Seen, seen},
+};
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -256,6 +259,8 @@ pub struct EventDef {
     pub version: u32,
     apply: fn(&mut dyn Any, &str) -> Result<()>,
     old: Option<Old>,
+    /// What it looks like.
+    pub seen: fn() -> Seen,
     pub module: &'static str,
     pub file: &'static str,
     pub line: u32,
@@ -277,6 +282,7 @@ impl EventDef {
             version: E::VERSION,
             apply: apply::<E>,
             old: if E::VERSION > 1 { Some(Old { apply: apply_old::<E>, upcast: upcast_text::<E> }) } else { None },
+            seen: seen::<E>,
             module,
             file,
             line,

@@ -52,6 +52,7 @@ use crate::{
     document::{Condition, Find},
     error::{Error, Result},
     message::SetChange,
+    sample::Seen as Looks,
     store::{NewEvent, StoredEvent, StreamId},
 };
 use jiff::Timestamp;
@@ -297,6 +298,8 @@ pub trait Recorded {}
 pub struct AggregateDef {
     pub name: &'static str,
     pub fields: &'static [&'static str],
+    /// What it looks like.
+    pub seen: Option<fn() -> Looks>,
     pub module: &'static str,
     pub file: &'static str,
     pub line: u32,

@@ -5,12 +5,14 @@
 
 use super::{
     Headers, User,
+    probe::Asked,
     request::{Content, PathSource, Request},
     strings,
 };
 use crate::{
     aggregate::{Event, EventContent},
     error::{Error, ErrorKind, Result},
+    sample::{Class, Fault, Json, Reader, Schema, Tracer},
 };
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -47,21 +49,24 @@ pub struct Query<T>(pub T);
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + Send + 'static> FromRequest for T {
     fn from_request(request: &Request) -> Result<Self> {
-        input(request)
+        input(request, Asked::Input)
     }
 
     fn for_query(request: &Request) -> Result<Self> {
         match &request.parts().content {
             Content::Form => from_form(request),
-            _ => input(request),
+            _ => input(request, Asked::Input),
         }
     }
 }
 
 impl<T: DeserializeOwned> FromRequest for Query<T> {
     fn from_request(request: &Request) -> Result<Self> {
+        if request.parts().probe.is_some() {
+            return input(request, Asked::Query).map(Query);
+        }
         match (&request.parts().path, &request.parts().content) {
-            (PathSource::Content(_), Content::Json(_)) => input(request).map(Query),
+            (PathSource::Content(_), Content::Json(_)) => input(request, Asked::Query).map(Query),
             _ => from_form(request).map(Query),
         }
     }
@@ -69,6 +74,9 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 
 impl<T: DeserializeOwned> FromRequest for Path<T> {
     fn from_request(request: &Request) -> Result<Self> {
+        if request.parts().probe.is_some() {
+            return input(request, Asked::Path).map(Path);
+        }
         let parameters = strings::parameters(request)?;
         T::deserialize(strings::ParametersDeserializer::new(&parameters)).map(Path).map_err(|error| bad_path(&parameters, &error))
     }
@@ -76,6 +84,9 @@ impl<T: DeserializeOwned> FromRequest for Path<T> {
 
 impl FromRequest for Headers {
     fn from_request(request: &Request) -> Result<Self> {
+        if let Some(probe) = &request.parts().probe {
+            probe.tell(Asked::Headers, (Schema::open(), None));
+        }
         Ok(Headers(request.parts().headers.clone()))
     }
 }
@@ -91,57 +102,117 @@ impl<T: EventContent> FromRequest for Event<T> {
         let parts = request.parts();
         match (&parts.event, &parts.content) {
             (Some(meta), Content::Json(json)) => Event::read(std::str::from_utf8(json)?, meta.clone()),
+            _ if parts.probe.is_some() => {
+                parts.probe.iter().for_each(|probe| probe.tell(Asked::Event, (Schema::open(), None)));
+                Err(Error::internal("there is no event"))
+            }
             _ => Err(Error::internal("an event is the parameter of an `#[event]` handler only")),
         }
     }
 }
 
 /// The request's content as `T`. This is compiled once for each input, so what is not generic is elsewhere, and nothing is passed through closures.
-fn input<T: DeserializeOwned>(request: &Request) -> Result<T> {
-    let mut input = Input::of(request);
-    match T::deserialize(input.watched()) {
-        Ok(value) => match input.ends() {
-            None => Ok(value),
-            Some(error) => Err(error),
-        },
-        Err(error) => Err(input.refused(error)),
+fn input<T: DeserializeOwned>(request: &Request, asked: Asked) -> Result<T> {
+    let mut input = Input::of(request, asked);
+    // Once, unless it is to be seen what its type looks like.
+    loop {
+        match T::deserialize(input.reader()) {
+            Ok(value) => match input.ends() {
+                Ok(true) => return Ok(value),
+                Ok(false) => {}
+                Err(error) => return Err(error),
+            },
+            Err(fault) => {
+                if let Some(error) = input.refused(&fault) {
+                    return Err(error);
+                }
+            }
+        }
     }
 }
 
 /// An input that is being read.
 struct Input<'r> {
     request: &'r Request,
-    decoder: serde_json::Deserializer<serde_json::de::SliceRead<'r>>,
-    /// Those that its type has.
-    fields: Option<&'static [&'static str]>,
+    source: Source<'r>,
+}
+
+/// Where it is read from.
+enum Source<'r> {
+    Json(Json<'r>),
+    /// Nowhere: it is looked at what its type is.
+    Looked(Box<Tracer>, Asked),
 }
 
 impl<'r> Input<'r> {
-    fn of(request: &'r Request) -> Self {
-        Input { request, decoder: serde_json::Deserializer::from_slice(json(request)), fields: None }
+    fn of(request: &'r Request, asked: Asked) -> Self {
+        let source = match &request.parts().probe {
+            None => Source::Json(Json::new(json(request))),
+            Some(_) => Source::Looked(Box::new(Tracer::new()), asked),
+        };
+        Input { request, source }
     }
 
-    fn watched(&mut self) -> strings::Watch<'_, &mut serde_json::Deserializer<serde_json::de::SliceRead<'r>>> {
-        strings::Watch { inner: &mut self.decoder, fields: &mut self.fields }
+    fn reader(&mut self) -> Reader<'_, 'r> {
+        match &mut self.source {
+            Source::Json(json) => Reader::Json(json),
+            Source::Looked(tracer, _) => tracer.reader(),
+        }
     }
 
-    /// What is wrong, if the content does not end where the input does, or has fields that the input does not have.
-    fn ends(&mut self) -> Option<Error> {
-        if let Err(error) = self.decoder.end() {
-            return Some(bad_json(error));
+    /// Whether the value is the input.
+    ///
+    /// # Errors
+    /// If the content does not end where the input does, or has fields that the input does not have.
+    fn ends(&mut self) -> Result<bool> {
+        let content = match &mut self.source {
+            Source::Json(content) => content,
+            Source::Looked(tracer, asked) => {
+                let is_last = tracer.made();
+                let asked = *asked;
+                if is_last {
+                    self.tell(asked);
+                }
+                return Ok(is_last);
+            }
+        };
+        if let Err(fault) = content.end() {
+            return Err(bad_json(&fault, content));
         }
         // It would be opened with what is stored.
         #[cfg(feature = "sensitive")]
         if crate::sensitive::names_seal(json(self.request)) {
-            return Some(Error::invalid("the input has a `$sealed`, which nobody but this service writes"));
+            return Err(Error::invalid("the input has a `$sealed`, which nobody but this service writes"));
         }
-        if self.request.is_strict() { unknown_fields(json(self.request), self.fields).err() } else { None }
+        match content.unknown() {
+            Some((field, known)) if self.request.is_strict() => Err(strings::unknown(field, known)),
+            _ => Ok(true),
+        }
     }
 
-    fn refused(&self, error: serde_json::Error) -> Error {
-        match &self.request.parts().content {
-            Content::Json(_) => bad_json(error),
-            Content::Form | Content::None => Error::new(ErrorKind::Malformed, "the request has no body, and this needs one"),
+    /// Why it cannot be read; nothing if it is to be tried again.
+    fn refused(&mut self, fault: &Fault) -> Option<Error> {
+        match (&mut self.source, &self.request.parts().content) {
+            (Source::Looked(tracer, asked), _) => {
+                if tracer.refused(fault) {
+                    return None;
+                }
+                let asked = *asked;
+                self.tell(asked);
+                Some(Error::invalid(format!("no sample could be made: {fault}")))
+            }
+            (Source::Json(content), Content::Json(_)) => Some(bad_json(fault, content)),
+            (Source::Json(_), Content::Form | Content::None) => {
+                Some(Error::new(ErrorKind::Malformed, "the request has no body, and this needs one"))
+            }
+        }
+    }
+
+    /// Tells who wants to know what was seen.
+    fn tell(&mut self, asked: Asked) {
+        let source = std::mem::replace(&mut self.source, Source::Json(Json::new(b"")));
+        if let (Source::Looked(tracer, _), Some(probe)) = (source, &self.request.parts().probe) {
+            probe.tell(asked, tracer.finish());
         }
     }
 }
@@ -176,20 +247,12 @@ fn bad_path(parameters: &[(Cow<'_, str>, Cow<'_, str>)], error: &impl std::fmt::
     Error::invalid(format!("the path is not of the expected form ({}): {error}", names.join(", ")))
 }
 
-fn bad_json(error: serde_json::Error) -> Error {
-    use serde_json::error::Category;
-    match error.classify() {
-        Category::Data => Error::invalid(format!("the input is not of the expected form: {error}")),
-        Category::Eof => Error::new(ErrorKind::Malformed, format!("the input is no JSON: {error}; is it cut off?")),
-        Category::Syntax | Category::Io => Error::new(ErrorKind::Malformed, format!("the input is no JSON: {error}")),
+fn bad_json(fault: &Fault, json: &Json<'_>) -> Error {
+    let (line, column) = json.place();
+    let place = format!("{fault} at line {line} column {column}");
+    match fault.class() {
+        Class::Data => Error::invalid(format!("the input is not of the expected form: {place}")),
+        Class::Cut => Error::new(ErrorKind::Malformed, format!("the input is no JSON: {place}; is it cut off?")),
+        Class::Syntax => Error::new(ErrorKind::Malformed, format!("the input is no JSON: {place}")),
     }
-}
-
-fn unknown_fields(json: &[u8], fields: Option<&'static [&'static str]>) -> Result<()> {
-    let Some(fields) = fields else { return Ok(()) };
-    // Serde would read a list as the fields in their order, which no client should build on.
-    if json.trim_ascii_start().starts_with(b"[") {
-        return Err(Error::invalid("the input is not of the expected form: it is a list, and has to be an object"));
-    }
-    strings::check_known(strings::keys(json)?.iter().map(|key| &**key), fields)
 }

@@ -164,7 +164,18 @@ fn copy_anew<'a>(cx: &'a mut Context, _: &'a Request) -> BoxFuture<'a, Result<Re
 struct Told(Mutex<Vec<i64>>);
 
 const fn def(kind: Kind, function: &'static str, handle: Handle) -> HandlerDef {
-    HandlerDef { kind, function, names: &[], routes: &[], access: crate::auth::Access::CLOSED, handle, module: "x", file: "x.rs", line: 1 }
+    HandlerDef {
+        kind,
+        function,
+        names: &[],
+        routes: &[],
+        access: crate::auth::Access::CLOSED,
+        handle,
+        about: super::About::NOTHING,
+        module: "x",
+        file: "x.rs",
+        line: 1,
+    }
 }
 
 static OPEN: HandlerDef = def(Kind::Command, "open", open);

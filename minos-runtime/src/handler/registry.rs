@@ -1,6 +1,6 @@
 //! What the macros register, collected at link time.
 
-use super::{Access, Request, Response};
+use super::{About, Access, Request, Response};
 use crate::{context::Context, error::Result};
 use futures_util::future::BoxFuture;
 
@@ -46,6 +46,8 @@ pub struct HandlerDef {
     pub access: Access,
     /// The function.
     pub handle: Handle,
+    /// What is told of it to those who call it.
+    pub about: About,
     /// The module that it stands in.
     pub module: &'static str,
     /// The file that it stands in.

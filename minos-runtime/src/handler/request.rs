@@ -1,6 +1,6 @@
 //! A request for a handler, wherever it came from.
 
-use super::User;
+use super::{User, probe::Probe};
 use crate::{aggregate::EventMeta, context::SagaStep, store::Cause, trace::Trace};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -45,6 +45,8 @@ pub(crate) struct Parts {
     pub(crate) step: Option<SagaStep>,
     /// Whether nobody else may see what it does before its saga is decided.
     pub(crate) isolated: bool,
+    /// Who wants to know what types its handler takes: then nothing is handled.
+    pub(crate) probe: Option<Arc<Probe>>,
 }
 
 /// Where [`Path`](super::Path) is read from.
@@ -71,6 +73,7 @@ impl Parts {
             event: None,
             step: None,
             isolated: false,
+            probe: None,
         }
     }
 }

@@ -417,6 +417,7 @@ mod tests {
         routes: &[],
         access: crate::auth::Access::CLOSED,
         handle: pay,
+        about: crate::handler::About::NOTHING,
         module: "x",
         file: "x.rs",
         line: 1,

@@ -7,11 +7,12 @@ use super::{
     guard::Guard,
     health, problem,
     problem::Answer,
-    route::{Found, HEALTH, METRICS, READY, Routes, Target},
+    route::{ASYNCAPI, Found, HEALTH, METRICS, OPENAPI, READY, Routes, Target},
 };
 use crate::{
     auth::User,
     config::HttpConfig,
+    contract::{Documents, Format},
     error::{Error, ErrorKind},
     handler::{PathSource, Runner},
     health::Health,
@@ -20,7 +21,14 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use http_body_util::Full;
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{Arc, OnceLock},
+    task::Poll,
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// What is measured of requests that no handler is for.
@@ -41,13 +49,20 @@ struct Inner {
     requests: Budget,
     /// Bytes that the bodies of all of them may take.
     bodies: Budget,
+    /// What it tells of itself.
+    documents: OnceLock<Documents>,
 }
 
 impl App {
     /// Answers these routes, to whom the guard lets pass.
     pub fn new(routes: Routes, runner: Runner, health: Health, config: HttpConfig, guard: Option<Guard>) -> Self {
         let (requests, bodies) = (Budget::new(config.max_requests), Budget::new(config.max_body_memory));
-        App(Arc::new(Inner { routes, runner, health, config, guard, requests, bodies }))
+        App(Arc::new(Inner { routes, runner, health, config, guard, requests, bodies, documents: OnceLock::new() }))
+    }
+
+    /// Tells this of itself.
+    pub(crate) fn describe(&self, documents: Documents) {
+        let _ = self.0.documents.set(documents);
     }
 
     pub(super) fn limits(&self) -> &HttpConfig {
@@ -189,9 +204,19 @@ impl App {
             HEALTH if reads => health::live(),
             READY if reads => health::ready(&self.0.health),
             METRICS if reads => health::metrics(&self.0.runner.environment().metrics),
+            OPENAPI | ASYNCAPI if reads && self.0.documents.get().is_some() => self.document(path),
             HEALTH | READY | METRICS => other_methods(method, &["GET"], ids),
             _ => problem::with_status(StatusCode::NOT_FOUND, "not found", Some(&format!("there is nothing at `{path}`")), ids.correlation),
         }
+    }
+
+    /// What it tells of itself. It is made when it is asked for the first time.
+    fn document(&self, path: &str) -> Answer {
+        let format = if path == OPENAPI { Format::OpenApi } else { Format::AsyncApi };
+        let json = self.0.documents.get().map(|documents| documents.json(format)).unwrap_or_default();
+        let mut answer = http::Response::new(Full::new(json));
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        answer
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) const HEALTH: &str = "/health";
 pub(super) const READY: &str = "/health/ready";
 /// What it measures of itself.
 pub(super) const METRICS: &str = "/metrics";
+pub(super) const OPENAPI: &str = "/openapi.json";
+pub(super) const ASYNCAPI: &str = "/asyncapi.json";
 
 /// The routes of a service.
 #[derive(Debug)]
@@ -131,7 +133,7 @@ impl Target {
 }
 
 fn add(by_path: &mut BTreeMap<String, Methods>, def: &'static HandlerDef, method: &'static str, path: &'static str) -> Result<(), String> {
-    if matches!(path, HEALTH | READY | METRICS) {
+    if matches!(path, HEALTH | READY | METRICS | OPENAPI | ASYNCAPI) {
         return Err(format!("`{path}` of {} is answered by Minos itself: take another path", at(def)));
     }
     let parsed = Method::from_bytes(method.as_bytes()).map_err(|_| format!("`{method}` of {} is no HTTP method", at(def)))?;
@@ -176,6 +178,7 @@ mod tests {
             routes,
             access: crate::auth::Access::CLOSED,
             handle,
+            about: crate::handler::About::NOTHING,
             module: "m",
             file: "src/m.rs",
             line,

@@ -8,6 +8,7 @@ pub use envelope::{Direction, Envelope, Failure, MessageKind, StepCall, is_error
 pub use fields::Unsaid;
 pub use topic::{EventName, SetChange, dead_letter_topic, is_topic_name, reply_topic, saga_topic, service_of};
 
+use crate::sample::Seen;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A message that one service sends to another: a command or a query by its name, and what it answers.
@@ -30,6 +31,21 @@ pub trait Message: Serialize + Send + Sync {
         None
     }
 }
+
+/// A message that this program sends; registered by `#[message]`.
+#[doc(hidden)]
+pub struct MessageDef {
+    pub name: &'static str,
+    /// What its content looks like.
+    pub content: Option<fn() -> Seen>,
+    /// What its answer looks like; nothing if that cannot be seen.
+    pub reply: Option<fn() -> Seen>,
+    pub module: &'static str,
+    pub file: &'static str,
+    pub line: u32,
+}
+
+inventory::collect!(MessageDef);
 
 /// A field of a message: anything that serde can write and read again.
 #[diagnostic::on_unimplemented(

@@ -1,5 +1,6 @@
 //! What was chosen and what was seen while values of a type are made.
 
+#[cfg(any(test, feature = "testing"))]
 use super::shape::{Part, Shape};
 use std::collections::HashMap;
 
@@ -18,7 +19,7 @@ pub(super) enum Step {
 }
 
 /// What a type asks for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     Plain(&'static str),
     Optional,
@@ -33,22 +34,36 @@ pub(super) enum Kind {
 
 /// A place in a type.
 #[derive(Default)]
-struct Node {
+pub(super) struct Node {
     parent: Option<(usize, Step)>,
-    kind: Option<Kind>,
-    parts: Vec<(Step, usize)>,
+    pub(super) kind: Option<Kind>,
+    pub(super) parts: Vec<(Step, usize)>,
     /// The types that are here, by what reads them: one, and those around it that are written as what is in them.
     types: Vec<&'static str>,
     /// The name of the type, if it is one that it stands in.
-    again: Option<&'static str>,
+    pub(super) again: Option<&'static str>,
     /// Whether it stands in such a one.
     within: bool,
     /// The variants that were taken.
     taken: Vec<&'static str>,
     /// Other names of fields, and those that they mean.
-    aliases: Vec<(&'static str, String)>,
+    pub(super) aliases: Vec<(&'static str, String)>,
     /// Fields whose other names come later.
     first: Vec<&'static str>,
+    /// Its name, if its type has one.
+    pub(super) name: Option<&'static str>,
+    /// Whether it is of another kind at times.
+    pub(super) mixed: bool,
+    /// Which string or number was taken.
+    pub(super) taken_value: Option<usize>,
+    /// Fields that a type wants that did not say so before.
+    pub(super) guessed: Vec<&'static str>,
+    /// The words that are taken here, if there are some only.
+    pub(super) words: Option<&'static [&'static str]>,
+    /// Fields that need not be there.
+    pub(super) optional: Vec<&'static str>,
+    /// Whether any string is taken.
+    pub(super) is_plain: bool,
 }
 
 /// What was chosen so far. Whoever refuses a value does so before the next one is made: so it is the last choice that is changed first.
@@ -60,13 +75,25 @@ pub(super) struct Maker {
     pub(super) path: Vec<String>,
     /// Whether values show as much of the type as there is, and not as little.
     pub(super) full: bool,
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     /// Which variants are to be taken, by place.
     wanted: HashMap<usize, &'static str>,
     /// The variants that were wanted once.
     tried: Vec<(usize, &'static str)>,
     /// The field whose name was given last.
     offered: Option<(usize, &'static str)>,
+    /// The field that is left out.
+    omitted: Option<(usize, &'static str)>,
+    /// Where `a` is given, to see whether any string is taken.
+    plain: Option<usize>,
+    /// The place that was opened last whose type has not said what it wants.
+    loose: Option<usize>,
+    /// Whether what is left out, or given in place of a string, has come up in this sample.
+    came_up: bool,
+    /// The place whose string was given last.
+    last: Option<usize>,
+    /// Which strings and numbers were taken for this sample.
+    values: Vec<(usize, usize)>,
 }
 
 impl Maker {
@@ -75,7 +102,8 @@ impl Maker {
     }
 
     pub(super) fn begin(&mut self) {
-        (self.made, self.path, self.offered) = (0, Vec::new(), None);
+        (self.made, self.path, self.offered, self.loose, self.last, self.came_up) = (0, Vec::new(), None, None, None, false);
+        self.values.clear();
         if self.nodes.is_empty() {
             self.nodes.push(Node::default());
         }
@@ -115,11 +143,83 @@ impl Maker {
     }
 
     pub(super) fn note(&mut self, node: usize, kind: Kind) {
-        self.nodes[node].kind.get_or_insert(kind);
+        let node = &mut self.nodes[node];
+        node.mixed |= *node.kind.get_or_insert(kind) != kind;
+    }
+
+    /// The type has not said what it wants here.
+    pub(super) fn is_loose(&mut self, node: usize) {
+        self.loose = Some(node);
+    }
+
+    /// The fields that it wants all the same, the next one last.
+    pub(super) fn guessed(&self, node: usize) -> Vec<&'static str> {
+        let left_out = |name: &&&str| self.omitted != Some((node, **name));
+        self.nodes[node].guessed.iter().rev().filter(left_out).copied().collect()
+    }
+
+    /// Learns from a refusal what a type wants that did not say so; whether there was something to learn.
+    pub(super) fn learn(&mut self, missing: Option<&'static str>, words: Option<&'static [&'static str]>) -> bool {
+        if let (Some(name), Some(loose)) = (missing, self.loose)
+            && self.omitted.is_none_or(|(_, omitted)| omitted != name)
+            && !self.nodes[loose].guessed.contains(&name)
+        {
+            self.nodes[loose].guessed.push(name);
+            self.choices.clear();
+            return true;
+        }
+        if let (Some(words), Some(last)) = (words, self.last)
+            && self.nodes[last].words.is_none()
+        {
+            self.nodes[last].words = Some(words);
+            self.choices.clear();
+            return true;
+        }
+        false
+    }
+
+    /// A string or a number is given here.
+    pub(super) fn took(&mut self, node: usize, value: usize) {
+        self.last = Some(node);
+        self.values.push((node, value));
+    }
+
+    pub(super) fn words(&self, node: usize) -> Option<&'static [&'static str]> {
+        self.nodes[node].words
+    }
+
+    /// Whether it is to be seen here if any string is taken.
+    pub(super) fn is_plain_here(&mut self, node: usize) -> bool {
+        let is_here = self.plain == Some(node);
+        self.came_up |= is_here;
+        is_here
+    }
+
+    /// Whether what is left out, or given in place of a string, has come up in this sample: not in an option that is none.
+    pub(super) fn has_come_up(&self) -> bool {
+        self.came_up
+    }
+
+    /// A value was made.
+    pub(super) fn keep(&mut self) {
+        for (node, value) in std::mem::take(&mut self.values) {
+            self.nodes[node].taken_value.get_or_insert(value);
+        }
+    }
+
+    /// Begins anew, without this field or with `a` in this place.
+    pub(super) fn try_without(&mut self, omitted: Option<(usize, &'static str)>, plain: Option<usize>) {
+        (self.omitted, self.plain) = (omitted, plain);
+        self.choices.clear();
+        self.wanted.clear();
+        if let Some(place) = omitted.map(|(place, _)| place).or(plain) {
+            self.aim(place);
+        }
     }
 
     /// A type with a name begins here.
     pub(super) fn enter(&mut self, node: usize, name: &'static str, ty: &'static str) {
+        self.nodes[node].name.get_or_insert(name);
         let mut above = self.nodes[node].parent;
         while let Some((parent, _)) = above {
             if self.nodes[parent].types.contains(&ty) {
@@ -161,7 +261,12 @@ impl Maker {
         self.tried.push((place, name));
         self.choices.clear();
         self.wanted = HashMap::from([(place, name)]);
-        // What stands in a variant needs that one.
+        self.aim(place);
+        true
+    }
+
+    /// What stands in a variant needs that one.
+    fn aim(&mut self, place: usize) {
         let mut above = self.nodes[place].parent;
         while let Some((parent, step)) = above {
             if let (Some(Kind::Enum(_)), Step::Named(variant)) = (self.nodes[parent].kind, step) {
@@ -169,14 +274,15 @@ impl Maker {
             }
             above = self.nodes[parent].parent;
         }
-        true
     }
 
     /// The names that are given for the fields of a struct, the first one last.
-    pub(super) fn offered(&self, node: usize, names: &'static [&'static str]) -> Vec<&'static str> {
+    pub(super) fn offered(&mut self, node: usize, names: &'static [&'static str]) -> Vec<&'static str> {
+        let omitted = self.omitted.filter(|(place, _)| *place == node).map(|(_, name)| name);
+        self.came_up |= omitted.is_some();
         let node = &self.nodes[node];
         let others = names.iter().filter(|name| !node.first.contains(name) && !node.aliases.iter().any(|(alias, _)| alias == *name));
-        let mut names: Vec<_> = node.first.iter().chain(others).copied().collect();
+        let mut names: Vec<_> = node.first.iter().chain(others).copied().filter(|name| omitted != Some(*name)).collect();
         names.reverse();
         names
     }
@@ -202,10 +308,12 @@ impl Maker {
     }
 
     /// All that was seen.
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn shape(&self) -> Shape {
         if self.nodes.is_empty() { Shape::plain("unknown") } else { self.shape_of(ROOT) }
     }
 
+    #[cfg(any(test, feature = "testing"))]
     fn shape_of(&self, node: usize) -> Shape {
         let node = &self.nodes[node];
         if let Some(name) = node.again {

@@ -19,5 +19,4 @@ pub(crate) use mark::{
 pub(crate) use seal::Seal;
 pub(crate) use storing::storing;
 pub use value::Sensitive;
-#[cfg(any(test, feature = "testing"))]
 pub(crate) use {mark::SENSITIVE, storing::sampling};

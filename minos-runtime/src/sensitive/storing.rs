@@ -15,7 +15,6 @@ pub(super) enum Mode {
     /// For the store. They are this one's data, unless it is not said.
     Storing(Option<Uuid>),
     /// For samples, which are made of the type itself.
-    #[cfg(any(test, feature = "testing"))]
     Sampling,
 }
 
@@ -49,7 +48,6 @@ pub(crate) fn storing(subject: Option<Uuid>) -> Guard {
 }
 
 /// From now on, this thread makes samples of types.
-#[cfg(any(test, feature = "testing"))]
 pub(crate) fn sampling() -> Guard {
     Guard::begin(Mode::Sampling)
 }

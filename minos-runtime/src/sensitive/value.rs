@@ -132,7 +132,6 @@ fn unwritable<T>() -> String {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Sensitive<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[cfg(any(test, feature = "testing"))]
         if matches!(mode(), Mode::Sampling) {
             return deserializer.deserialize_newtype_struct(SENSITIVE, Sample(PhantomData));
         }
@@ -141,10 +140,8 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Sensitive<T> {
 }
 
 /// A sample, which says by the name of the type that it is sensitive.
-#[cfg(any(test, feature = "testing"))]
 struct Sample<T>(PhantomData<T>);
 
-#[cfg(any(test, feature = "testing"))]
 impl<'de, T: Deserialize<'de>> Visitor<'de> for Sample<T> {
     type Value = Sensitive<T>;
 

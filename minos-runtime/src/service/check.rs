@@ -202,6 +202,7 @@ mod tests {
             routes: &[],
             access: crate::auth::Access::CLOSED,
             handle,
+            about: crate::handler::About::NOTHING,
             module,
             file,
             line: 1,

@@ -19,13 +19,15 @@ pub(crate) use ground::Ground;
 pub use running::Running;
 
 use crate::{
-    aggregate::{QueryableDef, UniqueDef},
+    aggregate::{AggregateDef, EventDef, QueryableDef, UniqueDef},
     config::Config,
     context::Resources,
+    contract::{self, Documents, Format},
     document::IndexDef,
     error::{Error, Result},
     handler::HandlerDef,
     http::{Body, HttpService, Layers},
+    message::MessageDef,
     projection::ProjectionDef,
     saga::SagaDef,
     telemetry,
@@ -103,6 +105,16 @@ impl Service {
         self
     }
 
+    /// What it promises to others, from its code: OpenAPI, AsyncAPI or `contract.json`, as text. Nothing is opened for it.
+    ///
+    /// A test may hold it against the file that is committed, so that nobody changes it by accident.
+    ///
+    /// # Errors
+    /// If the service could not start, since its handlers contradict each other.
+    pub fn describe(self, format: Format) -> Result<String> {
+        start::describe(format, &[self])
+    }
+
     /// Runs the service until it is told to stop: by SIGTERM or Ctrl-C. Then it finishes what it has begun; a second signal ends it
     /// at once.
     ///
@@ -114,9 +126,15 @@ impl Service {
 
     /// Runs several services in one process. Each has the handlers of its own modules; those with the broker `local:` share it.
     ///
+    /// With `MINOS_EXPORT=openapi`, `asyncapi` or `contract` in the environment, that document is printed instead, and nothing is opened:
+    /// `minos contract export` does it.
+    ///
     /// # Errors
     /// As [`run`](Service::run).
     pub async fn run_all(services: impl IntoIterator<Item = Service>) -> Result<()> {
+        if let Some(format) = contract::wanted()? {
+            return start::export(format, &services.into_iter().collect::<Vec<_>>());
+        }
         let stop = running::signals()?;
         let running = Service::start_all(services).await?;
         stop.await;
@@ -175,6 +193,18 @@ impl Ownership<'_> {
         // The linker gives no order that means anything.
         defs.sort_by_key(|def| (def.module, def.line, def.function));
         defs
+    }
+
+    /// What the service tells of itself.
+    fn documents(&self, service: usize, handlers: &[&'static HandlerDef]) -> Documents {
+        let modules = inventory::iter::<AggregateDef>.into_iter().map(|def| def.module);
+        let modules = modules.chain(inventory::iter::<EventDef>.into_iter().map(|def| def.module));
+        let modules = modules.chain(inventory::iter::<MessageDef>.into_iter().map(|def| def.module));
+        let modules = modules.filter(|module| self.owner(module) == Some(service)).collect();
+        let config = self.services.get(service).map(|service| &service.config);
+        let name = config.map_or("", |config| config.service.name.as_str());
+        let is_closed = config.is_some_and(|config| config.auth.is_some());
+        Documents::new(name, is_closed, handlers.to_vec(), self.sagas(service), modules)
     }
 
     fn sagas(&self, service: usize) -> Vec<&'static SagaDef> {

@@ -177,6 +177,7 @@ mod tests {
         routes: &[],
         access: crate::auth::Access::CLOSED,
         handle: hangs,
+        about: crate::handler::About::NOTHING,
         module: "m",
         file: "src/m.rs",
         line: 1,

@@ -17,6 +17,7 @@ use crate::{
     clock::Clock,
     config::Config,
     context::Environment,
+    contract::{self, Documents, Format},
     document::{self, IndexDef},
     error::{Error, Result},
     handler::{HandlerDef, Runner},
@@ -52,6 +53,7 @@ struct Plan {
     queryables: Vec<&'static QueryableDef>,
     uniques: Vec<&'static UniqueDef>,
     indexes: Vec<&'static IndexDef>,
+    documents: Documents,
 }
 
 /// A service that listens, and does not speak yet.
@@ -76,7 +78,7 @@ struct Ready {
 pub(super) async fn start_all(services: Vec<Service>, ground: &dyn Ground) -> Result<Vec<Running>> {
     #[cfg(feature = "failpoints")]
     crate::failpoint::configure()?;
-    let plans = plan(&services, ground)?;
+    let plans = plan(&services, !ground.is_test())?;
     let mut ready = Vec::with_capacity(services.len());
     for (service, plan) in services.into_iter().zip(plans) {
         let name = service.config.service.name.clone();
@@ -86,8 +88,19 @@ pub(super) async fn start_all(services: Vec<Service>, ground: &dyn Ground) -> Re
     Ok(ready.into_iter().map(begin).collect())
 }
 
-/// Reads what all handlers ask for. All that is wrong is told at once.
-fn plan(services: &[Service], ground: &dyn Ground) -> Result<Vec<Plan>> {
+/// The document about the first of these services.
+pub(super) fn describe(format: Format, services: &[Service]) -> Result<String> {
+    Ok(plan(services, false)?.first().map(|plan| plan.documents.text(format)).unwrap_or_default())
+}
+
+/// Exports a document about these services. Nothing is opened for it.
+pub(super) fn export(format: Format, services: &[Service]) -> Result<()> {
+    let documents: Vec<_> = plan(services, false)?.into_iter().map(|plan| plan.documents).collect();
+    contract::export(format, &documents)
+}
+
+/// Reads what all handlers ask for. All that is wrong is told at once, and if they can be `reached` by others, what should be protected and is not.
+fn plan(services: &[Service], reached: bool) -> Result<Vec<Plan>> {
     let ownership = Ownership { services };
     let mut wrong = ownership.contested();
     let mut plans = Vec::new();
@@ -96,7 +109,7 @@ fn plan(services: &[Service], ground: &dyn Ground) -> Result<Vec<Plan>> {
         wrong.extend(check::aggregates(|module| ownership.owner(module) == Some(n)));
         wrong.extend(check::events(|module| ownership.owner(module) == Some(n)));
         wrong.extend(check::subscribers(&defs));
-        if !ground.is_test() {
+        if reached {
             wrong.extend(guarded::unprotected(&service.config, &defs));
         }
         let topics = Topics::of(&defs, &mut wrong);
@@ -108,6 +121,7 @@ fn plan(services: &[Service], ground: &dyn Ground) -> Result<Vec<Plan>> {
             wrong.extend(check::undeliverable(&topics));
         }
         if let (Some(routes), Some(periodic)) = (routes, periodic) {
+            let documents = ownership.documents(n, &defs);
             plans.push(Plan {
                 defs,
                 routes,
@@ -118,6 +132,7 @@ fn plan(services: &[Service], ground: &dyn Ground) -> Result<Vec<Plan>> {
                 queryables: ownership.queryables(n),
                 uniques: ownership.uniques(n),
                 indexes: ownership.indexes(n),
+                documents,
             });
         }
     }
@@ -161,7 +176,7 @@ async fn prepare(service: Service, plan: Plan, ground: &dyn Ground) -> Result<Re
 async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: SharedStore, metrics: Metrics) -> Result<Ready> {
     let Service { config, mut resources, layers, .. } = service;
     let mut registered = Registered::prepare(&config, &mut resources)?;
-    let Plan { defs, routes, topics, periodic, sagas, projections, queryables, uniques, indexes } = plan;
+    let Plan { defs, routes, topics, periodic, sagas, projections, queryables, uniques, indexes, documents } = plan;
     let (clock, name) = (ground.clock(), config.service.name.clone());
     let health = Health::new(clock.clone());
     health.expect_every(STORE, PING_COUNTS);
@@ -197,6 +212,7 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
     let letters = DeadLetters::new(dispatcher.clone(), projections.clone());
     broker.subscribe(&name, sources, Arc::new(dispatcher.clone())).await?;
     let app = App::new(routes, runner.clone(), health.clone(), config.http.clone(), lock.handlers);
+    app.describe(documents);
     let way = Way::new(app.clone(), layers);
     if ground.is_test() {
         return Ok(Ready {

@@ -91,6 +91,7 @@ const fn def(kind: Kind, function: &'static str, names: &'static [&'static str])
         routes: &[],
         access: crate::auth::Access::CLOSED,
         handle: pay,
+        about: crate::handler::About::NOTHING,
         module: "bank",
         file: "bank.rs",
         line: 1,

@@ -84,7 +84,18 @@ static DEFS: [&HandlerDef; 24] = [
 ];
 
 pub(super) const fn def(kind: Kind, function: &'static str, routes: &'static [(&'static str, &'static str)], handle: Handle) -> HandlerDef {
-    HandlerDef { kind, function, names: &[], routes, access: Access::CLOSED, handle, module: "minos::admin", file: file!(), line: 0 }
+    HandlerDef {
+        kind,
+        function,
+        names: &[],
+        routes,
+        access: Access::CLOSED,
+        handle,
+        about: crate::handler::About::NOTHING,
+        module: "minos::admin",
+        file: file!(),
+        line: 0,
+    }
 }
 
 /// A server of the operator's API of this service.

@@ -23,7 +23,7 @@ pub(in crate::service) struct Overview {
 impl Overview {
     /// The same as the banner tells, for programs.
     pub(in crate::service) fn of(banner: &Banner<'_>, health: &Health, now: Timestamp) -> Self {
-        let Banner { name, store, broker, http, admin: _, defs, topics, periodic, sagas, projections } = banner;
+        let Banner { name, store, broker, auth, is_closed: _, http, admin: _, defs, topics, periodic, sagas, projections } = banner;
         let routes = defs.iter().flat_map(|def| {
             def.routes
                 .iter()
@@ -44,6 +44,7 @@ impl Overview {
             ("version", env!("CARGO_PKG_VERSION").into()),
             ("store", store.as_str().into()),
             ("broker", broker.as_str().into()),
+            ("auth", Value::from(*auth)),
             ("http", http.to_string().into()),
             ("started_at", now.to_string().into()),
             ("routes", routes.collect()),

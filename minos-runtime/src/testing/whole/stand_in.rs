@@ -5,7 +5,7 @@ use super::{TestRunning, named, quick};
 use crate::{
     context::Context,
     error::{Error, Result},
-    handler::{Content, HandlerDef, Kind, Request, Response},
+    handler::{About, Content, HandlerDef, Kind, Request, Response},
     message::Message,
     service::Service,
     sync::lock,
@@ -87,6 +87,7 @@ impl TestRunning {
             routes: &[],
             access: crate::auth::Access::PUBLIC,
             handle,
+            about: About::NOTHING,
             module: MODULE,
             file: file!(),
             line: line!(),

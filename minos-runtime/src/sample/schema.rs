@@ -1,0 +1,214 @@
+//! What was seen of a type, as JSON Schema.
+
+use super::maker::{Kind, Maker, Node, ROOT, Step};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Where the schemas of types with a name are.
+const DEFINITIONS: &str = "#/components/schemas/";
+
+/// A reference to the schema of this name.
+pub(crate) fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("{DEFINITIONS}{name}") })
+}
+
+/// The schema of a type, and of those with a name that it is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Schema {
+    pub(crate) root: Value,
+    pub(crate) named: BTreeMap<String, Value>,
+}
+
+impl Schema {
+    /// One that is true of anything.
+    pub(crate) fn open() -> Self {
+        Schema { root: json!({}), named: BTreeMap::new() }
+    }
+
+    pub(super) fn of(maker: &Maker) -> Self {
+        let mut named = BTreeMap::new();
+        let root = if maker.nodes.is_empty() { json!({}) } else { place(maker, ROOT, &mut named) };
+        Schema { root, named }
+    }
+
+    /// The schema itself, where the root is a reference to it.
+    pub(crate) fn resolved(&self) -> &Value {
+        name_of(&self.root).and_then(|name| self.named.get(name)).unwrap_or(&self.root)
+    }
+
+    /// Puts it among others. What has the name of another one gets another name.
+    pub(crate) fn put(self, among: &mut BTreeMap<String, Value>) -> Value {
+        let mut renamed = BTreeMap::new();
+        for (name, schema) in &self.named {
+            if among.get(name).is_some_and(|known| known != schema) {
+                let free = (2..).map(|n| format!("{name}{n}")).find(|free| among.get(free).is_none_or(|known| known == schema));
+                renamed.insert(name.clone(), free.unwrap_or_default());
+            }
+        }
+        for (name, mut schema) in self.named {
+            rename(&mut schema, &renamed);
+            among.insert(renamed.get(&name).cloned().unwrap_or(name), schema);
+        }
+        let mut root = self.root;
+        rename(&mut root, &renamed);
+        root
+    }
+}
+
+fn name_of(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.strip_prefix(DEFINITIONS)
+}
+
+fn rename(schema: &mut Value, renamed: &BTreeMap<String, String>) {
+    if let Some(new) = name_of(schema).and_then(|name| renamed.get(name)) {
+        *schema = reference(new);
+    }
+    match schema {
+        Value::Array(all) => all.iter_mut().for_each(|one| rename(one, renamed)),
+        Value::Object(all) => all.values_mut().for_each(|one| rename(one, renamed)),
+        _ => {}
+    }
+}
+
+fn place(maker: &Maker, at: usize, named: &mut BTreeMap<String, Value>) -> Value {
+    let Some(node) = maker.nodes.get(at) else { return json!({}) };
+    if let Some(name) = node.again {
+        return reference(name);
+    }
+    let schema = here(maker, node, named);
+    let has_name = matches!(node.kind, Some(Kind::Struct(_) | Kind::Enum(_))) && !node.mixed;
+    match node.name.filter(|_| has_name) {
+        Some(name) if named.get(name).is_none_or(|known| *known == schema) => {
+            named.insert(name.to_owned(), schema);
+            reference(name)
+        }
+        // Two types of one name: the other one stands where it is used.
+        _ => schema,
+    }
+}
+
+fn here(maker: &Maker, node: &Node, named: &mut BTreeMap<String, Value>) -> Value {
+    if node.mixed {
+        return json!({});
+    }
+    if !node.guessed.is_empty() {
+        let fields =
+            node.guessed.iter().map(|name| ((*name).to_owned(), part(maker, node, Step::Named(name), named))).collect::<Map<_, _>>();
+        return json!({ "type": "object", "properties": fields, "required": node.guessed });
+    }
+    match node.kind {
+        None => json!({}),
+        Some(Kind::Plain(kind)) => plain(kind, node),
+        Some(Kind::Optional) => or_null(part(maker, node, Step::Some, named)),
+        #[cfg(feature = "sensitive")]
+        // Who is answered may not see it.
+        Some(Kind::Sensitive) => or_null(part(maker, node, Step::Some, named)),
+        Some(Kind::List) => json!({ "type": "array", "items": part(maker, node, Step::Item, named) }),
+        Some(Kind::Map) => json!({ "type": "object", "additionalProperties": part(maker, node, Step::Item, named) }),
+        Some(Kind::Tuple(of)) => {
+            let items: Vec<_> = (0..of).map(|n| part(maker, node, Step::Nth(n), named)).collect();
+            match items.first() {
+                Some(first) if items.iter().all(|item| item == first) => {
+                    json!({ "type": "array", "items": first, "minItems": of, "maxItems": of })
+                }
+                _ => json!({ "type": "array", "prefixItems": items, "minItems": of, "maxItems": of }),
+            }
+        }
+        Some(Kind::Struct(names)) => {
+            let own = |name: &&&str| !node.aliases.iter().any(|(alias, _)| alias == *name);
+            let mut fields = Map::new();
+            for name in names.iter().filter(own) {
+                fields.insert((*name).to_owned(), part(maker, node, Step::Named(name), named));
+            }
+            let needed: Vec<_> = names.iter().filter(own).filter(|name| !node.optional.contains(name)).collect();
+            let mut schema = json!({ "type": "object", "properties": fields });
+            if !needed.is_empty() {
+                schema["required"] = json!(needed);
+            }
+            schema
+        }
+        Some(Kind::Enum(names)) => variants(maker, node, names, named),
+    }
+}
+
+fn part(maker: &Maker, node: &Node, step: Step, named: &mut BTreeMap<String, Value>) -> Value {
+    let found = node.parts.iter().find(|(known, _)| *known == step);
+    found.map_or_else(|| json!({}), |(_, child)| place(maker, *child, named))
+}
+
+fn variants(maker: &Maker, node: &Node, names: &[&'static str], named: &mut BTreeMap<String, Value>) -> Value {
+    let (mut words, mut all) = (Vec::new(), Vec::new());
+    for name in names {
+        let child = node.parts.iter().find(|(step, _)| *step == Step::Named(name)).and_then(|(_, child)| maker.nodes.get(*child));
+        if child.is_some_and(|child| child.kind == Some(Kind::Plain(""))) {
+            words.push(*name);
+            continue;
+        }
+        let content = part(maker, node, Step::Named(name), named);
+        all.push(json!({ "type": "object", "properties": { *name: content }, "required": [name], "additionalProperties": false }));
+    }
+    if !words.is_empty() {
+        all.insert(0, json!({ "type": "string", "enum": words }));
+    }
+    match &all[..] {
+        [] => json!({ "not": {} }),
+        [one] => one.clone(),
+        _ => json!({ "oneOf": all }),
+    }
+}
+
+fn or_null(schema: Value) -> Value {
+    let Value::Object(mut of) = schema else { return schema };
+    if of.is_empty() {
+        return Value::Object(of);
+    }
+    match of.get("type") {
+        Some(Value::String(ty)) if !of.contains_key("enum") => {
+            let ty = json!([ty, "null"]);
+            of.insert("type".to_owned(), ty);
+            Value::Object(of)
+        }
+        // An option of an option is one.
+        Some(Value::Array(_)) => Value::Object(of),
+        _ => json!({ "anyOf": [of, { "type": "null" }] }),
+    }
+}
+
+fn plain(kind: &str, node: &Node) -> Value {
+    if let Some(words) = node.words {
+        return json!({ "type": "string", "enum": words });
+    }
+    let at_least = i64::from(node.taken_value == Some(1));
+    match kind {
+        "nothing" => json!({ "type": "null" }),
+        "bool" => json!({ "type": "boolean" }),
+        "char" => json!({ "type": "string", "minLength": 1, "maxLength": 1 }),
+        "string" => text(node),
+        "bytes" => json!({}),
+        "f32" => json!({ "type": "number", "format": "float" }),
+        "f64" => json!({ "type": "number", "format": "double" }),
+        "i8" => json!({ "type": "integer", "minimum": i8::MIN, "maximum": i8::MAX }),
+        "i16" => json!({ "type": "integer", "minimum": i16::MIN, "maximum": i16::MAX }),
+        "i32" => json!({ "type": "integer", "format": "int32", "minimum": i32::MIN, "maximum": i32::MAX }),
+        "i64" => json!({ "type": "integer", "format": "int64", "minimum": i64::MIN, "maximum": i64::MAX }),
+        "i128" => json!({ "type": "integer" }),
+        "u8" => json!({ "type": "integer", "minimum": at_least, "maximum": u8::MAX }),
+        "u16" => json!({ "type": "integer", "minimum": at_least, "maximum": u16::MAX }),
+        "u32" => json!({ "type": "integer", "minimum": at_least, "maximum": u32::MAX }),
+        "u64" => json!({ "type": "integer", "minimum": at_least, "maximum": u64::MAX }),
+        "u128" => json!({ "type": "integer", "minimum": at_least }),
+        _ => json!({}),
+    }
+}
+
+/// Formats are told by what is taken: a UUID where the empty string and `a` are not.
+fn text(node: &Node) -> Value {
+    match node.taken_value {
+        Some(0) | None => json!({ "type": "string" }),
+        Some(_) if node.is_plain => json!({ "type": "string", "minLength": 1 }),
+        Some(1) => json!({ "type": "string", "format": "uuid" }),
+        Some(2) => json!({ "type": "string", "format": "date-time" }),
+        Some(3) => json!({ "type": "string", "format": "date" }),
+        Some(_) => json!({ "type": "string" }),
+    }
+}

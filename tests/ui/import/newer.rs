@@ -1,0 +1,3 @@
+minos::import_contract!("../../../../tests/ui/import/newer.json");
+
+fn main() {}

@@ -1,0 +1,3 @@
+minos::import_contract!("../../../../tests/ui/import/other.json");
+
+fn main() {}

@@ -1,0 +1,3 @@
+minos::import_contract!("contracts/shipping.json");
+
+fn main() {}

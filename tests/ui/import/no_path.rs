@@ -1,0 +1,3 @@
+minos::import_contract!(shipping);
+
+fn main() {}

@@ -1,0 +1,3 @@
+minos::import_contract!("../../../../tests/contract/shipping.json", ShipParcle, Nothing);
+
+fn main() {}
