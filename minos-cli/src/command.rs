@@ -2,7 +2,7 @@
 
 use crate::{
     admin::Admin,
-    dead_letters,
+    contract, dead_letters,
     error::{CliError, CliResult},
     events, output, projections, saga,
 };
@@ -40,6 +40,9 @@ impl Shared {
 
 #[derive(Subcommand)]
 enum Command {
+    /// What a service promises: exported from its code, and compared with what it promised.
+    #[command(subcommand)]
+    Contract(contract::Command),
     /// What a service could not handle, and what to do about it.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
@@ -63,6 +66,7 @@ impl Command {
     fn run(self, shared: &Shared) -> CliResult {
         match self {
             Command::Completions { shell } => completions(shell),
+            Command::Contract(command) => contract::run(shared.json, command),
             Command::DeadLetters(command) => dead_letters::run(&shared.admin(), shared.json, command),
             Command::Events(command) => events::run(&shared.admin(), shared.json, command),
             Command::Projections(command) => projections::run(&shared.admin(), shared.json, command),

@@ -1,6 +1,6 @@
 //! Why a command has failed: one sentence for whoever has typed it.
 
-use crate::admin::AdminError;
+use crate::{admin::AdminError, contract::ContractError};
 
 /// Why a command has failed.
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +8,9 @@ pub(crate) enum CliError {
     /// The operator's API of a service was asked in vain.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// A contract could not be exported or compared.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
     /// What is wrong, and what to do.
     #[error("{0}")]
     Said(String),

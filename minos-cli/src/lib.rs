@@ -4,6 +4,7 @@
 
 mod admin;
 mod command;
+mod contract;
 mod dead_letters;
 mod error;
 mod events;
