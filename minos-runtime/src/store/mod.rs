@@ -9,6 +9,7 @@ mod commit;
 mod document;
 mod error;
 mod find;
+mod inspect;
 mod lease;
 mod memory;
 #[cfg(feature = "postgres")]
@@ -29,6 +30,7 @@ mod unit;
 pub use document::{CollectionChange, Document, DocumentWrite};
 pub use error::{StoreError, StoreResult};
 pub use find::{Cursor, Direction, Field, FieldPath, Filter, Find, Kind, Op, Order};
+pub use inspect::{Inspected, inspect};
 pub use lease::{Lease, Tenure};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]

@@ -19,8 +19,9 @@ mod url;
 mod writer;
 
 use super::{
-    CLIENT_KEY, Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, OpenStep,
-    OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, SubjectKey, Unit, find, number,
+    CLIENT_KEY, Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Inspected, Lease, LiveDefinition, Loaded, LogPage,
+    OpenStep, OutboxRow, SagaFilter, SagaRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, SubjectKey, Unit, find,
+    number,
 };
 use crate::{metrics::Metrics, sync::lock};
 use connection::{Link, Role, Server};
@@ -128,6 +129,19 @@ impl PostgresStore {
     fn first<T>(&self, rows: &[Row], read: fn(&Row) -> Result<T, Error>) -> StoreResult<Option<T>> {
         rows.first().map(read).transpose().map_err(|error| self.place.error(&error))
     }
+}
+
+/// How long a server is waited for by whoever only looks.
+const GLANCE: Duration = Duration::from_secs(3);
+
+/// Looks at the schema of a `postgres://` URL, which may not be there yet.
+pub(super) async fn inspect(url: &str) -> StoreResult<Inspected> {
+    let server = Arc::new(Server::new(Settings::parse(url)?));
+    let link = Link::new(server.clone(), Role::Reader);
+    let session = link.first_session(GLANCE).await?;
+    let (version, owner) = schema::inspect(&session, &server.settings.schema, &server.place).await?;
+    let place = format!("postgres {}", server.place.name());
+    Ok(Inspected { place, version, latest: schema::latest(), owner, in_use: false })
 }
 
 impl Drop for PostgresStore {

@@ -82,6 +82,23 @@ pub(super) async fn claim(session: &Session, service: &str, place: &Place) -> St
     }
 }
 
+/// How many migrations there are.
+pub(super) fn latest() -> usize {
+    MIGRATIONS.len()
+}
+
+/// The version of the schema, and the service to which it belongs.
+pub(super) async fn inspect(session: &Session, schema: &str, place: &Place) -> StoreResult<(usize, Option<String>)> {
+    let version = known(session.client(), schema, place).await?;
+    // The second migration makes its table.
+    if version < 2 {
+        return Ok((version, None));
+    }
+    let failed = |error: tokio_postgres::Error| place.error(&error);
+    let rows = session.query(OWNER, &[]).await.map_err(failed)?;
+    Ok((version, rows.first().map(|row| row.try_get(0)).transpose().map_err(failed)?))
+}
+
 /// The version of the schema; 0 for a new or empty one.
 async fn known(client: &Client, schema: &str, place: &Place) -> StoreResult<usize> {
     let failed = |error: tokio_postgres::Error| place.error(&error);

@@ -9,7 +9,7 @@ mod schema;
 mod statement;
 
 use super::{
-    Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Lease, LiveDefinition, Loaded, LogPage, OpenStep, OutboxRow,
+    Committed, DeadLetter, Document, Field, Filter, Find, InboxRow, Inspected, Lease, LiveDefinition, Loaded, LogPage, OpenStep, OutboxRow,
     SagaFilter, SagaRow, Statement, Store, StoreError, StoreResult, StoredEvent, StreamId, SubjectKey, Unit,
     commit::{self, Chore, Queue},
     find,
@@ -128,6 +128,41 @@ fn lock(place: &Place) -> StoreResult<File> {
         ))),
         Err(std::fs::TryLockError::Error(error)) => Err(place.io(&error)),
     }
+}
+
+/// Looks at the database in this file, which may not be there yet. Blocks.
+pub(super) fn inspect(path: PathBuf) -> StoreResult<Inspected> {
+    let place = Place::new(path);
+    let mut inspected = Inspected {
+        place: format!("sqlite {}", place.path().display()),
+        version: 0,
+        latest: schema::latest(),
+        owner: None,
+        in_use: is_locked(&place),
+    };
+    if place.path().exists() {
+        let connection = connect(&place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        (inspected.version, inspected.owner) = schema::inspect(&connection).map_err(|error| error.at(&place))?;
+    } else {
+        // A file can be made there, and goes at once.
+        let directory = place.path().parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let probe = directory.join(format!(".minos-{}", Uuid::new_v4()));
+        File::create_new(&probe).and_then(|_| std::fs::remove_file(&probe)).map_err(|error| {
+            StoreError::Unavailable(format!(
+                "{} cannot be made ({error}): is its directory there, and may it be written?",
+                place.path().display()
+            ))
+        })?;
+    }
+    Ok(inspected)
+}
+
+/// Whether another process has the database.
+fn is_locked(place: &Place) -> bool {
+    let mut path = place.path().as_os_str().to_owned();
+    path.push(".lock");
+    let file = File::options().write(true).open(&path);
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
 }
 
 fn connect(place: &Place, flags: OpenFlags) -> StoreResult<Connection> {

@@ -233,6 +233,22 @@ pub(super) fn prepare(connection: &mut Connection, service: &str) -> Result<(), 
     Ok(transaction.commit()?)
 }
 
+/// How many migrations there are.
+pub(super) fn latest() -> usize {
+    MIGRATIONS.len()
+}
+
+/// The version of the schema, and the service to which it belongs.
+pub(super) fn inspect(connection: &Connection) -> Result<(usize, Option<String>), SchemaError> {
+    let version = known(connection)?;
+    let is_claimed: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'minos_service'", [], |row| row.get(0))?;
+    let owner = match is_claimed {
+        0 => None,
+        _ => connection.query_row("SELECT name FROM minos_service", [], |row| row.get(0)).optional()?,
+    };
+    Ok((version, owner))
+}
+
 /// The version of the schema; 0 for an empty database.
 fn known(connection: &Connection) -> Result<usize, SchemaError> {
     let ours: Option<i64> =

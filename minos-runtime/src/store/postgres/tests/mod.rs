@@ -3,6 +3,7 @@
 mod faults;
 mod fence;
 mod held;
+mod inspect;
 mod load;
 mod pipelined;
 mod proxy;
