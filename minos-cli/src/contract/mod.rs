@@ -94,7 +94,7 @@ pub(crate) fn run(json: bool, command: Command) -> CliResult {
                 found.retain(|change| consumers.iter().any(|consumer| consumer::uses(consumer, change)));
             }
             if json {
-                output::json(&Value::Array(found.iter().map(changes::Change::to_json).collect()))?;
+                output::line(Value::Array(found.iter().map(changes::Change::to_json).collect()))?;
             } else {
                 output::print(&table(&found))?;
             }
