@@ -1,10 +1,11 @@
 //! The command line: what all commands share, and a line for each of them.
 
 use crate::{
+    add,
     admin::Admin,
-    contract, dead_letters,
+    contract, dead_letters, dev, doctor,
     error::{CliError, CliResult},
-    events, output, projections, saga,
+    events, new, output, projections, saga,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::{Shell, generate};
@@ -40,15 +41,24 @@ impl Shared {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Adds an aggregate, command, query, event handler or saga to a service, in a file of its own.
+    Add(add::Add),
     /// What a service promises: exported from its code, and compared with what it promised.
     #[command(subcommand)]
     Contract(contract::Command),
     /// What a service could not handle, and what to do about it.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Runs all services of a project, and starts them again when a file changes.
+    Dev(dev::Dev),
+    /// Looks after the configuration of services and what they stand on, and says what to do.
+    Doctor(doctor::Doctor),
     /// What happened: to one aggregate, and in all of a service.
     #[command(subcommand)]
     Events(events::Command),
+    /// Makes a project, or a service in one.
+    #[command(subcommand)]
+    New(new::Command),
     /// Read models: how they stand, and to have them rebuilt.
     #[command(subcommand)]
     Projections(projections::Command),
@@ -65,10 +75,14 @@ enum Command {
 impl Command {
     fn run(self, shared: &Shared) -> CliResult {
         match self {
+            Command::Add(add) => add.run(shared.json),
             Command::Completions { shell } => completions(shell),
             Command::Contract(command) => contract::run(shared.json, command),
             Command::DeadLetters(command) => dead_letters::run(&shared.admin(), shared.json, command),
+            Command::Dev(dev) => dev.run(),
+            Command::Doctor(doctor) => doctor.run(shared.json),
             Command::Events(command) => events::run(&shared.admin(), shared.json, command),
+            Command::New(command) => new::run(shared.json, &command),
             Command::Projections(command) => projections::run(&shared.admin(), shared.json, command),
             Command::Saga(command) => saga::run(&shared.admin(), shared.json, command),
         }

@@ -1,0 +1,33 @@
+//! Written by `minos dev`, and written again each time: all services of the project in one process.
+
+use minos::{Config, Error, Result, Service};
+use std::{io::Read, path::Path, thread};
+
+#[minos::main]
+async fn main() -> Result<()> {
+    // Whoever has started this holds the other end: when it is gone, however it went, nobody is left to stop this.
+    thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(1);
+    });
+    Service::run_all([
+{{services}}    ])
+    .await
+}
+
+/// The configuration of a service, as it is in its directory, on the addresses that it was given.
+fn config(n: usize, directory: &str) -> Result<Config> {
+    let mut config = Config::load(Path::new(directory).join("minos.toml"))?;
+    let path = config.store.url.strip_prefix("sqlite://").map(|path| Path::new(directory).join(path));
+    if let Some(path) = path {
+        config.store.url = format!("sqlite://{}", path.display());
+    }
+    let addr = |what: &str| -> Result<_> {
+        let name = format!("MINOS_DEV_{what}_{n}");
+        let addr = std::env::var(&name).map_err(|_| Error::invalid(format!("{name} is not there: run `minos dev`")))?;
+        addr.parse().map_err(|error| Error::invalid(format!("{name}=`{addr}`: {error}")))
+    };
+    config.http.addr = addr("HTTP")?;
+    config.admin.addr = Some(addr("ADMIN")?);
+    Ok(config)
+}

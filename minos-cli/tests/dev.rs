@@ -1,0 +1,162 @@
+//! The first five minutes: from an empty directory to a service that is changed while it runs, as the README tells it.
+#![cfg(unix)]
+
+mod common;
+
+use common::Place;
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::{SocketAddr, TcpStream},
+    process::{Child, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a first build may take.
+const BUILD: Duration = Duration::from_secs(540);
+
+/// `minos dev`, and what it tells.
+struct Dev {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Dev {
+    fn start(place: &Place) -> Self {
+        let mut child = place.minos(&["dev"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        let heard = lines.clone();
+        thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(|line| heard.lock().unwrap().push(line)));
+        Dev { child, lines }
+    }
+
+    /// How many lines there are: what was told before is not waited for.
+    fn now(&self) -> usize {
+        self.lines.lock().unwrap().len()
+    }
+
+    /// The next line behind so many that says this.
+    fn hear(&self, behind: usize, what: &str) -> String {
+        let begun = Instant::now();
+        while begun.elapsed() < BUILD {
+            if let Some(line) = self.lines.lock().unwrap()[behind..].iter().find(|line| line.contains(what)) {
+                return line.clone();
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("nobody says `{what}`:\n{}", self.lines.lock().unwrap().join("\n"));
+    }
+
+    /// Where the service answers.
+    fn addr(&self, behind: usize) -> SocketAddr {
+        let line = self.hear(behind, "answers on http://");
+        line.split("answers on http://").nth(1).unwrap().split(',').next().unwrap().parse().unwrap()
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(id, signal).unwrap();
+    }
+
+    fn ends(&mut self) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(30) {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.success();
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        panic!("it does not end:\n{}", self.lines.lock().unwrap().join("\n"));
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn post(addr: SocketAddr, path: &str, body: &Value) -> Value {
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+    agent.post(format!("http://{addr}{path}")).send_json(body).unwrap().body_mut().read_json().unwrap()
+}
+
+fn get(addr: SocketAddr, path: &str) -> Value {
+    ureq::get(format!("http://{addr}{path}")).call().unwrap().body_mut().read_json().unwrap()
+}
+
+/// Waits until nothing of it runs any more.
+fn is_gone(place: &Place, addr: SocketAddr) -> bool {
+    let begun = Instant::now();
+    let runs = || {
+        let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok().map(|entry| entry.path()));
+        TcpStream::connect(addr).is_ok()
+            || all.filter_map(|process| fs::read_link(process.join("cwd")).ok()).any(|cwd| cwd.starts_with(place.path()))
+    };
+    while runs() {
+        if begun.elapsed() > Duration::from_secs(30) {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    true
+}
+
+#[test]
+fn from_an_empty_directory_to_a_service_that_is_changed_while_it_runs() {
+    let place = Place::new();
+    place.told(&["new", "project", "shop", "--minos-path", common::MINOS]);
+    place.told(&["new", "service", "order"]);
+    place.at("shop").lock();
+    let mut dev = Dev::start(&place);
+    let addr = dev.addr(0);
+    let uuid = post(addr, "/orders", &json!({ "name": "a lamp" }));
+    let uuid = uuid.as_str().unwrap().to_owned();
+    assert_eq!(get(addr, &format!("/orders/{uuid}"))["name"], "a lamp");
+    assert_eq!(post(addr, "/orders", &json!({ "name": "" }))["detail"], "the name is empty");
+    dev.hear(0, "order    | ");
+
+    let source = place.path().join("shop/services/order/src/order.rs");
+    let text = fs::read_to_string(&source).unwrap();
+    let before = dev.now();
+    fs::write(&source, text.replace("input.name.is_empty()", "input.nam.is_empty()")).unwrap();
+    dev.hear(before, "no field `nam`");
+    dev.hear(before, "the services go on as they were");
+    assert_eq!(get(addr, &format!("/orders/{uuid}"))["name"], "a lamp", "what does not compile ends nothing");
+
+    let before = dev.now();
+    fs::write(&source, text.replace("\"the name is empty\"", "\"there is no name\"")).unwrap();
+    let again = dev.addr(before);
+    assert_eq!(again, addr, "it keeps its place");
+    assert_eq!(post(addr, "/orders", &json!({ "name": "" }))["detail"], "there is no name");
+    assert_eq!(get(addr, &format!("/orders/{uuid}"))["name"], "a lamp", "what was stored is kept");
+
+    let before = dev.now();
+    fs::write(place.path().join("shop/services/order/note.txt"), "of no interest").unwrap();
+    dev.hear(before, "nothing has changed for the services");
+
+    dev.signal(rustix::process::Signal::INT);
+    assert!(dev.ends(), "Ctrl-C is no failure");
+    assert!(is_gone(&place, addr), "Ctrl-C leaves nobody behind");
+
+    let mut dev = Dev::start(&place);
+    let addr = dev.addr(0);
+    dev.signal(rustix::process::Signal::KILL);
+    assert!(!dev.ends());
+    assert!(is_gone(&place, addr), "nor does a crash");
+}
+
+#[test]
+fn a_project_without_services_says_what_to_do() {
+    let place = Place::new();
+    place.told(&["new", "project", "shop", "--minos-path", common::MINOS]);
+    let mut dev = Dev::start(&place);
+    dev.hear(0, "the project has no service yet: `minos new service <name>` makes one");
+    dev.signal(rustix::process::Signal::TERM);
+    assert!(dev.ends());
+}
