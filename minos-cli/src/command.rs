@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::{Shell, generate};
 use std::process::ExitCode;
 
-/// Looks after services of Minos.
+/// Makes services of Minos, runs them while they are worked on, and looks after those that run.
 #[derive(Parser)]
 #[command(name = "minos", version)]
 struct Arguments {

@@ -1,6 +1,8 @@
-//! The `minos` command: looks after services of Minos, by the operator's API of each (`admin.addr` in its configuration).
+//! The `minos` command: makes projects and services, runs them while they are worked on, and looks after those that run, by the operator's API of each
+//! (`admin.addr` in its configuration).
 //!
-//! A command is a module with its `Command`, a line in [`command`], and nothing else: what it needs of the others is in [`admin`], [`table`] and [`error`].
+//! A command is a module with its `Command`, a line in `command`, and nothing else: what it needs of the others is in `admin`, `project`, `output`, `table` and
+//! `error`.
 
 mod add;
 mod admin;

@@ -42,7 +42,7 @@ pub(crate) fn run(json: bool, command: &Command) -> CliResult {
     match command {
         Command::Project { name, minos_path } => {
             let root = project::make(name, minos_path.as_deref())?;
-            told(json, "project", name, &root, &format!("`minos new service <name>` makes a service in it, and `minos dev` runs them all"))
+            told(json, "project", name, &root, "`minos new service <name>` makes a service in it, and `minos dev` runs them all")
         }
         Command::Service { name, aggregate } => {
             let directory = service::make(name, aggregate.as_ref())?;
