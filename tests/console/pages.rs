@@ -102,7 +102,7 @@ async fn the_operator_looks_and_repairs() {
     browser.shows("OrderLine").await;
     browser.click("[data-act=rebuild]").await;
     browser.click("#dialog-go").await;
-    browser.shows("“OrderLine” is rebuilt.").await;
+    browser.shows("The rebuild of “OrderLine” has begun.").await;
     browser.picture("views").await;
 
     browser.turn_to("#/no-such-page").await;

@@ -280,7 +280,7 @@ async function saga([id]) {
   });
   const ended = ["committed", "rolled_back"].includes(all.status);
   return [h("div", { class: "bar" }, h("h1", {}, all.saga), status(all.status), h("span", { class: "space" }),
-    !ended && act("Roll back", { class: "risky", id: "rollback" }, { question: "All that was done is undone, if it still can be.", method: "PUT", path: `sagas/${part(id)}/rollback`, done: () => "It is rolled back." })),
+    !ended && act("Roll back", { class: "risky", id: "rollback" }, { question: "All that was done is undone, if it still can be.", method: "PUT", path: `sagas/${part(id)}/rollback`, done: () => "It goes back." })),
     h("p", { class: "lead mono" }, id),
     all.failure && card("Why it is undone", h("p", {}, all.failure.message)),
     card("Steps", table([".Step", ".State", ".Attempts", ".Changed", "Error", ".Repair"], steps, "Nothing was begun.")),
@@ -318,7 +318,7 @@ async function views() {
     const behind = at === undefined ? undefined : Math.max(0, view.head - at);
     const state = view.parked ? pill(`${view.parked} put aside`, "bad") : building ? pill("is rebuilt", "warn") : view.inline ? pill("with each commit", "good") : behind ? pill(`${behind} behind`, "warn") : pill("up to date", "good");
     return [view.name, state, view.inline ? "" : at ?? "", building ? building.position : "", view.head,
-      act("Rebuild", { "data-act": "rebuild" }, { question: `“${view.name}” is built again from all events. It is read as it is until that is done.`, method: "PUT", path: `projections/${part(view.name)}/rebuild`, done: () => `“${view.name}” is rebuilt.` })];
+      act("Rebuild", { "data-act": "rebuild" }, { question: `“${view.name}” is built again from all events. It is read as it is until that is done.`, method: "PUT", path: `projections/${part(view.name)}/rebuild`, done: () => `The rebuild of “${view.name}” has begun.` })];
   };
   return [h("h1", {}, "Views"), h("p", { class: "lead" }, "Read models, and how far they have taken the log."),
     h("section", { class: "card" }, table(["View", ".State", ".Position", ".Rebuilt up to", ".Log ends at", ".Repair"], all.map(row), "This service has no read models."))];
