@@ -152,6 +152,10 @@ impl Discovery for Dns {
         format!("DNS ({})", hosts.join(", "))
     }
 
+    fn takes_announcements(&self) -> bool {
+        false
+    }
+
     fn announce(&self, _: Arc<Instance>) -> BoxFuture<'_, DiscoveryResult<()>> {
         Box::pin(async { Ok(()) })
     }

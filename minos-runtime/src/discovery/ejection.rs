@@ -5,8 +5,8 @@ use crate::sync::lock;
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 use tokio::time::Instant;
 
-/// How long who has failed once is left alone.
-const FIRST: Duration = Duration::from_secs(1);
+/// How long who has failed once is left alone: as long as a registry takes to find out, so that whoever died is asked once and no more.
+const FIRST: Duration = Duration::from_secs(3);
 /// The longest time.
 const LONGEST: Duration = Duration::from_secs(30);
 

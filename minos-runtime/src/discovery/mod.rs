@@ -173,6 +173,11 @@ pub trait Discovery: Send + Sync + 'static {
     /// What this is and where, for the operator. Never holds a password.
     fn describe(&self) -> String;
 
+    /// Whether instances are told to it. Otherwise somebody else writes down where they are, and telling it does nothing.
+    fn takes_announcements(&self) -> bool {
+        true
+    }
+
     /// Says that this instance runs, and goes on to: it counts for some seconds, so it is said again and again. Each time all of it is said, so it does no
     /// harm if the other side has forgotten everything.
     fn announce(&self, instance: Arc<Instance>) -> BoxFuture<'_, DiscoveryResult<()>>;

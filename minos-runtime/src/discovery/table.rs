@@ -103,6 +103,10 @@ impl Discovery for Table {
         }
     }
 
+    fn takes_announcements(&self) -> bool {
+        false
+    }
+
     fn announce(&self, _: Arc<Instance>) -> BoxFuture<'_, DiscoveryResult<()>> {
         Box::pin(async { Ok(()) })
     }

@@ -40,7 +40,7 @@ impl Registered {
 
     /// It listens here, and has these handlers.
     pub(super) fn listens(&mut self, config: &Config, addr: SocketAddr, defs: &[&'static HandlerDef]) -> Result<()> {
-        if self.discovery.is_some() {
+        if self.discovery.as_ref().is_some_and(|discovery| discovery.takes_announcements()) {
             let routes = defs.iter().flat_map(|def| def.routes);
             let endpoints = routes.map(|(method, path)| Endpoint { method: (*method).to_owned(), path: (*path).to_owned() }).collect();
             self.instance = Some(Registration::instance(config, addr, endpoints)?);
