@@ -17,6 +17,10 @@ struct Guide;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/contracts.md")]
 struct Contracts;
+/// How services find each other, of which examples are compiled.
+#[cfg(all(doctest, feature = "discovery"))]
+#[doc = include_str!("../docs/discovery.md")]
+struct Discovery;
 
 /// The README, whose example is compiled.
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 use crate::{
     add,
     admin::Admin,
-    contract, dead_letters, dev, doctor,
+    contract, dead_letters, dev, discovery, doctor,
     error::{CliError, CliResult},
     events, new, output, projections, saga,
 };
@@ -51,6 +51,8 @@ enum Command {
     DeadLetters(dead_letters::Command),
     /// Runs all services of a project, and starts them again when a file changes.
     Dev(dev::Dev),
+    /// Runs the registry of services, which knows which of them run, and where.
+    Discovery(discovery::Command),
     /// Looks after the configuration of services and what they stand on, and says what to do.
     Doctor(doctor::Doctor),
     /// What happened: to one aggregate, and in all of a service.
@@ -80,6 +82,7 @@ impl Command {
             Command::Contract(command) => contract::run(shared.json, command),
             Command::DeadLetters(command) => dead_letters::run(&shared.admin(), shared.json, command),
             Command::Dev(dev) => dev.run(),
+            Command::Discovery(command) => discovery::run(command),
             Command::Doctor(doctor) => doctor.run(shared.json),
             Command::Events(command) => events::run(&shared.admin(), shared.json, command),
             Command::New(command) => new::run(shared.json, &command),

@@ -1,6 +1,6 @@
 //! Why a command has failed: one sentence for whoever has typed it.
 
-use crate::{admin::AdminError, contract::ContractError};
+use crate::{admin::AdminError, contract::ContractError, discovery::SettingsError};
 
 /// Why a command has failed.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,12 @@ pub(crate) enum CliError {
     /// A contract could not be exported or compared.
     #[error(transparent)]
     Contract(#[from] ContractError),
+    /// The configuration of the registry.
+    #[error(transparent)]
+    RegistrySettings(#[from] SettingsError),
+    /// The registry.
+    #[error("the registry has ended: {0}")]
+    Discovery(minos::Error),
     /// What is wrong, and what to do.
     #[error("{0}")]
     Said(String),

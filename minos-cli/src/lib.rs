@@ -10,6 +10,7 @@ mod command;
 mod contract;
 mod dead_letters;
 mod dev;
+pub mod discovery;
 mod doctor;
 mod error;
 mod events;
