@@ -1,20 +1,25 @@
 //! Sockets: accepting, serving and draining connections.
 
-use super::{Way, body::BoxError, socket::Socket, timer::ConnectionTimer};
+use super::{Response, Way, body::BoxError, socket::Socket, timer::ConnectionTimer};
 use crate::{
     config::HttpConfig,
     error::{Error, Result},
 };
-use hyper::service::service_fn;
+use http::{HeaderValue, Version, header};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
 use std::{
+    convert::Infallible,
     future::Future,
     io::{self, ErrorKind},
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::{
@@ -29,7 +34,7 @@ const MAX_HEADERS: usize = 64 * 1024;
 
 /// How many connections that nobody has accepted yet are taken at the end: as many as the system lets wait.
 const QUEUE: usize = 1024;
-/// How long a client that is connected when the end comes may take to ask.
+/// How long a client that is connected when the end comes may take to ask, be it the first time or again.
 const LATE: Duration = Duration::from_millis(500);
 
 /// A listening socket, and who answers on it.
@@ -158,8 +163,8 @@ impl Connections {
             () = reached(phase.clone(), Phase::Over) => return Ok(()),
         }
         // One for each connection: a count that all requests change would go from core to core.
-        let way = Arc::new(self.way.clone());
-        let service = service_fn(|request| way.clone().answer(request));
+        let line = Arc::new(Line { way: Arc::new(self.way.clone()), is_ending: AtomicBool::new(false) });
+        let service = service_fn(|request| line.clone().answer(request));
         let socket = Socket::new(stream, self.config.body_timeout);
         let mut builder = self.builder.clone();
         builder.http1().timer(ConnectionTimer::default());
@@ -168,13 +173,38 @@ impl Connections {
             // First the connection: what has arrived is read, and so is no idle connection any more.
             biased;
             done = connection.as_mut() => return done,
-            () = ended() => connection.as_mut().graceful_shutdown(),
+            () = ended() => line.is_ending.store(true, Relaxed),
+        }
+        // A client that keeps the connection may be sending its next request just now, and could not know whether it was done: it is answered, and told to go.
+        tokio::select! {
+            biased;
+            done = connection.as_mut() => return done,
+            () = tokio::time::sleep(LATE) => connection.as_mut().graceful_shutdown(),
+            () = reached(phase.clone(), Phase::Over) => return Ok(()),
         }
         tokio::select! {
             done = connection => done,
             // Only waited for from here on: each request would look whether it has come.
             () = reached(phase.clone(), Phase::Over) => Ok(()),
         }
+    }
+}
+
+/// What the requests of one connection have in common.
+struct Line {
+    way: Arc<Way>,
+    /// The next answer is the last.
+    is_ending: AtomicBool,
+}
+
+impl Line {
+    async fn answer(self: Arc<Self>, request: http::Request<Incoming>) -> Result<Response, Infallible> {
+        let is_first_version = request.version() <= Version::HTTP_11;
+        let mut answer = self.way.clone().answer(request).await?;
+        if is_first_version && self.is_ending.load(Relaxed) {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(answer)
     }
 }
 
