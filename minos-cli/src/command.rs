@@ -5,7 +5,7 @@ use crate::{
     admin::Admin,
     contract, dead_letters, dev, discovery, doctor,
     error::{CliError, CliResult},
-    events, new, output, projections, saga,
+    events, gateway, new, output, projections, saga,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::{Shell, generate};
@@ -58,6 +58,8 @@ enum Command {
     /// What happened: to one aggregate, and in all of a service.
     #[command(subcommand)]
     Events(events::Command),
+    /// Serves all services under one address: routes, balances, limits.
+    Gateway(gateway::command::Arguments),
     /// Makes a project, or a service in one.
     #[command(subcommand)]
     New(new::Command),
@@ -85,6 +87,7 @@ impl Command {
             Command::Discovery(command) => discovery::run(command),
             Command::Doctor(doctor) => doctor.run(shared.json),
             Command::Events(command) => events::run(&shared.admin(), shared.json, command),
+            Command::Gateway(arguments) => Ok(gateway::command::run(arguments)?),
             Command::New(command) => new::run(shared.json, &command),
             Command::Projections(command) => projections::run(&shared.admin(), shared.json, command),
             Command::Saga(command) => saga::run(&shared.admin(), shared.json, command),

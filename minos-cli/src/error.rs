@@ -1,6 +1,6 @@
 //! Why a command has failed: one sentence for whoever has typed it.
 
-use crate::{admin::AdminError, contract::ContractError, discovery::SettingsError};
+use crate::{admin::AdminError, contract::ContractError, discovery::SettingsError, gateway::GatewayError};
 
 /// Why a command has failed.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub(crate) enum CliError {
     /// The registry.
     #[error("the registry has ended: {0}")]
     Discovery(minos::Error),
+    /// The gateway does not start.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// What is wrong, and what to do.
     #[error("{0}")]
     Said(String),

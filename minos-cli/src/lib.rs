@@ -14,6 +14,7 @@ pub mod discovery;
 mod doctor;
 mod error;
 mod events;
+pub mod gateway;
 mod new;
 mod output;
 mod project;

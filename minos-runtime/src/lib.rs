@@ -56,5 +56,8 @@ pub use saga::Saga;
 #[cfg(feature = "sensitive")]
 pub use sensitive::Sensitive;
 pub use service::{Running, Service};
+// For programs of ours that are no services.
+#[doc(hidden)]
+pub use telemetry::{flush as flush_logs, init as init_logs};
 pub use trace::Trace;
 pub use uuid::Uuid;

@@ -19,3 +19,6 @@ pub use guard::Guard;
 pub use layer::{HttpService, Layers, Request, Response, Way};
 pub use route::Routes;
 pub use server::Server;
+// What the gateway serves with, too.
+#[doc(hidden)]
+pub use {socket::Socket, timer::ConnectionTimer};

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// A socket whose client has to take what it is sent. Without this, one that never reads would keep its connection for ever.
-pub(super) struct Socket {
+pub struct Socket {
     stream: TcpStream,
     patience: Duration,
     /// Runs while the client takes nothing.
@@ -23,7 +23,7 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Gives up when nothing can be written for this long.
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
+    pub fn new(stream: TcpStream, patience: Duration) -> Self {
         Socket { stream, patience, stalled: None }
     }
 

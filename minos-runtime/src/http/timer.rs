@@ -18,7 +18,7 @@ type Alarm = Arc<Mutex<Option<Pin<Box<time::Sleep>>>>>;
 
 /// The timer of a connection, of whose sleeps only the latest is waited for.
 #[derive(Default)]
-pub(super) struct ConnectionTimer(Alarm);
+pub struct ConnectionTimer(Alarm);
 
 struct Until {
     deadline: time::Instant,

@@ -25,7 +25,7 @@ static LINES: OnceLock<Option<Lines>> = OnceLock::new();
 
 /// Writes logs to standard error, and takes the spans that are made with `tracing` if traces are kept. Does nothing if the program has set up its own way
 /// already.
-pub(crate) fn init(config: &LogConfig) {
+pub fn init(config: &LogConfig) {
     let filter: Targets = match config.level.parse() {
         Ok(filter) => filter,
         Err(error) => {
@@ -81,7 +81,7 @@ impl MakeWriter<'_> for Output {
 }
 
 /// Waits until all lines are written: before the program ends.
-pub(crate) fn flush() {
+pub fn flush() {
     if let Some(Some(lines)) = LINES.get() {
         lines.flush();
     }

@@ -1,0 +1,320 @@
+//! Everything between a connection of a client and the instances.
+
+use super::{
+    GatewayError,
+    config::{Audience, GatewayConfig, endpoint},
+    edge::{
+        Ids, Peer,
+        cors::Cors,
+        headers::{self, Identity},
+        path,
+        problem::{document, later, problem, set},
+        rate::Rates,
+        verify::{self, Operators, Token, TokenError, Verifier},
+    },
+    metrics::Metrics,
+    openapi::Documents,
+    table::{Found, Route, Table, shape},
+    upstream::{Asked, Body, Forward, Refused, RetryBudget, Unreadable},
+};
+use arc_swap::ArcSwap;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use hyper::body::Incoming;
+use minos_runtime::discovery::Services;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+use tokio::{sync::Notify, time::Instant};
+
+/// A gateway at work.
+pub(super) struct App {
+    pub(super) config: GatewayConfig,
+    pub(super) table: ArcSwap<Table>,
+    pub(super) metrics: Metrics,
+    pub(super) documents: Documents,
+    pub(super) operators: Operators,
+    /// Who tells which services there are, if the configuration names somebody.
+    pub(super) services: Option<Services>,
+    /// There are other services: their documents are to be asked for.
+    pub(super) renewed: Notify,
+    cors: Option<Cors>,
+    rates: Rates,
+    identity: Identity,
+    verifier: Option<Arc<dyn Verifier>>,
+    /// Methods, and paths with numbers for names, that need no token.
+    open: Vec<(String, String)>,
+    budget: RetryBudget,
+    under_way: AtomicUsize,
+}
+
+/// A request that is under way, until this is dropped.
+struct UnderWay<'a>(&'a App);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Relaxed);
+    }
+}
+
+impl App {
+    pub(super) fn new(
+        config: GatewayConfig,
+        verifier: Option<Arc<dyn Verifier>>,
+        services: Option<Services>,
+    ) -> Result<Self, GatewayError> {
+        let wrong = GatewayError::Config;
+        if config.auth.required && verifier.is_none() {
+            return Err(wrong(
+                "`auth.required` is set, and there is nothing to look at tokens with: say whose tokens count, or leave it away".to_owned(),
+            ));
+        }
+        if !config.admin.role.is_empty() && verifier.is_none() && config.admin.token.is_empty() {
+            return Err(wrong("`admin.role` is set, and there is nothing to look at tokens with: set `admin.token`".to_owned()));
+        }
+        let open = config.auth.public.iter().filter_map(|text| endpoint(text).ok()).map(|one| (one.method, shape(&one.path))).collect();
+        let operators =
+            Operators { token: config.admin.token.expose().to_owned(), role: config.admin.role.clone(), verifier: verifier.clone() };
+        Ok(App {
+            table: ArcSwap::from_pointee(Table::default()),
+            metrics: Metrics::new(),
+            documents: Documents::default(),
+            operators,
+            services,
+            renewed: Notify::new(),
+            cors: Cors::new(&config.cors).map_err(wrong)?,
+            rates: Rates::new(&config.rate),
+            identity: Identity::new(&config.http.strip).map_err(wrong)?,
+            verifier,
+            open,
+            budget: RetryBudget::new(config.retries.percent),
+            under_way: AtomicUsize::new(0),
+            config,
+        })
+    }
+
+    /// Answers a request, whatever happens, and tells it in one line.
+    pub(super) async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+        let started = Instant::now();
+        let (parts, body) = request.into_parts();
+        let ids = Ids::of(&parts.headers);
+        let origin = self.cors.as_ref().and_then(|_| parts.headers.get(header::ORIGIN).cloned());
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
+        let mut route = None;
+        let mut answer = self.handle(peer, parts, body, &ids, &mut route).await;
+        if let (Some(cors), Some(origin)) = (&self.cors, origin)
+            && !answer.headers().contains_key(header::ACCESS_CONTROL_MAX_AGE)
+        {
+            cors.tell(&origin, answer.headers_mut());
+        }
+        answer.headers_mut().entry(super::edge::CORRELATION).or_insert_with(|| ids.text.clone());
+        let (took, status) = (started.elapsed(), answer.status());
+        if let Some(route) = &route {
+            route.measured.observe(status, took);
+        }
+        let micros = took.as_micros() as u64;
+        let service = route.as_ref().map(|route| route.service.as_str());
+        tracing::info!(method = %method, path = uri.path(), status = status.as_u16(), micros, service, correlation = %ids.correlation, "gateway");
+        answer
+    }
+
+    async fn handle(
+        &self,
+        peer: &Peer,
+        parts: http::request::Parts,
+        body: Incoming,
+        ids: &Ids,
+        route: &mut Option<Arc<Route>>,
+    ) -> Response<Body> {
+        let under_way = self.under_way.fetch_add(1, Relaxed);
+        let _under_way = UnderWay(self);
+        if under_way >= self.config.http.max_requests {
+            let detail = "the gateway has as many requests as it can have at once; nothing was done; try again later";
+            return self.refuse("overloaded", || later(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail, 1, ids));
+        }
+        let path = parts.uri.path();
+        let is_addressed = parts.method != Method::CONNECT && parts.method != Method::TRACE;
+        if let Some(wrong) = path::wrong(path).filter(|_| is_addressed && !(parts.method == Method::OPTIONS && path == "*")) {
+            let detail = format!("the path is refused: {wrong}");
+            return self.refuse("path", || problem(StatusCode::BAD_REQUEST, "malformed request", &detail, ids));
+        }
+        let client = peer.client(&parts.headers, &self.config.http);
+        if let Err(seconds) = self.rates.client(client) {
+            return self.refuse("rate", || too_many(seconds, ids));
+        }
+        // Held until the answer has begun: a guard would hold up nobody, but there are only few of them.
+        let table = self.table.load();
+        let found = match table.find(&parts.method, path) {
+            Found::Route(found) => found.clone(),
+            Found::OtherMethods(methods) => return self.other_methods(&parts, &methods, ids),
+            Found::Nothing => return self.own(&parts.method, path, ids),
+        };
+        if parts.method == Method::OPTIONS
+            && let Some(answer) = self.cors.as_ref().and_then(|cors| cors.preflight(&parts.headers, &table.methods(path)))
+        {
+            return answer;
+        }
+        drop(table);
+        *route = Some(found.clone());
+        if !is_addressed {
+            return self
+                .refuse("method", || problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", "this is not possible here", ids));
+        }
+        if headers::wants_upgrade(&parts.headers) {
+            let detail = "the gateway does not change to another protocol";
+            return self.refuse("upgrade", || problem(StatusCode::NOT_IMPLEMENTED, "not implemented", detail, ids));
+        }
+        if headers::is_looping(&parts.headers) {
+            let detail = "the request goes in a circle: the address of an instance is that of a gateway";
+            return self.refuse("loop", || problem(StatusCode::LOOP_DETECTED, "loop detected", detail, ids));
+        }
+        if let Err(answer) = self.let_in(&parts.headers, &found, ids).await {
+            return *answer;
+        }
+        self.forward(peer, parts, body, ids, &found).await
+    }
+
+    async fn forward(&self, peer: &Peer, parts: http::request::Parts, body: Incoming, ids: &Ids, route: &Route) -> Response<Body> {
+        let mut headers = parts.headers;
+        let host = host(&parts.uri, &headers, parts.version);
+        headers::clean_request(&mut headers, host.as_ref(), peer, &self.identity);
+        ids.tell(&mut headers);
+        let target = parts.uri.path_and_query().cloned();
+        let asked = Asked { method: parts.method, uri: target.map(Uri::from).unwrap_or_default(), headers };
+        let forward = Forward { config: &self.config, budget: &self.budget, retried: &self.metrics.retries };
+        match forward.ask(&route.instances, &asked, body).await {
+            Ok(answer) => answer,
+            Err(refused) => self.unanswered(&refused, route, ids),
+        }
+    }
+
+    /// The answer where no instance gave one. What went wrong inside is told to the operator only.
+    fn unanswered(&self, refused: &Refused, route: &Route, ids: &Ids) -> Response<Body> {
+        let config = &self.config;
+        match refused {
+            Refused::Unavailable { retry_after } => {
+                let detail = "no instance of the service can be asked now; nothing was done; try again later";
+                self.refuse("unavailable", || later(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail, *retry_after, ids))
+            }
+            Refused::Broken { why } => {
+                tracing::warn!(correlation = %ids.correlation, "{} {}: no answer: {why}", route.method, route.path);
+                let detail =
+                    "the service broke off, and it may have been done: ask again, with the same `Idempotency-Key` if it changes something";
+                self.refuse("broken", || problem(StatusCode::BAD_GATEWAY, "bad gateway", detail, ids))
+            }
+            Refused::Late => {
+                let detail =
+                    "this took too long, and may have been done: ask again, with the same `Idempotency-Key` if it changes something";
+                self.refuse("late", || problem(StatusCode::GATEWAY_TIMEOUT, "gateway timeout", detail, ids))
+            }
+            Refused::Body(Unreadable::TooLarge) => {
+                let detail = format!("the body is larger than {} bytes", config.http.max_body);
+                self.refuse("body", || problem(StatusCode::PAYLOAD_TOO_LARGE, "too large", &detail, ids))
+            }
+            Refused::Body(Unreadable::TooSlow) => {
+                let detail = "the body did not arrive in time";
+                self.refuse("body", || problem(StatusCode::REQUEST_TIMEOUT, "request timeout", detail, ids))
+            }
+            Refused::Body(Unreadable::BrokeOff) => {
+                self.refuse("body", || problem(StatusCode::BAD_REQUEST, "malformed request", "the body broke off", ids))
+            }
+        }
+    }
+
+    fn refuse(&self, why: &'static str, answer: impl FnOnce() -> Response<Body>) -> Response<Body> {
+        self.metrics.refuse(why);
+        answer()
+    }
+
+    /// Looks at the token, if there is something to look at it with.
+    async fn let_in(&self, headers: &HeaderMap, route: &Route, ids: &Ids) -> Result<(), Box<Response<Body>>> {
+        let Some(verifier) = &self.verifier else { return Ok(()) };
+        let refused = |error: &str, detail: &str| {
+            let mut answer = self.refuse("token", || problem(StatusCode::UNAUTHORIZED, "unauthorized", detail, ids));
+            let challenge = if error.is_empty() { "Bearer".to_owned() } else { format!("Bearer error=\"{error}\"") };
+            if let Ok(value) = HeaderValue::from_str(&challenge) {
+                answer.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+            }
+            Err(Box::new(answer))
+        };
+        match verify::token(headers) {
+            Token::None if self.config.auth.required && !self.is_open(route) => {
+                refused("", "this needs a token: send `Authorization: Bearer …`")
+            }
+            Token::None => Ok(()),
+            Token::Malformed(why) => refused("invalid_request", why),
+            Token::Bearer(token) => match verifier.verify(token).await {
+                Err(TokenError::Wrong(why)) => refused("invalid_token", &why),
+                Err(TokenError::Unavailable(why)) => {
+                    tracing::warn!(correlation = %ids.correlation, "a token cannot be looked at: {why}");
+                    let detail = "the token cannot be looked at now; nothing was done; try again later";
+                    Err(Box::new(self.refuse("token", || later(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail, 1, ids))))
+                }
+                Ok(verified) => self.rates.user(&verified.user).map_err(|seconds| Box::new(self.refuse("rate", || too_many(seconds, ids)))),
+            },
+        }
+    }
+
+    fn is_open(&self, route: &Route) -> bool {
+        let shape = shape(&route.path);
+        self.open.iter().any(|(method, path)| *path == shape && (method == "*" || *method == route.method))
+    }
+
+    fn other_methods(&self, parts: &http::request::Parts, methods: &str, ids: &Ids) -> Response<Body> {
+        if parts.method == Method::OPTIONS {
+            if let Some(answer) = self.cors.as_ref().and_then(|cors| cors.preflight(&parts.headers, methods)) {
+                return answer;
+            }
+            let mut answer = Response::new(Body::from(bytes::Bytes::new()));
+            *answer.status_mut() = StatusCode::NO_CONTENT;
+            return allow(answer, methods);
+        }
+        let detail = format!("`{}` is not possible here; {methods} are", parts.method);
+        let answer = self.refuse("method", || problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", &detail, ids));
+        allow(answer, methods)
+    }
+
+    /// What the gateway answers by itself.
+    fn own(&self, method: &Method, path: &str, ids: &Ids) -> Response<Body> {
+        let reads = *method == Method::GET || *method == Method::HEAD;
+        let (is_public, documents) = (self.config.openapi.serve == Audience::Everybody, &self.documents);
+        match path {
+            "/health" if reads => document("application/json", "{\"status\":\"up\"}"),
+            "/openapi.json" if reads && is_public => document("application/json", documents.text()),
+            "/docs" if reads && is_public => page(),
+            _ => {
+                let detail = format!("there is nothing at `{path}`");
+                self.refuse("nothing", || problem(StatusCode::NOT_FOUND, "not found", &detail, ids))
+            }
+        }
+    }
+}
+
+/// The page that shows what all services can be asked.
+pub(super) fn page() -> Response<Body> {
+    let mut answer = document("text/html; charset=utf-8", super::openapi::PAGE);
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    set(&mut answer, header::CONTENT_SECURITY_POLICY, policy);
+    answer
+}
+
+fn too_many(seconds: u64, ids: &Ids) -> Response<Body> {
+    let detail = "this is more than may be asked; nothing was done; try again later";
+    later(StatusCode::TOO_MANY_REQUESTS, "too many requests", detail, seconds, ids)
+}
+
+fn allow(mut answer: Response<Body>, methods: &str) -> Response<Body> {
+    if let Ok(value) = HeaderValue::from_str(methods) {
+        answer.headers_mut().insert(header::ALLOW, value);
+    }
+    answer
+}
+
+/// The name under which the client knows the gateway: what stands in the first line goes before the header.
+fn host(uri: &Uri, headers: &HeaderMap, version: Version) -> Option<HeaderValue> {
+    match uri.authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None if version <= Version::HTTP_11 => headers.get(header::HOST).cloned(),
+        None => None,
+    }
+}

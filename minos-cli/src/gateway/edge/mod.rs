@@ -1,0 +1,13 @@
+//! What is done with a request before an instance is asked, and with its answer.
+
+mod client;
+pub(super) mod cors;
+pub(super) mod headers;
+mod ids;
+pub(super) mod path;
+pub(super) mod problem;
+pub(super) mod rate;
+pub(super) mod verify;
+
+pub(super) use client::Peer;
+pub(super) use ids::{CORRELATION, Ids};

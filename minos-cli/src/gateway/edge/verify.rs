@@ -1,0 +1,137 @@
+//! Tokens, looked at before anything is asked.
+
+use http::{HeaderMap, header};
+use std::{
+    future::{Future, ready},
+    pin::Pin,
+    sync::Arc,
+};
+
+/// Who a token says that somebody is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Whose requests are counted together.
+    pub user: String,
+    /// What they may do.
+    pub roles: Vec<String>,
+}
+
+/// Why a token does not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// What is wrong with it, and nothing else: this is told to the client.
+    #[error("{0}")]
+    Wrong(String),
+    /// It cannot be looked at now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// What looking at a token comes to.
+pub type Verifying<'t> = Pin<Box<dyn Future<Output = Result<Verified, TokenError>> + Send + 't>>;
+
+/// Looks at tokens.
+pub trait Verifier: Send + Sync + 'static {
+    /// Who it is.
+    fn verify<'t>(&'t self, token: &'t str) -> Verifying<'t>;
+}
+
+/// What needs no waiting can be a function.
+impl<F: Fn(&str) -> Result<Verified, TokenError> + Send + Sync + 'static> Verifier for F {
+    fn verify<'t>(&'t self, token: &'t str) -> Verifying<'t> {
+        Box::pin(ready(self(token)))
+    }
+}
+
+/// What a request has as its token.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::gateway) enum Token<'h> {
+    None,
+    Bearer(&'h str),
+    /// It cannot be read, or there are several: who reads the other one would see somebody else.
+    Malformed(&'static str),
+}
+
+pub(in crate::gateway) fn token(headers: &HeaderMap) -> Token<'_> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = all.next() else { return Token::None };
+    if all.next().is_some() {
+        return Token::Malformed("there is more than one `Authorization`");
+    }
+    let Ok(text) = value.to_str() else { return Token::Malformed("`Authorization` is no text") };
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => Token::Bearer(token.trim()),
+        _ => Token::Malformed("`Authorization` has to be `Bearer` and a token"),
+    }
+}
+
+/// Who may see and do what the operator may.
+pub(in crate::gateway) struct Operators {
+    pub(in crate::gateway) token: String,
+    pub(in crate::gateway) role: String,
+    pub(in crate::gateway) verifier: Option<Arc<dyn Verifier>>,
+}
+
+impl Operators {
+    pub(in crate::gateway) async fn have(&self, headers: &HeaderMap) -> bool {
+        let Token::Bearer(token) = token(headers) else { return false };
+        if !self.token.is_empty() && is_same(token.as_bytes(), self.token.as_bytes()) {
+            return true;
+        }
+        match self.verifier.as_ref().filter(|_| !self.role.is_empty()) {
+            Some(verifier) => verifier.verify(token).await.is_ok_and(|verified| verified.roles.contains(&self.role)),
+            None => false,
+        }
+    }
+}
+
+/// Takes as long whatever is different.
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && std::hint::black_box(a.iter().zip(b).fold(0, |different, (a, b)| different | (a ^ b))) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::AUTHORIZATION, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_token_is_one_bearer() {
+        assert_eq!(token(&headers(&[])), Token::None);
+        assert_eq!(token(&headers(&["Bearer abc"])), Token::Bearer("abc"));
+        assert_eq!(token(&headers(&["bearer  abc"])), Token::Bearer("abc"));
+        for wrong in [&["Bearer a", "Bearer b"][..], &["Basic abc"], &["Bearer"], &["Bearer "], &[""]] {
+            assert!(matches!(token(&headers(wrong)), Token::Malformed(_)), "{wrong:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_operator_has_the_token_or_the_role() {
+        let verifier = |token: &str| match token {
+            "chief" => Ok(Verified { user: "u".into(), roles: vec!["minos:operate".into()] }),
+            "clerk" => Ok(Verified { user: "u".into(), roles: vec!["clerk".into()] }),
+            _ => Err(TokenError::Wrong("no".to_owned())),
+        };
+        let operators = Operators { token: "0123456789abcdef".into(), role: "minos:operate".into(), verifier: Some(Arc::new(verifier)) };
+        for (value, expected) in [
+            ("Bearer 0123456789abcdef", true),
+            ("Bearer 0123456789abcdeg", false),
+            ("Bearer 0123456789abcde", false),
+            ("Bearer chief", true),
+            ("Bearer clerk", false),
+            ("Bearer x", false),
+        ] {
+            assert_eq!(operators.have(&headers(&[value])).await, expected, "{value}");
+        }
+        assert!(!operators.have(&headers(&[])).await);
+        let nobody = Operators { token: String::new(), role: String::new(), verifier: Some(Arc::new(verifier)) };
+        assert!(!nobody.have(&headers(&["Bearer chief"])).await && !nobody.have(&headers(&["Bearer "])).await);
+    }
+}

@@ -1,0 +1,389 @@
+//! Sockets: accepting, serving and draining connections.
+
+use super::{
+    config::HttpConfig,
+    edge::Peer,
+    tls::Tls,
+    upstream::{Body, BoxError},
+};
+use http::{HeaderValue, Request, Response, header};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use minos_runtime::http::{ConnectionTimer, Socket};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    future::Future,
+    io::{self, ErrorKind},
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::Instant,
+};
+
+/// The longest pause after a failed accept, as when there are no file descriptors left.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How many connections that nobody has accepted yet are taken at the end: as many as the system lets wait.
+const QUEUE: usize = 1024;
+/// How long a client that is connected when the end comes may take to ask.
+const LATE: Duration = Duration::from_millis(500);
+/// What every client of HTTP/2 says first.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How long is waited for more of it, each time.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// So many requests may be under way on one connection of HTTP/2.
+const STREAMS: u32 = 128;
+
+/// Who answers the requests of a connection.
+pub(super) trait Answers: Send + Sync + 'static {
+    fn answer(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+
+    /// Counts connections.
+    fn connected(&self, _by: i64) {}
+}
+
+/// A listening socket.
+pub(super) struct Server {
+    listener: TcpListener,
+    pub(super) addr: SocketAddr,
+    config: HttpConfig,
+    tls: Option<Tls>,
+}
+
+impl Server {
+    pub(super) async fn bind(addr: SocketAddr, config: &HttpConfig, tls: Option<Tls>) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr).await?;
+        let addr = listener.local_addr()?;
+        Ok(Server { listener, addr, config: config.clone(), tls })
+    }
+
+    /// Serves until `stop` ends; then takes no more connections, finishes the requests that run, and returns.
+    pub(super) async fn serve<A: Answers>(self, answers: Arc<A>, stop: impl Future<Output = ()>) {
+        let Server { listener, config, tls, .. } = self;
+        let permits = Arc::new(Semaphore::new(config.max_connections));
+        // Each connection holds a receiver, so that the sender knows when the last one has ended.
+        let (phase, _) = watch::channel(Phase::Open);
+        let connections = Arc::new(Connections { config, tls, answers, clients: Mutex::default() });
+        let serve = |stream: TcpStream, from: SocketAddr, permit: Option<OwnedSemaphorePermit>| {
+            let Some(place) = Place::take(&connections, from) else { return };
+            let (permits, phase) = (permits.clone(), phase.subscribe());
+            tokio::spawn(async move {
+                let _permit = match permit {
+                    None => permits.acquire_owned().await.ok(),
+                    taken => taken,
+                };
+                // A client that goes away, says nothing or speaks no HTTP is no news for the operator.
+                if let Err(error) = place.connections.serve(stream, from, phase).await {
+                    tracing::debug!(error, "a connection ended early");
+                }
+            });
+        };
+        let mut stop = pin!(stop);
+        loop {
+            let accepted = async {
+                // Taken before the accept: who comes when all are taken waits in the queue of the socket.
+                let permit = permits.clone().acquire_owned().await.ok();
+                (accept(&listener).await, permit)
+            };
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                ((stream, from), permit) = accepted => serve(stream, from, permit),
+            }
+        }
+        for (stream, from) in queued(listener) {
+            serve(stream, from, None);
+        }
+        phase.send_replace(Phase::Ending);
+        if tokio::time::timeout(connections.config.drain_timeout, phase.closed()).await.is_err() {
+            phase.send_replace(Phase::Over);
+            phase.closed().await;
+            tracing::warn!("requests still ran after `http.drain_timeout` and were cut off");
+        }
+    }
+}
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Open,
+    /// Requests that run are answered.
+    Ending,
+    /// They are cut off.
+    Over,
+}
+
+/// Ends with this phase. That nobody is left who could say it counts as said.
+async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
+    let _ = phase.wait_for(|phase| *phase >= wanted).await;
+}
+
+/// What all connections have in common.
+struct Connections<A> {
+    config: HttpConfig,
+    tls: Option<Tls>,
+    answers: Arc<A>,
+    /// How many connections each address has.
+    clients: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// A connection that counts as one of its client, until this is dropped.
+struct Place<A: Answers> {
+    connections: Arc<Connections<A>>,
+    client: IpAddr,
+}
+
+impl<A: Answers> Place<A> {
+    /// Nothing, if the client has as many as it may have.
+    fn take(connections: &Arc<Connections<A>>, from: SocketAddr) -> Option<Self> {
+        let client = super::config::plain(from.ip());
+        let config = &connections.config;
+        let is_trusted = config.trusted_proxies.iter().any(|network| network.has(client));
+        let mut clients = connections.lock();
+        let count = clients.entry(client).or_default();
+        if *count >= config.max_connections_per_client && !is_trusted {
+            return None;
+        }
+        *count += 1;
+        connections.answers.connected(1);
+        Some(Place { connections: connections.clone(), client })
+    }
+}
+
+impl<A: Answers> Drop for Place<A> {
+    fn drop(&mut self) {
+        self.connections.answers.connected(-1);
+        let mut clients = self.connections.lock();
+        if let Some(count) = clients.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&self.client);
+            }
+        }
+    }
+}
+
+impl<A> Connections<A> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.clients.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl<A: Answers> Connections<A> {
+    async fn serve(&self, stream: TcpStream, from: SocketAddr, phase: watch::Receiver<Phase>) -> Result<(), BoxError> {
+        // Answers are written whole, so waiting for more only delays them.
+        stream.set_nodelay(true)?;
+        let peer = Arc::new(Peer::new(from, self.tls.is_some(), &self.config));
+        // Who has just connected is about to ask, and is given time for it even if the end has come.
+        let too_late = async {
+            reached(phase.clone(), Phase::Ending).await;
+            tokio::time::sleep(LATE).await;
+        };
+        let limit = self.config.header_timeout;
+        let patience = self.config.body_timeout;
+        tokio::select! {
+            biased;
+            began = tokio::time::timeout(limit, self.begin(stream, patience)) => match began?? {
+                Begun::Plain(socket, true) => self.two(socket, peer, phase.clone()).await,
+                Begun::Plain(socket, false) => self.one(socket, peer, phase.clone()).await,
+                Begun::Tls(socket, true) => self.two(*socket, peer, phase.clone()).await,
+                Begun::Tls(socket, false) => self.one(*socket, peer, phase.clone()).await,
+            },
+            () = too_late => Ok(()),
+        }
+    }
+
+    /// Finds out which HTTP the client speaks.
+    async fn begin(&self, stream: TcpStream, patience: Duration) -> io::Result<Begun> {
+        if let Some(tls) = &self.tls {
+            let stream = tls.accept(Socket::new(stream, patience)).await?;
+            let is_two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            return Ok(Begun::Tls(Box::new(stream), is_two));
+        }
+        let is_two = speaks_two(&stream).await?;
+        Ok(Begun::Plain(Socket::new(stream, patience), is_two))
+    }
+
+    async fn one<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        socket: S,
+        peer: Arc<Peer>,
+        phase: watch::Receiver<Phase>,
+    ) -> Result<(), BoxError> {
+        let (answers, is_ending) = (self.answers.clone(), Arc::new(AtomicBool::new(false)));
+        let last = is_ending.clone();
+        let service = service_fn(move |request| {
+            let (answers, peer, last) = (answers.clone(), peer.clone(), last.clone());
+            async move {
+                let mut answer = answers.answer(peer, request).await;
+                if last.load(Relaxed) {
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(ConnectionTimer::default())
+            .header_read_timeout(self.config.header_timeout)
+            .max_buf_size(self.config.max_headers)
+            // No `pipeline_flush`: with it, hyper takes as much of a body as it can get, however slow the client is.
+            .serve_connection(TokioIo::new(socket), service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            // First the connection: what has arrived is read, and so is no idle connection any more.
+            biased;
+            done = connection.as_mut() => return done.map_err(Into::into),
+            () = reached(phase.clone(), Phase::Ending) => is_ending.store(true, Relaxed),
+        }
+        // A client that keeps the connection may be sending its next request just now: it is answered, and told to go.
+        tokio::select! {
+            biased;
+            done = connection.as_mut() => return done.map_err(Into::into),
+            () = tokio::time::sleep(LATE) => connection.as_mut().graceful_shutdown(),
+            () = reached(phase.clone(), Phase::Over) => return Ok(()),
+        }
+        tokio::select! {
+            done = connection => done.map_err(Into::into),
+            () = reached(phase, Phase::Over) => Ok(()),
+        }
+    }
+
+    async fn two<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        socket: S,
+        peer: Arc<Peer>,
+        phase: watch::Receiver<Phase>,
+    ) -> Result<(), BoxError> {
+        let activity = Arc::new(Activity { begun: Instant::now(), under_way: AtomicUsize::new(0), last: AtomicU64::new(0) });
+        let (answers, active) = (self.answers.clone(), activity.clone());
+        let service = service_fn(move |request| {
+            let (answers, peer, active) = (answers.clone(), peer.clone(), Active::new(active.clone()));
+            async move {
+                let answer = answers.answer(peer, request).await;
+                drop(active);
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(self.config.max_headers).unwrap_or(u32::MAX))
+            .max_concurrent_streams(STREAMS)
+            .keep_alive_interval(self.config.header_timeout)
+            .keep_alive_timeout(self.config.header_timeout)
+            .serve_connection(TokioIo::new(socket), service);
+        let idle = async {
+            // Who only keeps the connection open has had it long enough.
+            while !activity.is_idle(self.config.header_timeout * 6) {
+                tokio::time::sleep(self.config.header_timeout).await;
+            }
+        };
+        let mut connection = pin!(connection);
+        tokio::select! {
+            biased;
+            done = connection.as_mut() => return done.map_err(Into::into),
+            () = reached(phase.clone(), Phase::Ending) => {}
+            () = idle => {}
+        }
+        // It says up to which request it goes on, so nobody has to guess.
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            done = connection => done.map_err(Into::into),
+            () = reached(phase, Phase::Over) => Ok(()),
+        }
+    }
+}
+
+/// What a connection turned out to be, and whether it is HTTP/2.
+enum Begun {
+    Plain(Socket, bool),
+    Tls(Box<tokio_rustls::server::TlsStream<Socket>>, bool),
+}
+
+/// When something was last asked on a connection.
+struct Activity {
+    begun: Instant,
+    under_way: AtomicUsize,
+    last: AtomicU64,
+}
+
+struct Active(Arc<Activity>);
+
+impl Active {
+    fn new(activity: Arc<Activity>) -> Self {
+        activity.under_way.fetch_add(1, Relaxed);
+        Active(activity)
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.last.store(self.0.begun.elapsed().as_secs(), Relaxed);
+        self.0.under_way.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Activity {
+    fn is_idle(&self, patience: Duration) -> bool {
+        let last = Duration::from_secs(self.last.load(Relaxed));
+        self.under_way.load(Relaxed) == 0 && self.begun.elapsed().saturating_sub(last) > patience
+    }
+}
+
+/// Whether a client begins as those of HTTP/2 do. Nothing is taken from the socket.
+async fn speaks_two(stream: &TcpStream) -> io::Result<bool> {
+    let mut bytes = [0; PREFACE.len()];
+    loop {
+        let n = stream.peek(&mut bytes).await?;
+        if n == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        if bytes[..n] != PREFACE[..n] {
+            return Ok(false);
+        }
+        if n == PREFACE.len() {
+            return Ok(true);
+        }
+        // Some of it is there, so the socket says at once that there is something.
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// The connections that clients have made and nobody has accepted yet. There are none after them.
+fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    // It does not block, so an error says that there are no more.
+    let more = std::iter::from_fn(|| listener.accept().ok());
+    let stream = |(stream, from): (std::net::TcpStream, _)| {
+        stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)).ok().map(|stream| (stream, from))
+    };
+    more.take(QUEUE).filter_map(stream).collect()
+}
+
+/// The next connection. Errors of the socket are waited out, for they concern no single connection.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    let mut pause = Duration::from_millis(5);
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
+            Err(error) => {
+                tracing::error!(%error, "connections cannot be accepted; will be tried again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The body of an answer on its way to a client.
+
+use super::{connection::Connection, instance::UnderWay};
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep};
+
+pub(in crate::gateway) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a client is answered: all of it, or what comes from an instance as it comes.
+pub(in crate::gateway) struct Body(Kind);
+
+enum Kind {
+    Whole(Bytes),
+    Passing(Box<Passing>),
+}
+
+/// An answer that an instance has not sent to its end.
+struct Passing {
+    incoming: Incoming,
+    /// What came already.
+    held: VecDeque<Frame<Bytes>>,
+    /// Goes back to the pool at the end.
+    connection: Option<Box<Connection>>,
+    under_way: Option<UnderWay>,
+    pause: Duration,
+    /// When all has to be over.
+    deadline: Instant,
+    late: Option<Pin<Box<Sleep>>>,
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Body(Kind::Whole(bytes))
+    }
+}
+
+impl Body {
+    /// What an instance answers. If all of it is here, its connection is free at once, however long the client takes.
+    pub(super) async fn passing(incoming: Incoming, connection: Box<Connection>, under_way: UnderWay, deadline: Instant) -> Self {
+        let pause = under_way.0.settings.idle_timeout;
+        let (connection, under_way) = (Some(connection), Some(under_way));
+        let mut passing = Passing { incoming, held: VecDeque::new(), connection, under_way, pause, deadline, late: None };
+        if passing.incoming.is_end_stream() {
+            passing.finish();
+            return Body(Kind::Whole(Bytes::new()));
+        }
+        let is_whole = poll_fn(|cx| Poll::Ready(passing.look(cx))).await;
+        match (is_whole, passing.held.len()) {
+            (true, 0) => Body(Kind::Whole(Bytes::new())),
+            (true, 1) if passing.held[0].is_data() => {
+                let only = passing.held.pop_front().and_then(|frame| frame.into_data().ok());
+                Body(Kind::Whole(only.unwrap_or_default()))
+            }
+            _ => Body(Kind::Passing(Box::new(passing))),
+        }
+    }
+}
+
+impl Passing {
+    /// Takes what is here, without waiting, and not much of it. Whether that is all.
+    fn look(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..2 {
+            match self.next(cx) {
+                Poll::Ready(Some(Ok(frame))) => self.held.push_back(frame),
+                Poll::Ready(None) => return true,
+                // An error comes again.
+                Poll::Ready(Some(Err(_))) | Poll::Pending => return false,
+            }
+            if self.connection.is_none() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The next piece. Nobody else drives the connection.
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        if polled.is_pending()
+            && let Some(connection) = &mut self.connection
+        {
+            connection.drive(cx);
+            polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        }
+        match &polled {
+            Poll::Ready(None) => self.finish(),
+            Poll::Ready(Some(Ok(_))) if self.incoming.is_end_stream() => self.finish(),
+            _ => {}
+        }
+        polled
+    }
+
+    /// All has come: the connection may go on with something else.
+    fn finish(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if let Some(under_way) = &self.under_way
+            && connection.is_open()
+        {
+            under_way.0.pool.give(connection);
+        }
+        self.under_way = None;
+    }
+
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let deadline = (Instant::now() + self.pause).min(self.deadline);
+        self.late.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline))).as_mut().poll(cx).is_ready()
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let passing = match &mut self.0 {
+            Kind::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            Kind::Whole(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Passing(passing) => passing,
+        };
+        if let Some(frame) = passing.held.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        let polled = passing.next(cx);
+        if polled.is_ready() {
+            passing.late = None;
+            return polled.map_err(Into::into);
+        }
+        if passing.is_late(cx) {
+            if let Some(under_way) = &passing.under_way {
+                tracing::warn!("{} of `{}` did not end its answer in time", under_way.0.url, under_way.0.service);
+            }
+            (passing.connection, passing.under_way) = (None, None);
+            return Poll::Ready(Some(Err("the answer did not end in time".into())));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Passing(passing) => passing.held.is_empty() && passing.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Passing(passing) => {
+                let held: usize = passing.held.iter().filter_map(|frame| frame.data_ref().map(Bytes::len)).sum();
+                let hint = passing.incoming.size_hint();
+                let mut whole = SizeHint::new();
+                whole.set_lower(hint.lower() + held as u64);
+                if let Some(upper) = hint.upper() {
+                    whole.set_upper(upper + held as u64);
+                }
+                whole
+            }
+        }
+    }
+}
+
+/// All of a body, up to so many bytes.
+pub(super) async fn collect<B>(body: B, max: usize) -> Result<Option<Bytes>, B::Error>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    let (mut body, mut all) = (body, BytesMut::new());
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if all.len() + data.len() > max {
+            return Ok(None);
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(Some(all.freeze()))
+}

@@ -1,0 +1,10 @@
+//! A gateway in front of services, over real sockets.
+
+mod attacks;
+mod edge;
+mod failing;
+mod kit;
+mod operator;
+mod restarts;
+mod routing;
+mod streams;
