@@ -13,10 +13,16 @@
 #[doc = include_str!("../docs/guide.md")]
 struct Guide;
 
+/// Who may do what, whose examples are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/auth.md")]
+struct AuthGuide;
+
 /// What is said of contracts, whose example is compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/contracts.md")]
 struct Contracts;
+
 /// How services find each other, of which examples are compiled.
 #[cfg(all(doctest, feature = "discovery"))]
 #[doc = include_str!("../docs/discovery.md")]
@@ -89,6 +95,9 @@ pub use minos_macros::aggregate_ref;
 /// Its arguments are topics (`"CreateFoo"`) and routes (`POST "/foos/{uuid}"`, with `POST`, `PUT`, `PATCH` or `DELETE`), at least one, in any order.
 /// Its parameters are, in any order: `&mut Context`, one input that is `Deserialize`, [`Path`], [`Query`], [`Headers`], [`User`]. It answers anything that
 /// is `Serialize`, a `Result` of it, or a [`Response`].
+///
+/// With `[auth]` in the configuration, it is for known callers. `public` opens it to everybody, `roles("admin", "clerk")` is for who has one of these roles, and
+/// `scopes("orders:write")` for tokens that are for all of these.
 ///
 /// ```
 /// use minos::prelude::*;

@@ -3,7 +3,10 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
-use ureq::{Agent, Body, http::Response};
+use ureq::{
+    Agent, Body, RequestBuilder,
+    http::{Response, StatusCode},
+};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -16,6 +19,9 @@ pub(crate) enum AdminError {
         "the operator's API at {url} does not answer: {why}; is `admin.addr` set in the service's configuration? `--admin` says where it is"
     )]
     Unreachable { url: String, why: String },
+    /// It wants to know who asks.
+    #[error("{url} does not know who asks: {why}; `--token` or MINOS_TOKEN says it")]
+    NoToken { url: String, why: String },
     /// It says no.
     #[error("{0}")]
     Refused(String),
@@ -27,22 +33,32 @@ pub(crate) enum AdminError {
 /// The operator's API of one service.
 pub(crate) struct Admin {
     url: String,
+    /// What goes in the header `Authorization`, if anything does.
+    authorization: Option<String>,
     agent: Agent,
 }
 
 impl Admin {
-    pub(crate) fn new(url: &str) -> Self {
+    pub(crate) fn new(url: &str, token: Option<&str>) -> Self {
         let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let agent = Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).build().new_agent();
-        Admin { url: url.trim_end_matches('/').to_owned(), agent }
+        let authorization = token.map(str::trim).filter(|token| !token.is_empty()).map(|token| format!("Bearer {token}"));
+        Admin { url: url.trim_end_matches('/').to_owned(), authorization, agent }
     }
 
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
-        self.answer(self.agent.get(format!("{}{path}", self.url)).call())
+        self.answer(self.signed(self.agent.get(format!("{}{path}", self.url))).call())
     }
 
     pub(crate) fn put<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
-        self.answer(self.agent.put(format!("{}{path}", self.url)).send_empty())
+        self.answer(self.signed(self.agent.put(format!("{}{path}", self.url))).send_empty())
+    }
+
+    fn signed<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.authorization {
+            Some(authorization) => request.header("authorization", authorization),
+            None => request,
+        }
     }
 
     pub(crate) fn put_with<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, AdminError> {
@@ -75,6 +91,10 @@ impl Admin {
         if !answer.status().is_success() {
             let problem: Value = serde_json::from_str(&text).unwrap_or_default();
             let detail = problem["detail"].as_str().or(problem["title"].as_str());
+            if answer.status() == StatusCode::UNAUTHORIZED {
+                let why = detail.unwrap_or_default().to_owned();
+                return Err(AdminError::NoToken { url: url(), why });
+            }
             return Err(AdminError::Refused(detail.map_or_else(|| format!("it answers {}", answer.status()), str::to_owned)));
         }
         Ok(text)
@@ -102,9 +122,42 @@ mod tests {
         assert_eq!(part("a/b ü?"), "a%2Fb%20%C3%BC%3F");
     }
 
+    /// A server that answers one request, and what it was asked.
+    fn server(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap().to_string();
+        let asked = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        });
+        (addr, asked)
+    }
+
+    #[test]
+    fn a_token_goes_with_each_request() {
+        for (token, sent) in [(Some(" a.b.c\n"), true), (Some(""), false), (None, false)] {
+            let (addr, asked) = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]");
+            Admin::new(&addr, token).get::<Value>("/projections").unwrap();
+            let asked = asked.join().unwrap().to_ascii_lowercase();
+            assert_eq!(asked.contains("authorization"), sent, "{asked}");
+            assert_eq!(asked.contains("authorization: bearer a.b.c\r\n"), sent, "{asked}");
+        }
+    }
+
+    #[test]
+    fn who_has_no_token_is_told_how_to_give_one() {
+        let (addr, _asked) = server("HTTP/1.1 401 Unauthorized\r\ncontent-length: 15\r\nconnection: close\r\n\r\n{\"detail\":\"no\"}");
+        let error = Admin::new(&addr, None).get::<Value>("/projections").unwrap_err().to_string();
+        assert_eq!(error, format!("http://{addr} does not know who asks: no; `--token` or MINOS_TOKEN says it"));
+    }
+
     #[test]
     fn who_is_not_there_is_told_with_what_to_do() {
-        let error = Admin::new("127.0.0.1:1").get::<Value>("/projections").unwrap_err().to_string();
+        let error = Admin::new("127.0.0.1:1", None).get::<Value>("/projections").unwrap_err().to_string();
         assert!(
             error.starts_with("the operator's API at http://127.0.0.1:1 does not answer: ") && error.contains("`admin.addr`"),
             "{error}"

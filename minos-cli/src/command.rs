@@ -27,6 +27,9 @@ pub(crate) struct Shared {
     /// The operator's API of the service: `admin.addr` in its configuration.
     #[arg(long, env = "MINOS_ADMIN", default_value = "http://127.0.0.1:9090", global = true)]
     admin: String,
+    /// The token for the service, where it has `[auth]`: of a user with the role `minos:read`, or `minos:operate` to change something.
+    #[arg(long, env = "MINOS_TOKEN", hide_env_values = true, global = true)]
+    token: Option<String>,
     /// Tells what there is as JSON, for scripts.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -35,7 +38,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// The operator's API of the service that was named.
     pub(crate) fn admin(&self) -> Admin {
-        Admin::new(&self.admin)
+        Admin::new(&self.admin, self.token.as_deref())
     }
 }
 

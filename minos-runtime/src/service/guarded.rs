@@ -56,3 +56,14 @@ pub(super) fn unprotected(config: &Config, defs: &[&'static HandlerDef]) -> Vec<
     };
     limited.map(|def| told(def)).collect()
 }
+
+#[cfg(all(test, not(feature = "auth")))]
+mod tests {
+    #[tokio::test]
+    async fn a_build_that_cannot_verify_tokens_is_not_open_instead() {
+        let text = "[service]\nname = \"x\"\n[http]\naddr = \"127.0.0.1:0\"\n[store]\nurl = \"memory:\"\n[auth]\nsecret = \"0123456789abcdef0123456789abcdef\"";
+        let started = crate::Service::from_toml(text).unwrap().module("none").start().await;
+        let told = started.map(|_| ()).unwrap_err().chain();
+        assert!(told.contains("needs a build with the feature `auth`"), "{told}");
+    }
+}

@@ -1,6 +1,7 @@
 //! A service without a process: its store is in memory, and its clock stands.
 
 use crate::{
+    auth::User,
     clock::Clock,
     context::{Context, Environment, Reads, Resources, store_error},
     error::{Error, Result},
@@ -25,6 +26,7 @@ use uuid::Uuid;
 pub struct TestService {
     environment: Arc<Environment>,
     clock: Arc<Standing>,
+    user: User,
 }
 
 impl std::fmt::Debug for TestService {
@@ -65,7 +67,7 @@ impl TestService {
         let clock = Arc::new(Standing::new());
         let (store, metrics) = (Arc::new(MemoryStore::new()), Metrics::new("test"));
         let environment = Environment::new("test", store, clock.clone(), Resources::default(), metrics).counting_uuids(0);
-        TestService { environment: Arc::new(environment), clock }
+        TestService { environment: Arc::new(environment), clock, user: User::anonymous() }
     }
 
     /// A value for [`Context::resource`].
@@ -80,6 +82,12 @@ impl TestService {
             None => panic!("a `TestService` is given its resources before it is cloned"),
         }
         self
+    }
+
+    /// The same service, asked by this user.
+    #[must_use]
+    pub fn as_user(&self, user: User) -> Self {
+        TestService { user, ..self.clone() }
     }
 
     /// Does something, and commits it if it ends well: to prepare aggregates, to call a handler, or to look at what is there.
@@ -129,7 +137,8 @@ impl TestService {
 
     /// A context for work with this id.
     pub(super) fn context(&self, id: Uuid) -> Context {
-        Context::new(self.environment.clone(), Cause { correlation: id, causation: id, user: None, trace: None }, Reads::ToWrite)
+        let cause = Cause { correlation: id, causation: id, user: self.user.identity().cloned(), trace: None };
+        Context::new(self.environment.clone(), cause, Reads::ToWrite)
     }
 
     /// Its name.

@@ -88,6 +88,7 @@ impl TestRunning {
             request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         request.headers_mut().extend(self.headers.clone());
+        request.extensions_mut().insert(self.user.clone());
         let running = self.server(&method, request.uri().path(), &asked)?;
         let (parts, body) = running.answer(request).await?.into_parts();
         let body = body.collect().await.map_err(|error| Error::internal(format!("the answer to `{asked}` broke off: {error}")))?;

@@ -39,7 +39,7 @@ impl TestRunning {
             return Err(nobody(topic));
         }
         let id = Uuid::now_v7();
-        let cause = Cause { correlation: id, causation: id, user: None, trace: None };
+        let cause = Cause { correlation: id, causation: id, user: self.user.identity().cloned(), trace: None };
         let (handed_over, answer) = broker.ask(Envelope::request(id, topic, key, content, self.now(), cause));
         let exchange = async {
             handed_over.await.map_err(|error| match error {
@@ -75,7 +75,7 @@ impl TestRunning {
             name: name.to_owned(),
             data: serde_json::to_string(&content)?,
             at: self.now(),
-            cause: Cause { correlation: id, causation: id, user: None, trace: None },
+            cause: Cause { correlation: id, causation: id, user: self.user.identity().cloned(), trace: None },
         };
         broker.publish(Envelope::of_event(event)).await.map_err(|error| Error::unavailable(error.to_string()))
     }

@@ -13,6 +13,7 @@ pub use answer::TestAnswer;
 
 use super::service::{Standing, TestService};
 use crate::{
+    auth::User,
     broker::LocalBroker,
     clock::Clock,
     config::{Config, LogConfig},
@@ -118,7 +119,7 @@ impl WholeService {
         let services = services.into_iter().map(quick).collect();
         let running = Service::start_on(services, &ground).await?;
         let world = World { running, stand_ins: Mutex::default(), ground };
-        let test = TestRunning { world: Arc::new(world), only: None, headers: HeaderMap::new() };
+        let test = TestRunning { world: Arc::new(world), only: None, headers: HeaderMap::new(), user: User::anonymous() };
         for (name, stand_in) in stand_ins {
             test.stand_in(name, stand_in).await?;
         }
@@ -150,6 +151,8 @@ pub struct TestRunning {
     only: Option<usize>,
     /// What goes with each request.
     headers: HeaderMap,
+    /// Who asks.
+    user: User,
 }
 
 /// All that runs.
@@ -184,6 +187,15 @@ impl TestRunning {
         }
     }
 
+    /// The same, asked by this user: by HTTP, with messages, and in what is [done](TestRunning::run) on the service's context. The test vouches for them, so no token
+    /// is needed, and no `[auth]`: `shop.as_user(User::new("ada").with_role("clerk")).post(…)`.
+    ///
+    /// A service whose handlers demand roles or scopes is closed in a test, too, as one with `[auth]` is.
+    #[must_use]
+    pub fn as_user(&self, user: User) -> Self {
+        TestRunning { user, ..self.clone() }
+    }
+
     /// The service that is meant: its store, its read models, its sagas and dead letters, as a program sees them.
     ///
     /// # Panics
@@ -204,7 +216,8 @@ impl TestRunning {
     pub async fn run<T>(&self, work: impl AsyncFnOnce(&mut Context) -> Result<T>) -> Result<T> {
         let environment = self.running().environment();
         let id = environment.new_uuid();
-        let mut cx = Context::new(environment.clone(), Cause { correlation: id, causation: id, user: None, trace: None }, Reads::ToWrite);
+        let cause = Cause { correlation: id, causation: id, user: self.user.identity().cloned(), trace: None };
+        let mut cx = Context::new(environment.clone(), cause, Reads::ToWrite);
         let value = work(&mut cx).await?;
         let (unit, _guards) = cx.finish();
         let began: Vec<Uuid> = unit.sagas.iter().map(|write| write.row.id).collect();
