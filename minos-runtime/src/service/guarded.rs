@@ -54,7 +54,7 @@ pub(super) fn unprotected(config: &Config, defs: &[&'static HandlerDef]) -> Vec<
             def.place()
         )
     };
-    limited.map(|def| told(def)).collect()
+    limited.map(told).collect()
 }
 
 #[cfg(all(test, not(feature = "auth")))]
