@@ -87,7 +87,7 @@ mod tests {
         tokio::time::advance(FIRST).await;
         assert_eq!(chosen(&ejections), "1212", "who has answered begins anew");
         ejections.failed(one.name());
-        ejections.keep(&[two.clone()]);
+        ejections.keep(std::slice::from_ref(&two));
         assert_eq!(chosen(&ejections), "1212", "who was gone begins anew");
     }
 }

@@ -145,7 +145,7 @@ impl Announcer {
 
     fn succeeded(&self) {
         self.metrics.announcements.get_or_create_owned(&OutcomeLabels { outcome: "taken" }).inc();
-        let first = !self.health.parts().get(PART).is_some_and(|part| part.succeeded_at.is_some());
+        let first = self.health.parts().get(PART).is_none_or(|part| part.succeeded_at.is_none());
         if self.health.succeeded(PART) || first {
             let Instance { service, id, url, .. } = &*self.instance;
             tracing::info!("{service}: registered as `{id}` at {url} with {}", self.discovery.describe());

@@ -288,3 +288,15 @@ async fn nobody_asks_when_nobody_wants_to_know() {
     assert_eq!(lock(&somebody.asked).len(), asked);
     assert!(asked < 20, "{asked}: it asks without a pause");
 }
+
+#[tokio::test]
+async fn who_answers_at_once_that_nothing_is_new_is_not_asked_without_a_pause() {
+    let somebody = Somebody::new().await;
+    // The revision is `x`, and is not recognised as what is known.
+    somebody.says("200 OK", r#"{"revision":"\u0078","instances":[]}"#);
+    let services = services(&somebody);
+    services.directory().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let asked = lock(&somebody.asked).len();
+    assert!((2..=8).contains(&asked), "{asked}");
+}
