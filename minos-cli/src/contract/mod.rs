@@ -90,7 +90,7 @@ pub(crate) fn run(json: bool, command: Command) -> CliResult {
             };
             let mut found = check::changes(&old, &new);
             if !consumer.is_empty() {
-                let consumers = consumer.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+                let consumers = consumer.iter().map(read).collect::<Result<Vec<_>, _>>()?;
                 found.retain(|change| consumers.iter().any(|consumer| consumer::uses(consumer, change)));
             }
             if json {

@@ -1,7 +1,7 @@
 //! What a service promises to others, told from its code: as OpenAPI for who calls it by HTTP, as AsyncAPI for who sends it messages, and as
 //! `contract.json`, which is made to be committed and compared.
 //!
-//! Nothing of it is written by the user. What types look like is traced from how they are read ([`sample`](crate::sample)).
+//! Nothing of it is written by the user. What types look like is traced from how they are read (`sample`).
 
 mod asyncapi;
 mod collect;
