@@ -57,6 +57,23 @@ async fn who_waits_for_a_connection_when_the_stop_comes_is_answered() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_again_on_a_connection_when_the_stop_comes_is_answered_and_told_to_go() {
+    let (running, addr, _) = start("account").await;
+    let mut kept = TcpStream::connect(addr).await.unwrap();
+    let mut first = [0; 1024];
+    kept.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let n = kept.read(&mut first).await.unwrap();
+    assert!(!String::from_utf8_lossy(&first[..n]).to_lowercase().contains("connection: close"));
+    let stopping = tokio::spawn(running.stop());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    kept.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    kept.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.to_lowercase().contains("connection: close"), "{answer}");
+    stopping.await.unwrap();
+}
+
 fn process(directory: &Path, module: &str) -> Process {
     let url = format!("sqlite://{}", directory.join("test.db").display());
     Process::start(process::service(directory, &format!("service::app::{module}"), &config("test", &url)))

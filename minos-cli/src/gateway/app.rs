@@ -64,15 +64,15 @@ impl App {
         services: Option<Services>,
     ) -> Result<Self, GatewayError> {
         let wrong = GatewayError::Config;
-        if config.auth.required && verifier.is_none() {
+        if config.access.required && verifier.is_none() {
             return Err(wrong(
-                "`auth.required` is set, and there is nothing to look at tokens with: say whose tokens count, or leave it away".to_owned(),
+                "`access.required` is set, and there is nothing to look at tokens with: say in `[auth]` whose tokens count, or leave it away".to_owned(),
             ));
         }
         if !config.admin.role.is_empty() && verifier.is_none() && config.admin.token.is_empty() {
-            return Err(wrong("`admin.role` is set, and there is nothing to look at tokens with: set `admin.token`".to_owned()));
+            return Err(wrong("`admin.role` is set, and there is nothing to look at tokens with: say in `[auth]` whose tokens count, or set `admin.token`".to_owned()));
         }
-        let open = config.auth.public.iter().filter_map(|text| endpoint(text).ok()).map(|one| (one.method, shape(&one.path))).collect();
+        let open = config.access.public.iter().filter_map(|text| endpoint(text).ok()).map(|one| (one.method, shape(&one.path))).collect();
         let operators =
             Operators { token: config.admin.token.expose().to_owned(), role: config.admin.role.clone(), verifier: verifier.clone() };
         Ok(App {
@@ -238,7 +238,7 @@ impl App {
             Err(Box::new(answer))
         };
         match verify::token(headers) {
-            Token::None if self.config.auth.required && !self.is_open(route) => {
+            Token::None if self.config.access.required && !self.is_open(route) => {
                 refused("", "this needs a token: send `Authorization: Bearer …`")
             }
             Token::None => Ok(()),

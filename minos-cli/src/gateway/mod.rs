@@ -21,10 +21,11 @@ pub use edge::verify::{TokenError, Verified, Verifier, Verifying};
 use admin::Admin;
 use app::App;
 use config::Audience;
-use edge::Peer;
+use edge::{Peer, tokens::Tokens};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use minos_runtime::{
+    auth, clock,
     discovery::{Directory, Services},
     stop::{Stop, Stopper},
 };
@@ -89,7 +90,7 @@ impl Gateway {
         self
     }
 
-    /// Looks at tokens with this.
+    /// Looks at tokens with this, and not by what `[auth]` says.
     pub fn verifier(mut self, verifier: Arc<dyn Verifier>) -> Self {
         self.verifier = Some(verifier);
         self
@@ -102,6 +103,13 @@ impl Gateway {
     pub async fn start(self) -> Result<RunningGateway, GatewayError> {
         let Gateway { config, directory, verifier } = self;
         let tls = Tls::new(&config.tls)?;
+        let verifier = match (verifier, &config.auth) {
+            (None, Some(auth)) => {
+                let opened = auth::Verifier::open(auth, clock::system()).await;
+                Some(Arc::new(Tokens(opened.map_err(|error| GatewayError::Config(error.to_string()))?)) as Arc<dyn Verifier>)
+            }
+            (given, _) => given,
+        };
         let services = if directory.is_none() { registry(&config)? } else { None };
         let directory = directory.or_else(|| services.as_ref().map(Services::watch));
         let app = Arc::new(App::new(config, verifier, services)?);

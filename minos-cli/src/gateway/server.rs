@@ -223,7 +223,7 @@ impl<A: Answers> Connections<A> {
         peer: Arc<Peer>,
         phase: watch::Receiver<Phase>,
     ) -> Result<(), BoxError> {
-        let (answers, is_ending) = (self.answers.clone(), Arc::new(AtomicBool::new(false)));
+        let (answers, is_ending) = (self.answers.clone(), Arc::new(AtomicBool::new(*phase.borrow() >= Phase::Ending)));
         let last = is_ending.clone();
         let service = service_fn(move |request| {
             let (answers, peer, last) = (answers.clone(), peer.clone(), last.clone());

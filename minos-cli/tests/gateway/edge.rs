@@ -30,7 +30,7 @@ async fn nobody_outside_says_who_they_are() {
 async fn tokens_are_looked_at_first() {
     let upstream = Upstream::echo().await;
     let text = format!(
-        "{}[auth]\nrequired = true\npublic = [\"GET /open/{{x}}\"]\n[rate]\nper_user = 2\nburst = 1",
+        "{}[access]\nrequired = true\npublic = [\"GET /open/{{x}}\"]\n[rate]\nper_user = 2\nburst = 1",
         service(&[&upstream], "\"GET /foos\", \"GET /open/{id}\"")
     );
     let verifier = |token: &str| match token.strip_prefix("good-") {
@@ -40,7 +40,7 @@ async fn tokens_are_looked_at_first() {
     };
     let config = with_port(GatewayConfig::parse(&text).unwrap());
     let refused = Gateway::new(config.clone()).start().await.err().unwrap().to_string();
-    assert!(refused.contains("`auth.required` is set, and there is nothing to look at tokens with"), "{refused}");
+    assert!(refused.contains("`access.required` is set, and there is nothing to look at tokens with"), "{refused}");
     let gateway = Gateway::new(config).verifier(Arc::new(verifier)).start().await.unwrap();
     let asked = |path: &'static str, tokens: &'static [&'static str]| {
         let addr = gateway.addr();
@@ -160,5 +160,27 @@ async fn a_gateway_in_front_of_itself_is_told() {
     config.http.addr = addr;
     let gateway = Gateway::new(config).start().await.unwrap();
     assert_eq!(get(addr, "/foos").await.status, 508);
+    gateway.stop().await;
+}
+
+/// Of `ada`, with the role `minos:operate`, until the year 2100.
+const ADA: &str = "eyJhbGciOiAiSFMyNTYiLCAidHlwIjogIkpXVCJ9.eyJzdWIiOiAiYWRhIiwgImV4cCI6IDQxMDI0NDQ4MDAsICJyb2xlcyI6IFsibWlub3M6b3BlcmF0ZSJdfQ.OIpkqhA011GvziXqOU1bbhkIcqz6zifLMDSCBo_odI8";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_count_as_they_do_for_services() {
+    let upstream = Upstream::echo().await;
+    let auth = "[auth]\nsecret = \"0123456789abcdef0123456789abcdef\"\n[access]\nrequired = true\n[admin]\naddr = \"127.0.0.1:0\"\nrole = \"minos:operate\"";
+    let gateway = gateway(&format!("{}{auth}", service(&[&upstream], "\"GET /foos\""))).await;
+    let (addr, admin) = (gateway.addr(), gateway.admin_addr().unwrap());
+    let (head, signature) = ADA.rsplit_once('.').unwrap();
+    // {"alg":"none"}, as many have taken.
+    let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", head.split('.').nth(1).unwrap());
+    let changed = format!("{head}.{}", signature.chars().rev().collect::<String>());
+    for (token, expected) in [(ADA, 200), (&unsigned, 401), (&changed, 401), ("x", 401), (&ADA[1..], 401)] {
+        let bearer = format!("Bearer {token}");
+        assert_eq!(ask(addr, "GET", "/foos", &[("authorization", &bearer)], "").await.status, expected, "{token}");
+        assert_eq!(ask(admin, "GET", "/routes", &[("authorization", &bearer)], "").await.status, expected, "{token}");
+    }
+    assert_eq!((get(addr, "/foos").await.status, upstream.asked()), (401, 1));
     gateway.stop().await;
 }

@@ -163,7 +163,7 @@ impl Connections {
             () = reached(phase.clone(), Phase::Over) => return Ok(()),
         }
         // One for each connection: a count that all requests change would go from core to core.
-        let line = Arc::new(Line { way: Arc::new(self.way.clone()), is_ending: AtomicBool::new(false) });
+        let line = Arc::new(Line { way: Arc::new(self.way.clone()), is_ending: AtomicBool::new(*phase.borrow() >= Phase::Ending) });
         let service = service_fn(|request| line.clone().answer(request));
         let socket = Socket::new(stream, self.config.body_timeout);
         let mut builder = self.builder.clone();

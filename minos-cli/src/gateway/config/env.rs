@@ -33,7 +33,8 @@ const KEYS: &[(&str, &[&str])] = &[
     ("ejection", &["failures", "first_pause", "longest_pause"]),
     ("rate", &["global", "per_client", "per_user", "burst", "remembered"]),
     ("cors", &["origins", "headers", "expose", "credentials", "max_age"]),
-    ("auth", &["required", "public"]),
+    ("auth", &["secret", "public_key", "jwks", "refresh", "issuer", "audience", "leeway", "id", "roles", "scopes", "carry"]),
+    ("access", &["required", "public"]),
     ("admin", &["addr", "token", "role"]),
     ("openapi", &["serve", "title", "refresh"]),
     ("log", &["format", "level"]),
@@ -75,7 +76,7 @@ fn check(section: &str, key: &str, name: &str, value: &str) -> Result<(), Gatewa
     match table.try_into::<GatewayConfig>() {
         Ok(_) => Ok(()),
         // A token stays out of what is told.
-        Err(error) if key == "token" => Err(GatewayError::Config(format!("{name}: {}", error.message()))),
+        Err(error) if matches!(key, "token" | "secret") => Err(GatewayError::Config(format!("{name}: {}", error.message()))),
         Err(error) => Err(GatewayError::Config(format!("{name}=`{value}`: {}", error.message()))),
     }
 }

@@ -9,7 +9,7 @@ pub(super) use address::plain;
 pub(super) use read::{authority, endpoint};
 
 use minos_runtime::config::{
-    LogConfig, Secret,
+    AuthConfig, LogConfig, Secret,
     units::{duration, number, size},
 };
 use serde::{Deserialize, Deserializer};
@@ -39,8 +39,10 @@ pub struct GatewayConfig {
     pub rate: RateConfig,
     /// `[cors]`
     pub cors: CorsConfig,
-    /// `[auth]`
-    pub auth: AuthConfig,
+    /// `[auth]`, as services have it: by what tokens are verified here already. The services verify them again. Absent: only they do.
+    pub auth: Option<AuthConfig>,
+    /// `[access]`
+    pub access: AccessConfig,
     /// `[admin]`
     pub admin: AdminConfig,
     /// `[openapi]`
@@ -289,11 +291,11 @@ impl Default for CorsConfig {
     }
 }
 
-/// `[auth]`: tokens are looked at here already. The services look at them again.
+/// `[access]`: who has to have a token.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct AuthConfig {
+pub struct AccessConfig {
     /// Whether a request without a token is refused here. Else the service decides; a token that is wrong is refused in any case. Default `false`.
     #[serde(deserialize_with = "switch")]
     pub required: bool,

@@ -55,6 +55,9 @@ impl GatewayConfig {
                 return Err(format!("`{key}` is {value}; it has to be from {} to {}", bounds.start(), bounds.end()));
             }
         }
+        if let Some(auth) = &self.auth {
+            auth.verified_by().map_err(|error| error.to_string())?;
+        }
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             return Err("`tls.certificate` and `tls.key` go together: set both, or none".to_owned());
         }
@@ -73,8 +76,8 @@ impl GatewayConfig {
                 "`cors.origins` has `{origin}`, which is no origin: write \"https://shop.example\", without a path, or \"*\""
             ));
         }
-        for text in &self.auth.public {
-            endpoint(text).map_err(|why| format!("`auth.public`: {why}"))?;
+        for text in &self.access.public {
+            endpoint(text).map_err(|why| format!("`access.public`: {why}"))?;
         }
         for (name, service) in &self.services {
             if service.urls.is_empty() {
@@ -177,7 +180,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> GatewayError {
 fn misread(text: &str, name: &str, error: &toml::de::Error) -> GatewayError {
     let line = error.span().map(|span| 1 + text.get(..span.start).unwrap_or_default().matches('\n').count());
     let place = line.map_or_else(|| name.to_owned(), |line| format!("{name}:{line}"));
-    let shown = line.and_then(|line| text.lines().nth(line - 1)).filter(|line| !line.contains("token"));
+    let shown = line.and_then(|line| text.lines().nth(line - 1)).filter(|line| !line.contains("token") && !line.contains("secret"));
     let shown = shown.map(|line| format!(" in `{}`", line.trim())).unwrap_or_default();
     GatewayError::Config(format!("{place}: {}{shown}", error.message()))
 }
@@ -225,7 +228,8 @@ mod tests {
             ("[services.order]\nurls = [\"http://a/b\"]\nroutes = []", "it has a path"),
             ("[services.order]\nurls = [\"http://a\"]\nroutes = [\"get /x\"]", "`get /x` is no route: write \"GET /foos/{uuid}\""),
             ("[services.order]\nurls = [\"http://a\"]\nroutes = [\"GET x\"]", "`GET x` is no route"),
-            ("[auth]\npublic = [\"x\"]", "`auth.public`: `x` is no route"),
+            ("[auth]\nissuer = \"x\"", "it needs one of `secret`, `public_key` and `jwks`"),
+            ("[access]\npublic = [\"x\"]", "`access.public`: `x` is no route"),
         ] {
             assert!(wrong(text).contains(told), "{text}: {}", wrong(text));
         }
@@ -240,12 +244,12 @@ mod tests {
         let config = with(&[
             ("MINOS_GATEWAY_HTTP_ADDR", "127.0.0.1:2"),
             ("MINOS_GATEWAY_CORS_ORIGINS", "https://a, https://b"),
-            ("MINOS_GATEWAY_AUTH_REQUIRED", "true"),
+            ("MINOS_GATEWAY_ACCESS_REQUIRED", "true"),
             ("MINOS_GATEWAY_RATE_PER_CLIENT", "7"),
             ("MINOS_HTTP_ADDR", "not ours"),
         ]);
         let config = config.unwrap();
-        assert_eq!((config.http.addr.port(), config.cors.origins.len(), config.auth.required, config.rate.per_client), (2, 2, true, 7));
+        assert_eq!((config.http.addr.port(), config.cors.origins.len(), config.access.required, config.rate.per_client), (2, 2, true, 7));
         let wrong = |name: &str, value: &str| with(&[(name, value)]).unwrap_err().to_string();
         assert!(wrong("MINOS_GATEWAY_HTTP_ADDR", "here").starts_with("MINOS_GATEWAY_HTTP_ADDR=`here`: "));
         assert!(wrong("MINOS_GATEWAY_HTTP_ADR", "x").contains("write one of MINOS_GATEWAY_HTTP_ADDR, "));

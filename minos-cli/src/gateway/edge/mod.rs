@@ -7,6 +7,7 @@ mod ids;
 pub(super) mod path;
 pub(super) mod problem;
 pub(super) mod rate;
+pub(super) mod tokens;
 pub(super) mod verify;
 
 pub(super) use client::Peer;

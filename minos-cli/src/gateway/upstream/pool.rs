@@ -8,9 +8,13 @@ use std::{
 };
 use tokio::time::Instant;
 
+/// A connection goes from here to a request and to the body of its answer, and is too large to be moved each time.
+#[allow(clippy::vec_box, reason = "it would be boxed again")]
+type Free = Vec<Box<Connection>>;
+
 /// Free connections, the one that was used last on top: so those that are not needed grow old.
 pub(super) struct Pool {
-    free: Mutex<Vec<Box<Connection>>>,
+    free: Mutex<Free>,
     most: usize,
 }
 
@@ -19,7 +23,7 @@ impl Pool {
         Pool { free: Mutex::default(), most }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Box<Connection>>> {
+    fn lock(&self) -> MutexGuard<'_, Free> {
         self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
