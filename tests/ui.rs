@@ -17,7 +17,15 @@ fn wrong_programs_are_told_what_to_write() {
     let version = Command::new("rustc").arg("--version").output().expect("rustc runs, since it compiled this");
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
     if version.starts_with(MADE_WITH) {
-        trybuild::TestCases::new().compile_fail("tests/ui/*/*.rs");
+        let tests = trybuild::TestCases::new();
+        // Contracts are named by their path from the package, which trybuild makes below the target.
+        let is_elsewhere = std::env::var_os("CARGO_TARGET_DIR").is_some();
+        if is_elsewhere {
+            let _ = writeln!(std::io::stderr(), "\nNOT RUN: tests/ui/import, since CARGO_TARGET_DIR is set.\n");
+        }
+        for case in cases(Path::new("tests/ui")).iter().filter(|case| !is_elsewhere || !case.starts_with("tests/ui/import")) {
+            tests.compile_fail(case);
+        }
         return;
     }
     // Not by `eprintln`, whose text the harness keeps for itself while the test passes.

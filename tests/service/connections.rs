@@ -69,6 +69,17 @@ async fn clients_that_send_a_byte_now_and_then_are_let_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_says_which_version_it_speaks_is_let_go() {
+    let (running, addr, _) = start("account").await;
+    for beginning in ["P", "PRI * HTTP/2.0\r\n\r\nSM\r\n"] {
+        let mut stalled = TcpStream::connect(addr).await.unwrap();
+        stalled.write_all(beginning.as_bytes()).await.unwrap();
+        assert_eq!(rest(stalled).await.unwrap_or_default(), "", "{beginning:?}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_says_nothing_is_let_go() {
     let (running, addr, _) = start("account").await;
     let silent = TcpStream::connect(addr).await.unwrap();

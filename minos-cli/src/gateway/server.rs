@@ -13,7 +13,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use minos_runtime::http::{ConnectionTimer, Socket};
+use minos_runtime::http::{ConnectionTimer, Socket, speaks_two};
 use std::{
     collections::HashMap,
     convert::Infallible,
@@ -40,10 +40,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const QUEUE: usize = 1024;
 /// How long a client that is connected when the end comes may take to ask.
 const LATE: Duration = Duration::from_millis(500);
-/// What every client of HTTP/2 says first.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How long is waited for more of it, each time.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// So many requests may be under way on one connection of HTTP/2.
 const STREAMS: u32 = 128;
 
@@ -339,25 +335,6 @@ impl Activity {
     fn is_idle(&self, patience: Duration) -> bool {
         let last = Duration::from_secs(self.last.load(Relaxed));
         self.under_way.load(Relaxed) == 0 && self.begun.elapsed().saturating_sub(last) > patience
-    }
-}
-
-/// Whether a client begins as those of HTTP/2 do. Nothing is taken from the socket.
-async fn speaks_two(stream: &TcpStream) -> io::Result<bool> {
-    let mut bytes = [0; PREFACE.len()];
-    loop {
-        let n = stream.peek(&mut bytes).await?;
-        if n == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        if bytes[..n] != PREFACE[..n] {
-            return Ok(false);
-        }
-        if n == PREFACE.len() {
-            return Ok(true);
-        }
-        // Some of it is there, so the socket says at once that there is something.
-        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 

@@ -21,4 +21,7 @@ pub use route::Routes;
 pub use server::Server;
 // What the gateway serves with, too.
 #[doc(hidden)]
-pub use {socket::Socket, timer::ConnectionTimer};
+pub use {
+    socket::{Socket, speaks_two},
+    timer::ConnectionTimer,
+};

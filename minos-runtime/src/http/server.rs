@@ -1,6 +1,11 @@
 //! Sockets: accepting, serving and draining connections.
 
-use super::{Response, Way, body::BoxError, socket::Socket, timer::ConnectionTimer};
+use super::{
+    Response, Way,
+    body::BoxError,
+    socket::{Socket, speaks_two},
+    timer::ConnectionTimer,
+};
 use crate::{
     config::HttpConfig,
     error::{Error, Result},
@@ -155,10 +160,9 @@ impl Connections {
             ended().await;
             tokio::time::sleep(LATE).await;
         };
-        // A look at what has arrived, since `readable` may be wrong.
-        let mut first = [0];
+        // Which version it is has to be said within this time: what looks at it afterwards waits for ever.
         tokio::select! {
-            asks = tokio::time::timeout(self.config.header_timeout, stream.peek(&mut first)) => drop(asks??),
+            asks = tokio::time::timeout(self.config.header_timeout, speaks_two(&stream)) => drop(asks??),
             () = too_late => return Ok(()),
             () = reached(phase.clone(), Phase::Over) => return Ok(()),
         }

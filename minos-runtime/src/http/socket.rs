@@ -13,6 +13,30 @@ use tokio::{
     time::Sleep,
 };
 
+/// What every client of HTTP/2 says first.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How long is waited for more of it, each time.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Whether a client begins as those of HTTP/2 do. Nothing is taken from the socket.
+pub async fn speaks_two(stream: &TcpStream) -> io::Result<bool> {
+    let mut bytes = [0; PREFACE.len()];
+    loop {
+        let n = stream.peek(&mut bytes).await?;
+        if n == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        if bytes[..n] != PREFACE[..n] {
+            return Ok(false);
+        }
+        if n == PREFACE.len() {
+            return Ok(true);
+        }
+        // Some of it is there, so the socket says at once that there is something.
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
 /// A socket whose client has to take what it is sent. Without this, one that never reads would keep its connection for ever.
 pub struct Socket {
     stream: TcpStream,

@@ -1,7 +1,7 @@
 #![allow(unused)]
 use minos::prelude::*;
 
-#[message("Reserve", reply = u32)]
+#[message("Reserve", reply = Uuid)]
 pub struct Reserve {
     pub n: u32,
 }
@@ -13,7 +13,7 @@ pub struct Release {
 saga! {
     pub PlaceOrder { id: u32 }
 
-    remote reserve -> ticket: u32 {
+    remote reserve -> ticket: Uuid {
         on_execute: |saga| Reserve { n: saga.id },
         on_failure: |saga| saga.ticket,
     }
