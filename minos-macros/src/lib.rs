@@ -17,6 +17,7 @@ mod import;
 mod index;
 mod item;
 mod lit;
+mod look;
 mod main_fn;
 mod matrix;
 mod message;

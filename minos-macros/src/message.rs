@@ -4,6 +4,7 @@ use crate::{
     diag::{Errors, did_you_mean},
     door::Door,
     item::cfgs,
+    look,
     serial::{self, Fit},
 };
 use proc_macro2::{Span, TokenStream};
@@ -119,6 +120,10 @@ fn generate(attribute: &Attribute, name: &LitStr, input: &DeriveInput) -> TokenS
         _ => Vec::new(),
     };
     let types = serial::types(ident, fields);
+    let look = match &input.data {
+        Data::Struct(data) => look::of_struct(door, input, &data.fields),
+        _ => look::of_whole(door, ident),
+    };
     let (derives, proofs) = (Fit::Send.derives(door, &types), Fit::Send.proofs(door, &types));
     quote! {
         #derives
@@ -138,7 +143,7 @@ fn generate(attribute: &Attribute, name: &LitStr, input: &DeriveInput) -> TokenS
             #[allow(unused_imports)]
             use #door::NotTraced as _;
             #door::inventory::submit! { #door::MessageDef {
-                name: #name, content: #door::Of::<#ident>::SEEN, reply: #door::Of::<#reply>::SEEN,
+                name: #name, content: #look, reply: #door::Of::<#reply>::SEEN,
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
             } }
             #[automatically_derived]

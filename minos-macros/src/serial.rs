@@ -130,6 +130,12 @@ pub(crate) fn is_attr(attr: &Attribute) -> bool {
     attr.path().is_ident("serde")
 }
 
+/// Whether something may be said to serde that is not seen here: by `cfg_attr`, or by another macro, such as `serde_as`.
+pub(crate) fn hides(attrs: &[Attribute]) -> bool {
+    let mentions = |attr: &Attribute| attr.meta.to_token_stream().to_string().contains("serde");
+    attrs.iter().any(|attr| !is_attr(attr) && !attr.path().is_ident("doc") && mentions(attr))
+}
+
 /// The name that `#[serde(rename = "…")]` gives a field.
 pub(crate) fn renamed(all: &[Attribute]) -> Option<String> {
     let mut name = None;

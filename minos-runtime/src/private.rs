@@ -22,7 +22,7 @@ pub use crate::{
     handler::{About, Answer, FromRequest, HandlerDef, HandlerError, Kind, Request, Response},
     message::{Message, MessageDef, MessageField, Replies},
     projection::{ProjectedEvent, Projection, ProjectionDef, ProjectionHandler, View, Work, projected},
-    sample::{NotTraced, Of, Seen},
+    sample::{Look, NotTraced, Of, Seen},
 };
 pub use futures_util::future::BoxFuture;
 pub use inventory;

@@ -12,6 +12,7 @@ use crate::{
     door::{Door, at},
     index,
     item::{cfgs, plain},
+    look,
     serial::Fit,
     validate,
 };
@@ -23,18 +24,20 @@ use syn::{DeriveInput, Type, spanned::Spanned};
 pub(super) fn attribute(aggregate: &Aggregate<'_>) -> TokenStream {
     let (input, door) = (aggregate.input, &aggregate.options.door);
     let derives = Fit::Store.derives(door, &aggregate.types);
-    let (input, rest) = (without_ours(input), glue(aggregate, set_field::expand(door, aggregate)));
+    let look = look::of_struct(door, input, aggregate.fields.iter().copied());
+    let (input, rest) = (without_ours(input), glue(aggregate, &look, set_field::expand(door, aggregate)));
     quote!(#derives #input #rest)
 }
 
 /// `#[derive(Aggregate)]`: the derives of serde are the user's, or what stands in their place, so nothing is known of how fields are read.
 pub(super) fn derive(aggregate: &Aggregate<'_>) -> TokenStream {
     let (door, ident, cfgs) = (&aggregate.options.door, &aggregate.input.ident, cfgs(&aggregate.input.attrs));
-    let (proof, glue) = (quote_spanned!(at(ident.span())=> #door::stored::<#ident>()), glue(aggregate, None));
+    let look = look::of_whole(door, ident);
+    let (proof, glue) = (quote_spanned!(at(ident.span())=> #door::stored::<#ident>()), glue(aggregate, &look, None));
     quote!(#cfgs const _: () = #proof; #glue)
 }
 
-fn glue(aggregate: &Aggregate<'_>, set_field: Option<TokenStream>) -> TokenStream {
+fn glue(aggregate: &Aggregate<'_>, look: &TokenStream, set_field: Option<TokenStream>) -> TokenStream {
     let Aggregate { input, types, stored, fields, sets, unique, subject, rules, options, .. } = aggregate;
     let Options { door, queryable, resolvable, snapshot, .. } = options;
     let (ident, vis, cfgs) = (&input.ident, &input.vis, cfgs(&input.attrs));
@@ -62,14 +65,14 @@ fn glue(aggregate: &Aggregate<'_>, set_field: Option<TokenStream>) -> TokenStrea
             }
         }
     });
-    let (look, validated) = (!rules.is_empty())
+    let (look_at, validated) = (!rules.is_empty())
         .then(|| {
-            let look = quote! {
+            let look_at = quote! {
                 fn look_at(&self, found: &mut #door::Violations) {
                     #door::Validate::validate(self, found);
                 }
             };
-            (look, validate::implement(door, input, rules))
+            (look_at, validate::implement(door, input, rules))
         })
         .unzip();
     let events = [
@@ -123,7 +126,7 @@ fn glue(aggregate: &Aggregate<'_>, set_field: Option<TokenStream>) -> TokenStrea
                 #is_queryable
                 #has_sets
                 #has_unique
-                #look
+                #look_at
                 #load
                 #subject
                 #evolution
@@ -135,7 +138,7 @@ fn glue(aggregate: &Aggregate<'_>, set_field: Option<TokenStream>) -> TokenStrea
             #[allow(unused_imports)]
             use #door::NotTraced as _;
             #door::inventory::submit! { #door::AggregateDef {
-                name: #stream, fields: &[#(#stored),*], seen: #door::Of::<#ident>::SEEN,
+                name: #stream, fields: &[#(#stored),*], look: #look,
                 module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!(),
             } }
             #submit_sets

@@ -7,7 +7,7 @@ use crate::{
     serial,
 };
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::{Attribute, Field, Token};
 
 /// What serde may be told of a field that is still read by its type alone, under a name that is known.
@@ -18,8 +18,8 @@ const ALLOWED: &[&str] = &["rename", "default", "skip_serializing_if"];
 pub(super) fn expand(door: &Door, aggregate: &Aggregate<'_>) -> Option<TokenStream> {
     let Aggregate { input, fields, sets, types, .. } = aggregate;
     // What is not stored is another thing in a state that is read from its text, so such a state is never changed in another way.
-    let is_known = |field: &&Field| !is_left_out(field) && !hides_serde(&field.attrs);
-    if serial::attrs(&input.attrs).next().is_some() || hides_serde(&input.attrs) || !fields.iter().all(is_known) {
+    let is_known = |field: &&Field| !is_left_out(field) && !serial::hides(&field.attrs);
+    if serial::attrs(&input.attrs).next().is_some() || serial::hides(&input.attrs) || !fields.iter().all(is_known) {
         return None;
     }
     let arms: Vec<_> = fields.iter().filter_map(|field| arm(field, sets).filter(|_| serial::is_vouched_for(&field.ty, types))).collect();
@@ -43,12 +43,6 @@ fn arm(field: &Field, sets: &[String]) -> Option<TokenStream> {
     let is_read_alone = serial::attrs(&field.attrs).all(is_allowed) && !sets.contains(&stored);
     let cfgs = cfgs(&field.attrs);
     is_read_alone.then(|| quote!(#cfgs #stored => value.set(&mut self.#name),))
-}
-
-/// Whether something may be said to serde, or not.
-fn hides_serde(attrs: &[Attribute]) -> bool {
-    let mentions = |attr: &Attribute| attr.meta.to_token_stream().to_string().contains("serde");
-    attrs.iter().any(|attr| attr.path().is_ident("cfg_attr") && mentions(attr))
 }
 
 fn is_allowed(attr: &Attribute) -> bool {

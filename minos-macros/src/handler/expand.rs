@@ -53,7 +53,10 @@ pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handl
         (false, [], []) => quote!(#door::Access::CLOSED),
         (false, roles, scopes) => quote!(#door::Access::of(&[#(#roles),*], &[#(#scopes),*])),
     };
-    let about = about(door, &handler.answer, &function.attrs);
+    // What listens to events, or to the clock, answers nobody.
+    let is_asked = matches!(handler.kind, Kind::Command | Kind::Query);
+    let about = if is_asked { about(door, &handler.answer, &function.attrs) } else { quote!(#door::About::NOTHING) };
+    let untraced = is_asked.then(|| quote_spanned!(here=> #[allow(unused_imports)] use #door::NotTraced as _;));
     let cfgs = cfgs(&function.attrs);
     let consistency = consistency.iter().map(|view| {
         let consistent = quote_spanned!(at(view.span())=> #door::consistent::<#view>);
@@ -70,8 +73,7 @@ pub(super) fn expand(attribute: &Attribute, function: &Function, handler: &Handl
                 #(#consistency)*
                 #run(#call, #answer)
             }
-            #[allow(unused_imports)]
-            use #door::NotTraced as _;
+            #untraced
             #door::inventory::submit! { #door::HandlerDef {
                 kind: #door::Kind::#kind, function: #name, names: &[#(#names),*], routes: &[#(#routes),*], access: #access,
                 handle: __minos_handle, about: #about,

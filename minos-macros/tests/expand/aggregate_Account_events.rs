@@ -20,8 +20,12 @@ const _: () = {
             <Account>::__minos_apply_deposited(state, amount)
         }
     }
+    #[allow(unused_imports)]
+    use ::minos::__private::NotTraced as _;
     ::minos::__private::inventory::submit! {
-        ::minos::__private::EventDef::of:: < MoneyDeposited > (::core::module_path!(),
+        ::minos::__private::EventDef::of:: < MoneyDeposited >
+        (::minos::__private::Look::Fields("MoneyDeposited", & [("amount",
+        ::minos::__private::Of:: < u64 > ::SEEN)]), ::core::module_path!(),
         ::core::file!(), ::core::line!())
     }
     #[cfg(test)]
@@ -51,8 +55,12 @@ const _: () = {
             <Account>::__minos_apply_withdrawn(state, amount)
         }
     }
+    #[allow(unused_imports)]
+    use ::minos::__private::NotTraced as _;
     ::minos::__private::inventory::submit! {
-        ::minos::__private::EventDef::of:: < MoneyWithdrawn > (::core::module_path!(),
+        ::minos::__private::EventDef::of:: < MoneyWithdrawn >
+        (::minos::__private::Look::Fields("MoneyWithdrawn", & [("amount",
+        ::minos::__private::Of:: < u64 > ::SEEN)]), ::core::module_path!(),
         ::core::file!(), ::core::line!())
     }
     #[cfg(test)]

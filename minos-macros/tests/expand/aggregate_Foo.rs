@@ -28,9 +28,10 @@ const _: () = {
     #[allow(unused_imports)]
     use ::minos::__private::NotTraced as _;
     ::minos::__private::inventory::submit! {
-        ::minos::__private::AggregateDef { name : "Foo", fields : & ["bar"], seen :
-        ::minos::__private::Of:: < Foo > ::SEEN, module : ::core::module_path!(), file :
-        ::core::file!(), line : ::core::line!(), }
+        ::minos::__private::AggregateDef { name : "Foo", fields : & ["bar"], look :
+        ::minos::__private::Look::Fields("Foo", & [("bar", ::minos::__private::Of:: <
+        String > ::SEEN)]), module : ::core::module_path!(), file : ::core::file!(), line
+        : ::core::line!(), }
     }
     #[cfg(test)]
     ::minos::__private::persisted! {

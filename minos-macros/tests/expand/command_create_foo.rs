@@ -26,7 +26,8 @@ const _: () = {
     ::minos::__private::inventory::submit! {
         ::minos::__private::HandlerDef { kind : ::minos::__private::Kind::Command,
         function : "create_foo", names : & ["CreateFoo"], routes : & [("POST", "/foos")],
-        handle : __minos_handle, about : ::minos::__private::About { doc :
+        access : ::minos::__private::Access::CLOSED, handle : __minos_handle, about :
+        ::minos::__private::About { doc :
         "Handles the topic `CreateFoo` and `POST /foos` alike.", answer :
         ::minos::__private::Of:: < Uuid > ::SEEN, around : "", answer_type : "Uuid" },
         module : ::core::module_path!(), file : ::core::file!(), line : ::core::line!(),

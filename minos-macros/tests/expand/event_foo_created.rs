@@ -21,13 +21,11 @@ const _: () = {
             ::minos::__private::answer_result::<(), _>,
         )
     }
-    #[allow(unused_imports)]
-    use ::minos::__private::NotTraced as _;
     ::minos::__private::inventory::submit! {
         ::minos::__private::HandlerDef { kind : ::minos::__private::Kind::Event, function
-        : "foo_created", names : & ["FooCreated"], routes : & [], handle :
-        __minos_handle, about : ::minos::__private::About { doc : "", answer :
-        ::minos::__private::Of:: < () > ::SEEN, around : "", answer_type : "()" }, module
-        : ::core::module_path!(), file : ::core::file!(), line : ::core::line!(), }
+        : "foo_created", names : & ["FooCreated"], routes : & [], access :
+        ::minos::__private::Access::CLOSED, handle : __minos_handle, about :
+        ::minos::__private::About::NOTHING, module : ::core::module_path!(), file :
+        ::core::file!(), line : ::core::line!(), }
     }
 };

@@ -22,9 +22,10 @@ const _: () = {
     use ::minos::__private::NotTraced as _;
     ::minos::__private::inventory::submit! {
         ::minos::__private::MessageDef { name : "Reserve", content :
-        ::minos::__private::Of:: < Reserve > ::SEEN, reply : ::minos::__private::Of:: <
-        Uuid > ::SEEN, module : ::core::module_path!(), file : ::core::file!(), line :
-        ::core::line!(), }
+        ::minos::__private::Look::Fields("Reserve", & [("order", ::minos::__private::Of::
+        < Uuid > ::SEEN), ("seats", ::minos::__private::Of:: < u32 > ::SEEN)]), reply :
+        ::minos::__private::Of:: < Uuid > ::SEEN, module : ::core::module_path!(), file :
+        ::core::file!(), line : ::core::line!(), }
     }
     #[automatically_derived]
     impl ::minos::__private::Replies<Uuid> for Reserve

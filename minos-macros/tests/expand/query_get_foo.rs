@@ -24,10 +24,10 @@ const _: () = {
     use ::minos::__private::NotTraced as _;
     ::minos::__private::inventory::submit! {
         ::minos::__private::HandlerDef { kind : ::minos::__private::Kind::Query, function
-        : "get_foo", names : & ["GetFoo"], routes : & [("GET", "/foos/{uuid}")], handle :
-        __minos_handle, about : ::minos::__private::About { doc : "", answer :
-        ::minos::__private::Of:: < Root < Foo > > ::SEEN, around : "", answer_type :
-        "Root<Foo>" }, module : ::core::module_path!(), file : ::core::file!(), line :
-        ::core::line!(), }
+        : "get_foo", names : & ["GetFoo"], routes : & [("GET", "/foos/{uuid}")], access :
+        ::minos::__private::Access::CLOSED, handle : __minos_handle, about :
+        ::minos::__private::About { doc : "", answer : ::minos::__private::Of:: < Root <
+        Foo > > ::SEEN, around : "", answer_type : "Root<Foo>" }, module :
+        ::core::module_path!(), file : ::core::file!(), line : ::core::line!(), }
     }
 };

@@ -3,7 +3,7 @@
 use super::{Aggregate, AggregateDef, difference, sets, upcast};
 use crate::{
     error::{Error, Result},
-    sample::{Seen, seen},
+    sample::Look,
 };
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -260,7 +260,7 @@ pub struct EventDef {
     apply: fn(&mut dyn Any, &str) -> Result<()>,
     old: Option<Old>,
     /// What it looks like.
-    pub seen: fn() -> Seen,
+    pub look: Look,
     pub module: &'static str,
     pub file: &'static str,
     pub line: u32,
@@ -274,7 +274,7 @@ struct Old {
 
 impl EventDef {
     /// The registration of a domain event.
-    pub const fn of<E: DomainEvent>(module: &'static str, file: &'static str, line: u32) -> Self {
+    pub const fn of<E: DomainEvent>(look: Look, module: &'static str, file: &'static str, line: u32) -> Self {
         EventDef {
             aggregate_type: TypeId::of::<E::Aggregate>,
             aggregate: E::Aggregate::NAME,
@@ -282,7 +282,7 @@ impl EventDef {
             version: E::VERSION,
             apply: apply::<E>,
             old: if E::VERSION > 1 { Some(Old { apply: apply_old::<E>, upcast: upcast_text::<E> }) } else { None },
-            seen: seen::<E>,
+            look,
             module,
             file,
             line,

@@ -52,7 +52,7 @@ use crate::{
     document::{Condition, Find},
     error::{Error, Result},
     message::SetChange,
-    sample::Seen as Looks,
+    sample::Look,
     store::{NewEvent, StoredEvent, StreamId},
 };
 use jiff::Timestamp;
@@ -299,7 +299,7 @@ pub struct AggregateDef {
     pub name: &'static str,
     pub fields: &'static [&'static str],
     /// What it looks like.
-    pub seen: Option<fn() -> Looks>,
+    pub look: Look,
     pub module: &'static str,
     pub file: &'static str,
     pub line: u32,

@@ -320,7 +320,9 @@ mod tests {
                 Ok(Renamed { to: serde_json::from_str::<Person>(content)?.name })
             }
         }
-        let current = EventDef::of::<Renamed>("", "", 1).current(1, r#"{"name":{"$sensitive":"Ada"}}"#.into()).unwrap();
+        let current = EventDef::of::<Renamed>(crate::sample::Look::Whole(None), "", "", 1)
+            .current(1, r#"{"name":{"$sensitive":"Ada"}}"#.into())
+            .unwrap();
         assert_eq!(current, r#"{"to":{"$sensitive":"Ada"}}"#);
         let mut fields = Fields::parse("{}").unwrap();
         fields.set("name", &Sensitive::new("Ada")).unwrap();

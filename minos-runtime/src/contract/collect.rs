@@ -13,7 +13,7 @@ use crate::{
     message::{EventName, MessageDef},
     metrics::Metrics,
     saga::{Node, SagaDef, Work},
-    sample::{Schema, Seen},
+    sample::{Look, Schema, Seen},
     store::MemoryStore,
 };
 use serde_json::{Value, json};
@@ -71,11 +71,11 @@ impl Collected {
     }
 
     /// What was seen of a type; anything, if nothing was.
-    fn seen(&mut self, seen: Option<fn() -> Seen>, around: &str, what: impl FnOnce() -> String) -> (Value, bool) {
+    fn seen(&mut self, look: Look, around: &str, what: impl FnOnce() -> String) -> (Value, bool) {
         #[cfg(feature = "sensitive")]
         let _sampling = crate::sensitive::sampling();
         // A type of the user may not be made for what it is given.
-        match seen.map(|seen| catch_unwind(seen).unwrap_or_else(|_| Seen::nothing())) {
+        match catch_unwind(|| look.see()).unwrap_or_else(|_| Some(Seen::nothing())) {
             Some(seen) => {
                 if let Some(why) = &seen.hidden {
                     self.hidden.push(format!("{}: not all of it is described, since no sample of it could be made: {why}", what()));
@@ -124,7 +124,7 @@ impl Collected {
     fn answer(&mut self, def: &HandlerDef) -> Answer {
         let about = &def.about;
         let what = || format!("the answer `{}` of `{}` at {}", about.answer_type, def.function, def.place());
-        let (content, is_free) = self.seen(about.answer, about.around, what);
+        let (content, is_free) = self.seen(Look::Whole(about.answer), about.around, what);
         match content.get("type").and_then(Value::as_str) {
             _ if is_free => Answer { status: None, content: None },
             Some("null") => Answer { status: Some(204), content: None },
@@ -150,7 +150,7 @@ impl Collected {
         defs.sort_by_key(|def| def.name);
         for def in defs {
             let name = def.name;
-            let (state, _) = self.seen(def.seen, "", || format!("the aggregate `{name}`"));
+            let (state, _) = self.seen(def.look, "", || format!("the aggregate `{name}`"));
             let changes = self.changes(&state);
             let mut events = BTreeMap::from([
                 (format!("{name}Created"), Event { version: 1, content: state }),
@@ -161,7 +161,7 @@ impl Collected {
             own.retain(|event| (parts.owns)(event.module));
             own.sort_by_key(|event| event.name);
             for event in own {
-                let (content, _) = self.seen(Some(event.seen), "", || format!("the event `{name}.{}`", event.name));
+                let (content, _) = self.seen(event.look, "", || format!("the event `{name}.{}`", event.name));
                 events.insert(event.name.to_owned(), Event { version: event.version, content });
             }
             all.insert(name.to_owned(), Aggregate { events });
@@ -183,7 +183,7 @@ impl Collected {
         let mut messages = BTreeMap::new();
         for def in defs {
             let (content, _) = self.seen(def.content, "", || format!("the message `{}` at {}:{}", def.name, def.file, def.line));
-            let (reply, _) = self.seen(def.reply, "", || format!("what `{}` at {}:{} answers", def.name, def.file, def.line));
+            let (reply, _) = self.seen(Look::Whole(def.reply), "", || format!("what `{}` at {}:{} answers", def.name, def.file, def.line));
             messages.entry(def.name).or_insert(Message { content, reply });
         }
         messages

@@ -8,7 +8,7 @@ pub use envelope::{Direction, Envelope, Failure, MessageKind, StepCall, is_error
 pub use fields::Unsaid;
 pub use topic::{EventName, SetChange, dead_letter_topic, is_topic_name, reply_topic, saga_topic, service_of};
 
-use crate::sample::Seen;
+use crate::sample::{Look, Seen};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A message that one service sends to another: a command or a query by its name, and what it answers.
@@ -37,7 +37,7 @@ pub trait Message: Serialize + Send + Sync {
 pub struct MessageDef {
     pub name: &'static str,
     /// What its content looks like.
-    pub content: Option<fn() -> Seen>,
+    pub content: Look,
     /// What its answer looks like; nothing if that cannot be seen.
     pub reply: Option<fn() -> Seen>,
     pub module: &'static str,

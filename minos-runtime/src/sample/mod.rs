@@ -8,6 +8,8 @@ mod fault;
 mod json;
 #[cfg(test)]
 mod json_tests;
+#[cfg(test)]
+mod look_tests;
 #[cfg(any(test, feature = "testing"))]
 mod made;
 mod maker;
@@ -31,7 +33,7 @@ pub use made::{NoSample, sample};
 pub(crate) use reader::Reader;
 pub(crate) use schema::{Schema, reference};
 pub(crate) use seen::seen;
-pub use seen::{NotTraced, Of, Seen};
+pub use seen::{Look, NotTraced, Of, Seen};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use shape::{Difference, Shape};
 pub(crate) use tracer::Tracer;

@@ -1,9 +1,9 @@
-//! What is seen of a type that is named in a signature.
+//! What is seen of a type that a macro names.
 
 use super::{Schema, Tracer, reference};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use std::marker::PhantomData;
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, marker::PhantomData};
 
 /// What was seen of a type.
 #[derive(Debug)]
@@ -13,6 +13,28 @@ pub struct Seen {
     pub(crate) hidden: Option<String>,
     /// Whether it may be an answer of any status, with any content.
     pub(crate) is_free: bool,
+    /// Whether a field of the type may be missing.
+    is_optional: bool,
+}
+
+/// How to see a type.
+#[derive(Clone, Copy)]
+pub enum Look {
+    /// By how it is read; not at all, if it is not.
+    Whole(Option<fn() -> Seen>),
+    /// A struct of this name that is read as its fields are, each by its name. What they are of is seen once for all structs, and nothing is compiled for this
+    /// one.
+    Fields(&'static str, &'static [(&'static str, Option<fn() -> Seen>)]),
+}
+
+impl Look {
+    /// What is seen, if there is a way to see it.
+    pub(crate) fn see(self) -> Option<Seen> {
+        match self {
+            Look::Whole(seen) => seen.map(|seen| seen()),
+            Look::Fields(name, fields) => Some(Seen::of_fields(name, fields)),
+        }
+    }
 }
 
 /// A type whose look is asked for: `Of::<T>::SEEN` is how to see it, if there is a way.
@@ -47,24 +69,51 @@ pub(crate) fn seen<T: DeserializeOwned>() -> Seen {
 
 impl Seen {
     fn of(tracer: Tracer) -> Self {
+        let is_optional = tracer.is_optional();
         let (schema, hidden) = tracer.finish();
-        Seen { schema, hidden, is_free: false }
+        Seen { schema, hidden, is_free: false, is_optional }
+    }
+
+    fn of_fields(name: &str, fields: &[(&str, Option<fn() -> Seen>)]) -> Self {
+        let (mut named, mut properties, mut required) = (BTreeMap::new(), Map::new(), Vec::new());
+        let mut hidden = None;
+        for (field, seen) in fields {
+            let seen = seen.map_or_else(|| Seen::hidden("it cannot be read"), |seen| seen());
+            if let Some(why) = seen.hidden {
+                hidden.get_or_insert_with(|| format!("`{field}`: {why}"));
+            }
+            if !seen.is_optional {
+                required.push(*field);
+            }
+            properties.insert((*field).to_owned(), seen.schema.put(&mut named));
+        }
+        let mut schema = json!({ "type": "object", "properties": properties });
+        if !required.is_empty() {
+            schema["required"] = json!(required);
+        }
+        let root = Seen::named(name, schema).schema.put(&mut named);
+        Seen { schema: Schema { root, named }, hidden, is_free: false, is_optional: false }
+    }
+
+    /// Nothing was seen, and why.
+    pub(crate) fn hidden(why: &str) -> Self {
+        Seen { schema: Schema::open(), hidden: Some(why.to_owned()), is_free: false, is_optional: false }
     }
 
     /// Nothing was seen, since reading a sample panicked.
     pub(crate) fn nothing() -> Self {
-        Seen { schema: Schema::open(), hidden: Some("reading one panicked".to_owned()), is_free: false }
+        Seen::hidden("reading one panicked")
     }
 
     /// Anything.
     pub(crate) fn free() -> Self {
-        Seen { schema: Schema::open(), hidden: None, is_free: true }
+        Seen { schema: Schema::open(), hidden: None, is_free: true, is_optional: false }
     }
 
     /// A type of this name.
     pub(crate) fn named(name: &str, schema: Value) -> Self {
         let schema = Schema { root: reference(name), named: [(name.to_owned(), schema)].into() };
-        Seen { schema, hidden: None, is_free: false }
+        Seen { schema, hidden: None, is_free: false, is_optional: false }
     }
 
     /// A page of them.

@@ -126,6 +126,12 @@ impl Tracer {
         questions
     }
 
+    /// Whether serde makes one of nothing, as it does of an option where a field is missing.
+    pub(crate) fn is_optional(&self) -> bool {
+        let root = self.maker.nodes.get(ROOT);
+        root.is_some_and(|root| root.kind == Some(Kind::Optional) && root.name.is_none() && !root.mixed)
+    }
+
     /// What was seen, and why not all of it was.
     pub(crate) fn finish(self) -> (Schema, Option<String>) {
         (Schema::of(&self.maker), self.failed)

@@ -4,6 +4,7 @@ use super::{Block, EventMethod, Field, Versions};
 use crate::{
     door::{Door, at},
     item::{capital, cfgs},
+    look,
     purity::without_self_type,
 };
 use proc_macro2::TokenStream;
@@ -119,6 +120,7 @@ fn event_type(door: &Door, ty: &Type, vis: &Visibility, event: &EventMethod) -> 
     let (serde, cfgs, docs) = (door.serde(), cfgs(&method.attrs), docs(&method.attrs));
     let body = body_name(&method.sig.ident);
     let values = values(fields);
+    let look = look::of_fields(door, &ident, fields.iter().map(|Field { cfgs, name, ty, .. }| (cfgs, name, ty)));
     let fields = fields.iter().map(|Field { cfgs, docs, was, name, ty }| {
         let aliases = was.iter().map(|old| quote!(#[serde(alias = #old)]));
         quote!(#cfgs #(#docs)* #(#aliases)* pub #name: #ty)
@@ -145,7 +147,9 @@ fn event_type(door: &Door, ty: &Type, vis: &Visibility, event: &EventMethod) -> 
                 }
                 #upcast
             }
-            #door::inventory::submit! { #door::EventDef::of::<#ident>(::core::module_path!(), ::core::file!(), ::core::line!()) }
+            #[allow(unused_imports)]
+            use #door::NotTraced as _;
+            #door::inventory::submit! { #door::EventDef::of::<#ident>(#look, ::core::module_path!(), ::core::file!(), ::core::line!()) }
             #[cfg(test)]
             #door::persisted! { event #ident }
         };
