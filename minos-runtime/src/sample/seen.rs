@@ -17,6 +17,9 @@ pub struct Seen {
     is_optional: bool,
 }
 
+/// What sees a type; nothing if it cannot be seen.
+type See = Option<fn() -> Seen>;
+
 /// How to see a type.
 #[derive(Clone, Copy)]
 pub enum Look {
@@ -24,7 +27,7 @@ pub enum Look {
     Whole(Option<fn() -> Seen>),
     /// A struct of this name that is read as its fields are, each by its name. What they are of is seen once for all structs, and nothing is compiled for this
     /// one.
-    Fields(&'static str, &'static [(&'static str, Option<fn() -> Seen>)]),
+    Fields(&'static str, &'static [(&'static str, See)]),
 }
 
 impl Look {
@@ -74,7 +77,7 @@ impl Seen {
         Seen { schema, hidden, is_free: false, is_optional }
     }
 
-    fn of_fields(name: &str, fields: &[(&str, Option<fn() -> Seen>)]) -> Self {
+    fn of_fields(name: &str, fields: &[(&str, See)]) -> Self {
         let (mut named, mut properties, mut required) = (BTreeMap::new(), Map::new(), Vec::new());
         let mut hidden = None;
         for (field, seen) in fields {
