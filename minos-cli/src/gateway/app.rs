@@ -14,7 +14,8 @@ use super::{
     },
     metrics::Metrics,
     openapi::Documents,
-    table::{Found, Route, Table, shape},
+    patience::{Patience, Waiting},
+    table::{Found, OWN, Route, Table, shape},
     upstream::{Asked, Body, Forward, Refused, RetryBudget, Unreadable},
 };
 use arc_swap::ArcSwap;
@@ -38,6 +39,7 @@ pub(super) struct App {
     pub(super) services: Option<Services>,
     /// There are other services: their documents are to be asked for.
     pub(super) renewed: Notify,
+    pub(super) patience: Patience,
     cors: Option<Cors>,
     rates: Rates,
     identity: Identity,
@@ -82,6 +84,7 @@ impl App {
             operators,
             services,
             renewed: Notify::new(),
+            patience: Patience::new(config.upstream.patience),
             cors: Cors::new(&config.cors).map_err(wrong)?,
             rates: Rates::new(&config.rate),
             identity: Identity::new(&config.http.strip).map_err(wrong)?,
@@ -143,7 +146,15 @@ impl App {
             return self.refuse("rate", || too_many(seconds, ids));
         }
         // Held until the answer has begun: a guard would hold up nobody, but there are only few of them.
-        let table = self.table.load();
+        let mut waiting = self.patience.begin();
+        let table = match &mut waiting {
+            Some(waiting) if !OWN.contains(&path) => waiting.settled(&self.table).await,
+            _ => Some(self.table.load()),
+        };
+        let Some(table) = table else {
+            let detail = "no service runs now; nothing was done; try again later";
+            return self.refuse("unavailable", || later(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail, 1, ids));
+        };
         let found = match table.find(&parts.method, path) {
             Found::Route(found) => found.clone(),
             Found::OtherMethods(methods) => return self.other_methods(&parts, &methods, ids),
@@ -171,10 +182,18 @@ impl App {
         if let Err(answer) = self.let_in(&parts.headers, &found, ids).await {
             return *answer;
         }
-        self.forward(peer, parts, body, ids, &found).await
+        self.forward(peer, parts, body, ids, found, waiting).await
     }
 
-    async fn forward(&self, peer: &Peer, parts: http::request::Parts, body: Incoming, ids: &Ids, route: &Route) -> Response<Body> {
+    async fn forward(
+        &self,
+        peer: &Peer,
+        parts: http::request::Parts,
+        body: Incoming,
+        ids: &Ids,
+        mut route: Arc<Route>,
+        mut waiting: Option<Waiting>,
+    ) -> Response<Body> {
         let mut headers = parts.headers;
         let host = host(&parts.uri, &headers, parts.version);
         headers::clean_request(&mut headers, host.as_ref(), peer, &self.identity);
@@ -182,10 +201,33 @@ impl App {
         let target = parts.uri.path_and_query().cloned();
         let asked = Asked { method: parts.method, uri: target.map(Uri::from).unwrap_or_default(), headers };
         let forward = Forward { config: &self.config, budget: &self.budget, retried: &self.metrics.retries };
-        match forward.ask(&route.instances, &asked, body).await {
-            Ok(answer) => answer,
-            Err(refused) => self.unanswered(&refused, route, ids),
+        let mut body = match forward.begin(&asked, body).await {
+            Ok(body) => body,
+            Err(refused) => return self.unanswered(&refused, &route, ids),
+        };
+        loop {
+            let refused = match forward.ask(&route.instances, &asked, &mut body).await {
+                Ok(answer) => return answer,
+                Err(refused) => refused,
+            };
+            let may_again = matches!(refused, Refused::Unavailable { .. }) && self.wait(&mut waiting, &mut route).await;
+            if !may_again {
+                return self.unanswered(&refused, &route, ids);
+            }
         }
+    }
+
+    /// Waits a moment for instances, and says whether to ask again: those that the route has by then.
+    async fn wait(&self, waiting: &mut Option<Waiting>, route: &mut Arc<Route>) -> bool {
+        let Some(waiting) = waiting else { return false };
+        let may_again = waiting.moment().await;
+        let table = self.table.load();
+        let is_it = |other: &&Arc<Route>| other.service == route.service && other.method == route.method && other.path == route.path;
+        // The client may do what it was let in for, and nothing else. As long as the route is not told again, who had it may be back.
+        if let Some(again) = table.routes().find(is_it).cloned() {
+            *route = again;
+        }
+        may_again
     }
 
     /// The answer where no instance gave one. What went wrong inside is told to the operator only.

@@ -10,6 +10,7 @@ pub mod config;
 mod edge;
 mod metrics;
 mod openapi;
+mod patience;
 mod server;
 mod table;
 mod tls;
@@ -196,6 +197,7 @@ fn follow(app: &App, told: Option<&Directory>) {
     }
     tracing::debug!("{} routes, {} instances", table.routes().count(), table.instances.len());
     app.table.store(Arc::new(table));
+    app.patience.renewed();
 }
 
 /// Keeps the table as the directory is, the documents as the services tell them, and no connection longer than needed.

@@ -5,6 +5,7 @@ mod edge;
 mod failing;
 mod kit;
 mod operator;
+mod patience;
 mod restarts;
 mod routing;
 mod streams;

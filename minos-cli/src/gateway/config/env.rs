@@ -28,7 +28,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ),
     ("tls", &["certificate", "key"]),
     ("discovery", &["url", "token"]),
-    ("upstream", &["connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout", "keep_idle", "max_idle"]),
+    ("upstream", &["connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout", "keep_idle", "max_idle", "patience"]),
     ("retries", &["attempts", "percent", "max_body"]),
     ("ejection", &["failures", "first_pause", "longest_pause"]),
     ("rate", &["global", "per_client", "per_user", "burst", "remembered"]),

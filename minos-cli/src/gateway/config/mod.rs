@@ -169,6 +169,10 @@ pub struct UpstreamConfig {
     /// How many of them are kept for each instance. Default `256`.
     #[serde(deserialize_with = "number")]
     pub max_idle: usize,
+    /// How long a request waits when no service is known at all, or no instance of its service can be reached, before it is refused with 503. Default: none, it is
+    /// refused at once. It is for where services are started again with nobody in their place, as `minos dev` does.
+    #[serde(deserialize_with = "duration")]
+    pub patience: Duration,
 }
 
 impl Default for UpstreamConfig {
@@ -180,6 +184,7 @@ impl Default for UpstreamConfig {
             total_timeout: Duration::from_secs(600),
             keep_idle: Duration::from_secs(4),
             max_idle: 256,
+            patience: Duration::ZERO,
         }
     }
 }

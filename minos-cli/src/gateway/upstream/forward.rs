@@ -105,20 +105,27 @@ fn is_failure(status: StatusCode) -> bool {
 }
 
 impl Forward<'_> {
-    /// Asks one of these instances, or several one after the other.
+    /// Takes a request, with its body as it will be sent.
+    pub(in crate::gateway) async fn begin(&self, asked: &Asked, body: Incoming) -> Result<Outgoing, Refused> {
+        let body = self.outgoing(body, is_idempotent(asked)).await?;
+        self.budget.earn();
+        Ok(body)
+    }
+
+    /// Asks one of these instances, or several one after the other. If nobody can be asked, the body is still there.
     pub(in crate::gateway) async fn ask(
         &self,
         instances: &[Arc<Instance>],
         asked: &Asked,
-        body: Incoming,
+        body: &mut Outgoing,
     ) -> Result<Response<Body>, Refused> {
         let deadline = Instant::now() + self.config.upstream.total_timeout;
         let is_idempotent = is_idempotent(asked);
-        let mut next = self.outgoing(body, is_idempotent).await?;
-        self.budget.earn();
+        let mut next = std::mem::replace(body, Outgoing::Nothing);
         let mut tried = Tried::default();
         loop {
             let Some(place) = self.choose(instances, &tried) else {
+                *body = next;
                 let soonest = instances.iter().map(|one| one.out_for()).min().unwrap_or_default();
                 return Err(Refused::Unavailable { retry_after: soonest.div_ceil(1000).max(1) });
             };

@@ -26,7 +26,7 @@ pub(super) enum Unread {
 }
 
 /// What an instance is sent.
-pub(super) enum Outgoing {
+pub(in crate::gateway) enum Outgoing {
     Nothing,
     /// All of it, which can be sent again.
     Whole(Bytes),
@@ -35,7 +35,7 @@ pub(super) enum Outgoing {
 }
 
 /// A body that comes from a client.
-pub(super) struct Upload {
+pub(in crate::gateway) struct Upload {
     body: Mutex<Coming>,
     /// Something of it has been taken.
     begun: AtomicBool,
