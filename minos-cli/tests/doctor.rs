@@ -74,3 +74,32 @@ fn what_is_wrong_is_told_with_what_to_do_and_without_passwords() {
     assert!(found(&findings, "store")["found"].as_str().unwrap().contains("127.0.0.1:1"), "{all}");
     assert!(found(&findings, "broker")["found"].as_str().unwrap().starts_with("127.0.0.1:1 does not answer"), "{all}");
 }
+
+#[test]
+fn keys_of_tokens_and_the_registry_are_looked_for() {
+    let place = project();
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", registry.local_addr().unwrap());
+    let with = |auth: &str, url: &str| configure(&place, |text| format!("{text}[auth]\n{auth}\n[discovery]\nurl = \"{url}\"\n"));
+
+    with("secret = \"hushhush-hushhush-hushhush-hushhush\"\nissuer = \"https://login.example\"\naudience = \"order\"", &url);
+    let (is_well, findings, all) = doctor(&place, &[]);
+    assert!(is_well && !all.contains("hushhush"), "{all}");
+    for (check, what) in [("configuration", "minos.toml"), ("auth", "a secret"), ("discovery", "takes connections")] {
+        let finding = found(&findings, check);
+        assert!(finding["level"] == "ok" && finding["found"].as_str().unwrap().ends_with(what), "{all}");
+    }
+
+    with("public_key = \"key.pem\"\nissuer = \"https://login.example\"\naudience = \"order\"", "http://127.0.0.1:1");
+    let (is_well, findings, all) = doctor(&place, &[]);
+    assert!(!is_well, "{all}");
+    for (check, what) in [("auth", "key.pem cannot be read"), ("discovery", "http://127.0.0.1:1 does not answer")] {
+        let finding = found(&findings, check);
+        assert!(finding["level"] == "fail" && finding["found"].as_str().unwrap().starts_with(what), "{all}");
+    }
+
+    with("secrets = \"hushhush\"", &url);
+    let (is_well, findings, all) = doctor(&place, &[]);
+    assert!(!is_well && !all.contains("hushhush"), "{all}");
+    assert!(found(&findings, "configuration")["found"].as_str().unwrap().contains("unknown field `secrets`"), "{all}");
+}

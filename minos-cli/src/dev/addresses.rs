@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
 };
 
 /// Where a service listens.
@@ -17,6 +17,17 @@ pub(super) struct Place {
     pub(super) admin: SocketAddr,
     /// That it is not where its configuration says, and why; told once.
     pub(super) moved: Option<String>,
+}
+
+impl Place {
+    /// The URL under which it is reached from this machine.
+    pub(super) fn url(&self) -> String {
+        let mut addr = self.http;
+        if addr.ip().is_unspecified() {
+            addr.set_ip(if addr.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        format!("http://{addr}")
+    }
 }
 
 /// What was asked for by which service, and what it got.
@@ -35,11 +46,19 @@ impl Addresses {
         let wanted = |section| -> Option<SocketAddr> { Project::setting(member, [section, "addr"])?.as_str()?.parse().ok() };
         let (http, first) = self.give(&member.name, "http", wanted("http"))?;
         let (admin, second) = self.give(&member.name, "admin", wanted("admin"))?;
-        let moved: Vec<String> = [first, second].into_iter().flatten().collect();
+        let told =
+            |what, taken: Option<SocketAddr>, given| taken.map(|taken| format!("{taken} is taken, so `{what}.addr` is {given} for now"));
+        let moved: Vec<String> = [told("http", first, http), told("admin", second, admin)].into_iter().flatten().collect();
         Ok(Place { name: member.name.clone(), http, admin, moved: (!moved.is_empty()).then(|| moved.join("; ")) })
     }
 
-    fn give(&mut self, name: &str, what: &'static str, wanted: Option<SocketAddr>) -> CliResult<(SocketAddr, Option<String>)> {
+    /// What is wanted, if nobody has it, and else any; then what was wanted is told as well, the first time.
+    pub(super) fn give(
+        &mut self,
+        name: &str,
+        what: &'static str,
+        wanted: Option<SocketAddr>,
+    ) -> CliResult<(SocketAddr, Option<SocketAddr>)> {
         let key = (name.to_owned(), what);
         if let Some((before, given)) = self.given.get(&key)
             && *before == wanted
@@ -53,8 +72,7 @@ impl Addresses {
             None => free().map_err(|error| CliError::said(format!("there is no free port: {error}")))?,
         };
         self.given.insert(key, (wanted, given));
-        let moved = wanted.filter(|addr| *addr != given && addr.port() != 0);
-        Ok((given, moved.map(|addr| format!("{addr} is taken, so `{what}.addr` is {given} for now"))))
+        Ok((given, wanted.filter(|addr| *addr != given && addr.port() != 0)))
     }
 }
 
@@ -89,5 +107,8 @@ mod tests {
         let places = |all: &[Place]| all.iter().map(|place| (place.http, place.admin)).collect::<Vec<_>>();
         assert_eq!(places(&again), places(&first));
         assert!(again.iter().all(|place| place.moved.is_none()), "that is told once");
+        let mut anywhere = first[0].clone();
+        anywhere.http.set_ip([0, 0, 0, 0].into());
+        assert_eq!(anywhere.url(), format!("http://127.0.0.1:{}", open.port()));
     }
 }

@@ -4,6 +4,7 @@
 mod addresses;
 mod build;
 mod console;
+mod platform;
 mod process;
 mod program;
 mod signals;
@@ -16,9 +17,10 @@ use crate::{
 use addresses::Addresses;
 use build::{Built, build};
 use console::Console;
+use platform::{GATEWAY, Platform};
 use process::Process;
 use signals::Signals;
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 use watch::Changes;
 
 #[derive(clap::Args)]
@@ -26,6 +28,9 @@ pub(crate) struct Dev {
     /// Only this service. More than one may be named; without one, all run.
     #[arg(long)]
     service: Vec<String>,
+    /// Where the gateway listens, which is one address for all services.
+    #[arg(long, value_name = "ADDR", default_value_t = GATEWAY)]
+    gateway: SocketAddr,
 }
 
 /// What came first.
@@ -51,11 +56,12 @@ impl Dev {
         let mut changes = Changes::of(root)?;
         let mut addresses = Addresses::default();
         let console = Console::new();
+        let mut platform = Platform::start(self.gateway, &mut addresses, &console).await?;
         let mut running: Option<(Process, Built)> = None;
         loop {
             let project = Project::at(root)?;
             let project = project.ok_or_else(|| CliError::said(format!("{} is no project of Minos any more", root.display())))?;
-            let step = self.renew(&project, &console, &mut addresses, &mut running);
+            let step = self.renew(&project, &console, &mut addresses, &mut platform, &mut running);
             let renewed = tokio::select! {
                 renewed = step => renewed,
                 () = signals.next() => break,
@@ -72,6 +78,7 @@ impl Dev {
             match next(&mut changes, &mut running, &mut signals).await {
                 Next::Change => {}
                 Next::Ended(how) => {
+                    platform.hold();
                     running = None;
                     console.own(format_args!("the services have ended: {how}; they are started again when a file changes"));
                     if matches!(next(&mut changes, &mut running, &mut signals).await, Next::Stop) {
@@ -81,12 +88,17 @@ impl Dev {
                 Next::Stop => break,
             }
         }
-        if let Some((process, _)) = running {
+        if running.is_some() {
             console.own(format_args!("stopping; Ctrl-C again ends it at once"));
-            tokio::select! {
-                () = process.stop() => {}
-                () = signals.next() => {}
+        }
+        let services = async {
+            if let Some((process, _)) = running {
+                process.stop().await;
             }
+        };
+        tokio::select! {
+            () = platform.stop(services) => {}
+            () = signals.next() => {}
         }
         Ok(())
     }
@@ -97,6 +109,7 @@ impl Dev {
         project: &Project,
         console: &Console,
         addresses: &mut Addresses,
+        platform: &mut Platform,
         running: &mut Option<(Process, Built)>,
     ) -> CliResult {
         let members = self.members(project)?;
@@ -108,9 +121,12 @@ impl Dev {
             console.own(format_args!("nothing has changed for the services"));
             return Ok(());
         }
+        platform.hold();
         if let Some((process, _)) = running.take() {
+            console.own(format_args!("the services start again, and requests to the gateway wait for them"));
             process.stop().await;
         }
+        platform.forget().await;
         let places = addresses.of(&members)?;
         for place in &places {
             if let Some(moved) = &place.moved {
@@ -118,7 +134,7 @@ impl Dev {
             }
         }
         console.expect(places.iter().map(|place| place.name.clone()).collect());
-        let mut process = Process::start(&built.program, &project.root, &places, console)?;
+        let mut process = Process::start(&built.program, &project.root, &places, &platform.registry(), console)?;
         // Kept before it is ready: whatever happens now, somebody has to stop it.
         let ready = process.ready(&places).await;
         *running = Some((process, built));
@@ -126,9 +142,17 @@ impl Dev {
             *running = None;
             return Err(error);
         }
-        for place in &places {
-            console.own(format_args!("{} answers on http://{}, and its operator on http://{}", place.name, place.http, place.admin));
+        if let Some((process, _)) = running {
+            tokio::select! {
+                () = platform.open(&places, console) => {}
+                // That is told by who waits for it.
+                _ = process.ended() => return Ok(()),
+            }
         }
+        for place in &places {
+            console.own(format_args!("{} answers on http://{}, and its console is http://{}/console", place.name, place.http, place.admin));
+        }
+        console.own(format_args!("all of them answer on http://{0}; what they can be asked: http://{0}/docs", platform.gateway()));
         Ok(())
     }
 

@@ -24,11 +24,13 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn start(program: &Path, root: &Path, places: &[Place], console: &Console) -> CliResult<Self> {
+    pub(super) fn start(program: &Path, root: &Path, places: &[Place], registry: &str, console: &Console) -> CliResult<Self> {
         let mut command = Command::new(program);
+        command.env("MINOS_DEV_REGISTRY", registry);
         for (n, place) in places.iter().enumerate() {
             command.env(format!("MINOS_DEV_HTTP_{n}"), place.http.to_string());
             command.env(format!("MINOS_DEV_ADMIN_{n}"), place.admin.to_string());
+            command.env(format!("MINOS_DEV_URL_{n}"), place.url());
         }
         command.current_dir(root).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         // Ctrl-C is for us: the services are told to stop once, and not twice, which would end them at once.

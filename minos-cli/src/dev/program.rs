@@ -53,7 +53,7 @@ fn main(members: &[Member]) -> String {
 fn manifest(project: &Project, members: &[Member]) -> CliResult<String> {
     let minos = project.manifest.get("workspace").and_then(|workspace| workspace.get("dependencies")?.get("minos"));
     let minos = minos.ok_or_else(|| CliError::said("`Cargo.toml` of the project has no `minos` in `[workspace.dependencies]`"))?;
-    let mut dependencies = Table::from_iter([("minos".to_owned(), at_root(minos, &project.root))]);
+    let mut dependencies = Table::from_iter([("minos".to_owned(), with_feature(at_root(minos, &project.root), "discovery"))]);
     for member in members {
         let path = Value::String(member.directory.display().to_string());
         dependencies.insert(member.name.clone(), Value::Table(Table::from_iter([("path".to_owned(), path)])));
@@ -72,6 +72,20 @@ fn manifest(project: &Project, members: &[Member]) -> CliResult<String> {
         }
     }
     Ok(format!("# Written by `minos dev`, and written again each time.\n{manifest}"))
+}
+
+/// The same dependency, with a feature more.
+fn with_feature(dependency: Value, feature: &str) -> Value {
+    let mut table = match dependency {
+        Value::Table(table) => table,
+        version => Table::from_iter([("version".to_owned(), version)]),
+    };
+    if let Value::Array(features) = table.entry("features").or_insert_with(|| Value::Array(Vec::new()))
+        && !features.iter().any(|one| one.as_str() == Some(feature))
+    {
+        features.push(Value::String(feature.to_owned()));
+    }
+    Value::Table(table)
 }
 
 /// The same from anywhere: paths are those of the project.
@@ -113,6 +127,11 @@ mod tests {
         let member = Member { name: "stock-room".to_owned(), directory: "/home/shop/services/stock-room".into() };
         let written: Table = self::manifest(&project, std::slice::from_ref(&member)).unwrap().parse().unwrap();
         assert_eq!(written["dependencies"]["minos"]["path"].as_str(), Some("/home/shop/../minos"));
+        let features =
+            |value: &Value| value["features"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        assert_eq!(features(&written["dependencies"]["minos"]), ["x", "discovery"], "services register");
+        let other = with_feature(Value::String("0.1".to_owned()), "discovery");
+        assert_eq!((other["version"].as_str(), features(&other)), (Some("0.1"), vec!["discovery".to_owned()]));
         assert_eq!(written["dependencies"]["stock-room"]["path"].as_str(), Some("/home/shop/services/stock-room"));
         assert_eq!(written["patch"]["crates-io"]["foo"]["path"].as_str(), Some("/home/shop/vendor/foo"));
         assert_eq!(written["profile"]["dev"]["opt-level"].as_integer(), Some(1));

@@ -1,7 +1,7 @@
 //! Written by `minos dev`, and written again each time: all services of the project in one process.
 
-use minos::{Config, Error, Result, Service};
-use std::{io::Read, path::Path, thread};
+use minos::{Config, Error, Result, Service, config::DiscoveryConfig};
+use std::{io::Read, path::Path, thread, time::Duration};
 
 #[minos::main]
 async fn main() -> Result<()> {
@@ -23,11 +23,20 @@ fn config(n: usize, directory: &str) -> Result<Config> {
         config.store.url = format!("sqlite://{}", path.display());
     }
     let addr = |what: &str| -> Result<_> {
-        let name = format!("MINOS_DEV_{what}_{n}");
-        let addr = std::env::var(&name).map_err(|_| Error::invalid(format!("{name} is not there: run `minos dev`")))?;
-        addr.parse().map_err(|error| Error::invalid(format!("{name}=`{addr}`: {error}")))
+        let addr = told(&format!("{what}_{n}"))?;
+        addr.parse().map_err(|error| Error::invalid(format!("`{addr}` is no address: {error}")))
     };
     config.http.addr = addr("HTTP")?;
     config.admin.addr = Some(addr("ADMIN")?);
+    // Whatever stands there is for elsewhere: here, the registry is that of `minos dev`.
+    config.discovery = DiscoveryConfig::at(told("REGISTRY")?);
+    config.discovery.advertise = told(&format!("URL_{n}"))?;
+    // The gateway has stopped asking by the time that this is told to stop.
+    config.discovery.linger = Duration::ZERO;
     Ok(config)
+}
+
+fn told(what: &str) -> Result<String> {
+    let name = format!("MINOS_DEV_{what}");
+    std::env::var(&name).map_err(|_| Error::invalid(format!("{name} is not there: run `minos dev`")))
 }
