@@ -7,13 +7,15 @@ mod common;
 #[path = "../common/tokens.rs"]
 mod tokens;
 
-// The examples: bank, shop, foobar, trip, and the smallest one. That of the README holds `events.lock` for all of its crate, so it stands in none but its own.
+// The examples: bank, shop, foobar, trip, the closed and the smallest one. That of the README holds `events.lock` for all of its crate, so it stands in none but its own.
 #[path = "../../examples/bank/account.rs"]
 mod account;
 #[path = "../../examples/trip/airline.rs"]
 mod airline;
 #[path = "../../examples/shop/catalogue.rs"]
 mod catalogue;
+#[path = "../../examples/closed/main.rs"]
+mod closed_example;
 #[path = "../../examples/bank/customer.rs"]
 mod customer;
 #[path = "../../examples/foobar/foo.rs"]
@@ -35,6 +37,7 @@ mod trip;
 #[path = "../../examples/trip/bank.rs"]
 mod trip_bank;
 
+mod closed;
 mod kit;
 mod messages;
 mod office;

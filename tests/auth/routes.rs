@@ -5,7 +5,10 @@ use crate::{
     kit::{Issuer, ask, bearer, good, signed, token_of},
     tokens::{Signed, key, token},
 };
-use minos::{__private::HandlerDef, Service};
+use minos::{
+    __private::{Access, HandlerDef},
+    Service,
+};
 use serde_json::json;
 use std::{fs, net::SocketAddr};
 
@@ -16,17 +19,24 @@ const EXAMPLES: &[&[(&str, &[&str])]] = &[
     &[("foo", &["foo"]), ("foobar", &["foobar"])],
     &[("airline", &["airline"]), ("hotel", &["hotel"]), ("bank", &["trip_bank"]), ("trip", &["trip"])],
     &[("smallest", &["smallest"])],
+    &[("closed", &["closed_example"])],
 ];
 
-/// Each route of these modules, with something for its parameters.
-fn routes(modules: &[&str]) -> Vec<(&'static str, String)> {
+/// Each route of these modules, with something for its parameters, and who may have it.
+fn routes(modules: &[&str]) -> Vec<(&'static str, String, Access)> {
     let mine = |def: &&HandlerDef| modules.iter().any(|module| def.module == format!("auth::{module}"));
     let defs = minos::__private::inventory::iter::<HandlerDef>.into_iter().filter(mine);
-    let routes = defs.flat_map(|def| def.routes).map(|(method, path)| {
+    let routes = defs.flat_map(|def| def.routes.iter().map(|route| (route, def.access))).map(|((method, path), access)| {
         let parts = path.split('/').map(|part| if part.starts_with('{') { "018f2d3c-5e50-7e5a-8c40-5bb4ad1c2a11" } else { part });
-        (*method, parts.collect::<Vec<_>>().join("/"))
+        (*method, parts.collect::<Vec<_>>().join("/"), access)
     });
     routes.collect()
+}
+
+/// A route that any known caller may have.
+fn for_the_known(modules: &[&str]) -> (&'static str, String) {
+    let (method, path, _) = routes(modules).into_iter().find(|(_, _, access)| *access == Access::CLOSED).unwrap();
+    (method, path)
 }
 
 /// Each way to come without a good token: its name, the headers, and the status that is answered.
@@ -110,25 +120,30 @@ async fn nobody_gets_in_without_a_good_token() {
     }
     let revoked = bearer(&signed("2", "other.der", json!({})));
     for (running, (_, modules)) in &groups {
-        let (method, path) = &routes(modules)[0];
-        assert!(![401, 403].contains(&ask(running.addr(), method, path, &revoked, "").await.status), "the second key is good at first");
+        let (method, path) = for_the_known(modules);
+        assert!(![401, 403].contains(&ask(running.addr(), method, &path, &revoked, "").await.status), "the second key is good at first");
     }
     issuer.publish(&[("1", "rsa.der")]);
     let (bad, fine) = (bad_tokens(now), token_of(json!({})));
     for (running, (name, modules)) in &groups {
         let addr = running.addr();
-        let (method, path) = &routes(modules)[0];
-        until("the second key is revoked", async || ask(addr, method, path, &revoked, "").await.status == 401).await;
-        for (method, path) in routes(modules) {
+        let (method, path) = for_the_known(modules);
+        until("the second key is revoked", async || ask(addr, method, &path, &revoked, "").await.status == 401).await;
+        for (method, path, access) in routes(modules) {
             let at = |how: &str| format!("{name}: {method} {path}: {how}");
             for (how, headers, status) in &bad {
                 let answer = ask(addr, method, &path, headers, "").await;
+                if access.public {
+                    assert_eq!(answer.status, 200, "{}: {answer:?}", at(how));
+                    assert!(!answer.body.contains("ada"), "nobody is known by that: {}: {answer:?}", at(how));
+                    continue;
+                }
                 assert_eq!(answer.status, *status, "{}: {answer:?}", at(how));
                 is_problem(&answer, &at(how));
             }
             for query in [format!("access_token={fine}"), format!("token={fine}"), format!("authorization=Bearer%20{fine}")] {
                 let answer = ask(addr, method, &format!("{path}?{query}"), "", "").await;
-                assert_eq!(answer.status, 401, "{}", at("a token in the query"));
+                assert_eq!(answer.status, if access.public { 200 } else { 401 }, "{}", at("a token in the query"));
             }
             for trick in tricks(&path) {
                 for headers in [String::new(), bearer(&fine)] {
@@ -137,6 +152,12 @@ async fn nobody_gets_in_without_a_good_token() {
                 }
             }
             let answer = ask(addr, method, &path, &bearer(&fine), "").await;
+            if access.is_limited() {
+                assert_eq!(answer.status, 403, "{}: {answer:?}", at("a good token of somebody else"));
+                is_problem(&answer, &at("a good token of somebody else"));
+            }
+            let admitted = token_of(json!({ "roles": access.roles.first(), "scope": access.scopes.join(" ") }));
+            let answer = ask(addr, method, &path, &bearer(&admitted), "").await;
             assert!(![401, 403].contains(&answer.status), "{}: {answer:?}", at("a good token"));
             seen += 1;
         }
@@ -144,7 +165,7 @@ async fn nobody_gets_in_without_a_good_token() {
             assert_eq!(get(addr, open).await.status, 200, "{name}: {open}");
         }
     }
-    assert!(seen >= 44, "only {seen} routes were seen");
+    assert!(seen >= 48, "only {seen} routes were seen");
     for (running, _) in groups {
         running.stop().await;
     }
