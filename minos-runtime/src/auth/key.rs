@@ -1,15 +1,13 @@
 //! The keys that tokens are verified by. Each has its algorithm, and a token cannot choose another one.
 
-use super::{
-    AuthError,
-    der::{Der, OBJECT_ID, without_zeros},
-    token::Token,
-};
+use super::{AuthError, token::Token};
 use base64::{Engine, prelude::BASE64_STANDARD};
+use pkcs1::RsaPublicKeyRef;
 use ring::{
     hmac,
     signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey},
 };
+use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 use std::fmt;
 
 /// RSA keys that are shorter are refused, in bytes.
@@ -19,12 +17,12 @@ const LONGEST_RSA: usize = 1024;
 /// A point of P-256, as it is, in bytes.
 const POINT: usize = 65;
 
-/// `rsaEncryption`, 1.2.840.113549.1.1.1.
-const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-/// `id-ecPublicKey`, 1.2.840.10045.2.1.
-const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-/// `prime256v1`, 1.2.840.10045.3.1.7.
-const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+/// `rsaEncryption`.
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// `id-ecPublicKey`.
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// `prime256v1`.
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 
 /// How tokens are signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,30 +125,28 @@ impl fmt::Debug for Key {
 
 /// A public key with its algorithm (RFC 5280, `SubjectPublicKeyInfo`).
 fn public(bytes: &[u8]) -> Result<Key, &'static str> {
-    let parts = || {
-        let mut whole = Der::new(bytes).sequence()?;
-        let (mut algorithm, key) = (whole.sequence()?, whole.bits()?);
-        let kind = algorithm.next(OBJECT_ID)?;
-        whole.is_empty().then_some((kind, algorithm, key))
-    };
-    let (kind, mut algorithm, key) = parts().ok_or("its public key cannot be read")?;
-    match kind {
-        RSA => rsa_numbers(key),
-        EC if algorithm.next(OBJECT_ID) == Some(P256) => Key::p256(key),
-        EC => Err("its key is on another curve than P-256, which ES256 takes"),
+    let info = SubjectPublicKeyInfoRef::try_from(bytes).map_err(|_| "its public key cannot be read")?;
+    let key = info.subject_public_key.as_bytes().ok_or("its public key cannot be read")?;
+    match info.algorithm.oid {
+        kind if kind == RSA => rsa_numbers(key),
+        kind if kind == EC && info.algorithm.parameters_oid() == Ok(P256) => Key::p256(key),
+        kind if kind == EC => Err("its key is on another curve than P-256, which ES256 takes"),
         _ => Err("its key is neither RSA nor of P-256: tokens are signed by RS256 or ES256"),
     }
 }
 
 /// The two numbers of an RSA key (RFC 8017, `RSAPublicKey`).
 fn rsa_numbers(bytes: &[u8]) -> Result<Key, &'static str> {
-    let numbers = || {
-        let mut whole = Der::new(bytes).sequence()?;
-        let numbers = (whole.number()?, whole.number()?);
-        whole.is_empty().then_some(numbers)
-    };
-    let (modulus, exponent) = numbers().ok_or("its RSA key cannot be read")?;
-    Key::rsa(modulus, exponent)
+    let numbers = RsaPublicKeyRef::try_from(bytes).map_err(|_| "its RSA key cannot be read")?;
+    Key::rsa(numbers.modulus.as_bytes(), numbers.public_exponent.as_bytes())
+}
+
+/// The same number.
+fn without_zeros(mut bytes: &[u8]) -> &[u8] {
+    while let [0, rest @ ..] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// The first block of a PEM text: what it is, and its bytes.

@@ -6,8 +6,6 @@
 mod access;
 #[cfg(feature = "auth")]
 mod claims;
-#[cfg(feature = "auth")]
-mod der;
 mod error;
 #[cfg(feature = "auth")]
 mod fetch;
