@@ -5,7 +5,6 @@
 #![allow(unreachable_pub, dead_code)]
 
 mod imported;
-mod looks;
 
 #[path = "../../examples/foo/main.rs"]
 mod foo;

@@ -1,10 +1,9 @@
 //! What is told of a struct by its fields is what is seen where it is read as a whole.
 
 use super::{Look, NotTraced, Of, seen};
-use crate::aggregate::ValueSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A struct, and how the macros tell it by its fields.
 macro_rules! told {
@@ -82,7 +81,7 @@ told! {
         first: Option<Line>,
         by_name: BTreeMap<String, Line>,
         words: HashMap<String, bool>,
-        tags: ValueSet<String>,
+        tags: BTreeSet<String>,
         inside: Option<Box<Order>>,
     }
 }
