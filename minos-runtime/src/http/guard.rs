@@ -5,7 +5,7 @@
 use super::problem::{self, Answer};
 use crate::{
     auth::{Access, AuthError, Denied, User},
-    handler::{HandlerDef, Kind},
+    handler::HandlerDef,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use uuid::Uuid;
@@ -24,6 +24,7 @@ enum Rules {
     /// Each handler says it.
     OfHandlers,
     /// An operator's API: who may look, and who may change something.
+    #[cfg(feature = "auth")]
     OfOperators { reads: Access, operates: Access },
 }
 
@@ -56,6 +57,7 @@ impl Guard {
     }
 
     /// The same for an operator's API: who has the first role or the second may look, who has the second may change something.
+    #[cfg(feature = "auth")]
     #[must_use]
     pub(crate) fn of_operators(mut self, read_role: &str, operate_role: &str) -> Self {
         // What handlers demand lives as long as the program, and a program starts its services once.
@@ -67,12 +69,15 @@ impl Guard {
     }
 
     fn access(&self, def: &HandlerDef) -> Access {
-        match (&self.rules, def.kind) {
-            (Rules::OfHandlers, _) => def.access,
+        match &self.rules {
+            Rules::OfHandlers => def.access,
             // The page itself tells nothing.
-            (Rules::OfOperators { .. }, _) if def.access.public => def.access,
-            (Rules::OfOperators { reads, .. }, Kind::Query) => *reads,
-            (Rules::OfOperators { operates, .. }, _) => *operates,
+            #[cfg(feature = "auth")]
+            Rules::OfOperators { .. } if def.access.public => def.access,
+            #[cfg(feature = "auth")]
+            Rules::OfOperators { reads, .. } if def.kind == crate::handler::Kind::Query => *reads,
+            #[cfg(feature = "auth")]
+            Rules::OfOperators { operates, .. } => *operates,
         }
     }
 
