@@ -1,8 +1,8 @@
 //! `minos discovery`: the registry, which knows which services run, and where.
 //!
 //! It is a service of Minos itself: its routes are handlers, its store is whatever a service can have, and health, limits, logs and a clean stop are those of all
-//! services. What it knows is in memory ([`register`]); the store carries it over a restart, and to other processes of it ([`records`]). It looks itself
-//! whether instances are ready ([`checks`]), and hands out none that is not ([`vitality`]).
+//! services. What it knows is in memory (`register`); the store carries it over a restart, and to other processes of it (`records`). It looks itself
+//! whether instances are ready (`checks`), and hands out none that is not (`vitality`).
 
 mod checks;
 mod published;

@@ -1,6 +1,6 @@
 //! `minos gateway`: one address for all services.
 //!
-//! A request comes in at [`server`], is looked at in [`app`] with what is in [`edge`], finds its [`table`] entry, and is asked of an instance in [`upstream`]. Which
+//! A request comes in at `server`, is looked at in `app` with what is in `edge`, finds its `table` entry, and is asked of an instance in `upstream`. Which
 //! services there are is told from outside, by a [`Directory`] that changes.
 
 mod admin;
