@@ -35,6 +35,8 @@ mod sync;
 mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(any(feature = "auth", feature = "discovery", feature = "otel"))]
+mod tls;
 mod trace;
 
 pub use aggregate::{

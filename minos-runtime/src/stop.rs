@@ -1,6 +1,6 @@
 //! The word to stop, for tasks that run until it comes.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 use tokio::sync::watch;
 
 /// Hears the word to stop.
@@ -42,6 +42,14 @@ impl Stop {
     /// Whether it was said. That nobody is left who could say it counts as said.
     pub fn was_said(&self) -> bool {
         *self.0.borrow() || self.0.has_changed().is_err()
+    }
+
+    /// Waits so long, but no longer than until it is said; returns whether to go on.
+    pub async fn pause(&self, pause: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => true,
+            () = self.said() => false,
+        }
     }
 
     /// Ends when it is said, or nobody is left who could say it.

@@ -30,6 +30,7 @@ const ROOMS: &[&str] = &[
     "sample",
     "sensitive",
     "sync",
+    "tls",
     "trace",
     "failpoint",
     "error",

@@ -13,12 +13,12 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use minos_runtime::http::{ConnectionTimer, Socket, speaks_two};
+use minos_runtime::http::{ConnectionTimer, LATE, Phase, Socket, accept, queued, reached, speaks_two};
 use std::{
     collections::HashMap,
     convert::Infallible,
     future::Future,
-    io::{self, ErrorKind},
+    io,
     net::{IpAddr, SocketAddr},
     pin::pin,
     sync::{
@@ -34,12 +34,6 @@ use tokio::{
     time::Instant,
 };
 
-/// The longest pause after a failed accept, as when there are no file descriptors left.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How many connections that nobody has accepted yet are taken at the end: as many as the system lets wait.
-const QUEUE: usize = 1024;
-/// How long a client that is connected when the end comes may take to ask.
-const LATE: Duration = Duration::from_millis(500);
 /// So many requests may be under way on one connection of HTTP/2.
 const STREAMS: u32 = 128;
 
@@ -110,21 +104,6 @@ impl Server {
             tracing::warn!("requests still ran after `http.drain_timeout` and were cut off");
         }
     }
-}
-
-/// How far the end has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    Open,
-    /// Requests that run are answered.
-    Ending,
-    /// They are cut off.
-    Over,
-}
-
-/// Ends with this phase. That nobody is left who could say it counts as said.
-async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
-    let _ = phase.wait_for(|phase| *phase >= wanted).await;
 }
 
 /// What all connections have in common.
@@ -335,32 +314,5 @@ impl Activity {
     fn is_idle(&self, patience: Duration) -> bool {
         let last = Duration::from_secs(self.last.load(Relaxed));
         self.under_way.load(Relaxed) == 0 && self.begun.elapsed().saturating_sub(last) > patience
-    }
-}
-
-/// The connections that clients have made and nobody has accepted yet. There are none after them.
-fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
-    let Ok(listener) = listener.into_std() else { return Vec::new() };
-    // It does not block, so an error says that there are no more.
-    let more = std::iter::from_fn(|| listener.accept().ok());
-    let stream = |(stream, from): (std::net::TcpStream, _)| {
-        stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)).ok().map(|stream| (stream, from))
-    };
-    more.take(QUEUE).filter_map(stream).collect()
-}
-
-/// The next connection. Errors of the socket are waited out, for they concern no single connection.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    let mut pause = Duration::from_millis(5);
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return accepted,
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
-            Err(error) => {
-                tracing::error!(%error, "connections cannot be accepted; will be tried again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-        }
     }
 }

@@ -1,9 +1,11 @@
 //! Where a set of keys is read from: a file, or a server.
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    tls,
+};
 use reqwest::{Client, Url, redirect::Policy};
-use rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 /// How long an answer may take in all.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -59,13 +61,7 @@ impl fmt::Display for Place {
 
 /// A client that follows nobody elsewhere: who asks one server for keys does not believe another.
 fn client() -> Result<Client> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::from(error).context("TLS cannot be used"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = tls::client(tls::system_roots()).map_err(|error| Error::from(error).context("TLS cannot be used"))?;
     let client = Client::builder().tls_backend_preconfigured(tls).redirect(Policy::none()).timeout(PATIENCE).build();
     client.map_err(|error| Error::from(error).context("`auth.jwks` cannot be asked"))
 }

@@ -1,9 +1,9 @@
 //! How others are asked: with limits, without proxies, and following nobody to another place.
 
 use super::{DiscoveryError, DiscoveryResult};
+use crate::tls;
 use reqwest::{Client, StatusCode, redirect::Policy};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, time::Duration};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -16,13 +16,7 @@ const LARGEST: usize = 16 * 1024 * 1024;
 /// If TLS cannot be used here.
 pub fn client() -> DiscoveryResult<Client> {
     let refused = |why: String| DiscoveryError::Refused { registry: "TLS".to_owned(), why };
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refused(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = tls::client(tls::system_roots()).map_err(|error| refused(error.to_string()))?;
     Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(Policy::none())

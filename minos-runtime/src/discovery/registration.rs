@@ -117,7 +117,7 @@ struct Announcer {
 impl Announcer {
     async fn run(self, stop: Stop) {
         while !self.health.is_ready() {
-            if !wait(LOOK, &stop).await {
+            if !stop.pause(LOOK).await {
                 return;
             }
         }
@@ -137,7 +137,7 @@ impl Announcer {
                     pause.mul_f64(0.5 + fastrand::f64() / 2.0)
                 }
             };
-            if !wait(pause, &stop).await {
+            if !stop.pause(pause).await {
                 return;
             }
         }
@@ -157,14 +157,6 @@ impl Announcer {
         if self.health.failed(PART, why) {
             tracing::warn!("{}: others may not find this instance: {why}; will be tried again", self.instance.service);
         }
-    }
-}
-
-/// Waits; returns whether to go on.
-async fn wait(pause: Duration, stop: &Stop) -> bool {
-    tokio::select! {
-        () = tokio::time::sleep(pause) => true,
-        () = stop.said() => false,
     }
 }
 

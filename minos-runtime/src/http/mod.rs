@@ -7,6 +7,7 @@ mod dispatch;
 mod guard;
 mod health;
 mod layer;
+mod listen;
 mod problem;
 mod route;
 mod server;
@@ -22,6 +23,7 @@ pub use server::Server;
 // What the gateway serves with, too.
 #[doc(hidden)]
 pub use {
+    listen::{LATE, Phase, accept, queued, reached},
     socket::{Socket, speaks_two},
     timer::ConnectionTimer,
 };

@@ -3,6 +3,7 @@
 use super::{
     Response, Way,
     body::BoxError,
+    listen::{LATE, Phase, accept, queued, reached},
     socket::{Socket, speaks_two},
     timer::ConnectionTimer,
 };
@@ -25,22 +26,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Duration,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 
-/// The longest pause after a failed accept, as when there are no file descriptors left.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// What the headers of one request may take in memory.
 const MAX_HEADERS: usize = 64 * 1024;
-
-/// How many connections that nobody has accepted yet are taken at the end: as many as the system lets wait.
-const QUEUE: usize = 1024;
-/// How long a client that is connected when the end comes may take to ask, be it the first time or again.
-const LATE: Duration = Duration::from_millis(500);
 
 /// A listening socket, and who answers on it.
 pub struct Server {
@@ -92,7 +85,7 @@ impl Server {
             let accepted = async {
                 // Taken before the accept: who comes when all are taken waits in the queue of the socket.
                 let permit = permits.clone().acquire_owned().await.ok();
-                (accept(&listener).await, permit)
+                (accept(&listener).await.0, permit)
             };
             tokio::select! {
                 biased;
@@ -100,7 +93,7 @@ impl Server {
                 (stream, permit) = accepted => serve(stream, permit),
             }
         }
-        for stream in queued(listener) {
+        for (stream, _) in queued(listener) {
             serve(stream, None);
         }
         phase.send_replace(Phase::Ending);
@@ -124,21 +117,6 @@ fn builder(config: &HttpConfig) -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(256)
         .keep_alive_interval(config.header_timeout);
     builder
-}
-
-/// How far the end has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    Open,
-    /// Requests that run are answered.
-    Ending,
-    /// They are cut off.
-    Over,
-}
-
-/// Ends with this phase. That nobody is left who could say it counts as said.
-async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
-    let _ = phase.wait_for(|phase| *phase >= wanted).await;
 }
 
 /// What all connections have in common.
@@ -209,30 +187,6 @@ impl Line {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(answer)
-    }
-}
-
-/// The connections that clients have made and nobody has accepted yet. There are none after them.
-fn queued(listener: TcpListener) -> Vec<TcpStream> {
-    let Ok(listener) = listener.into_std() else { return Vec::new() };
-    // It does not block, so an error says that there are no more.
-    let more = std::iter::from_fn(|| listener.accept().ok());
-    more.take(QUEUE).filter_map(|(stream, _)| stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)).ok()).collect()
-}
-
-/// The next connection. Errors of the socket are waited out, for they concern no single connection.
-async fn accept(listener: &TcpListener) -> TcpStream {
-    let mut pause = Duration::from_millis(5);
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return stream,
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
-            Err(error) => {
-                tracing::error!(%error, "connections cannot be accepted; will be tried again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-        }
     }
 }
 

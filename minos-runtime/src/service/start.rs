@@ -175,7 +175,7 @@ async fn prepare(service: Service, plan: Plan, ground: &dyn Ground) -> Result<Re
 
 async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: SharedStore, metrics: Metrics) -> Result<Ready> {
     let Service { config, mut resources, layers, .. } = service;
-    let mut registered = Registered::prepare(&config, &mut resources)?;
+    let registered = Registered::prepare(&config, &mut resources)?;
     let Plan { defs, routes, topics, periodic, sagas, projections, queryables, uniques, indexes, documents } = plan;
     let (clock, name) = (ground.clock(), config.service.name.clone());
     let health = Health::new(clock.clone());
@@ -214,51 +214,7 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
     let app = App::new(routes, runner.clone(), health.clone(), config.http.clone(), lock.handlers);
     app.describe(documents);
     let way = Way::new(app.clone(), layers);
-    if ground.is_test() {
-        return Ok(Ready {
-            config,
-            indexes,
-            periodic,
-            sagas,
-            projections,
-            runner,
-            dispatcher,
-            broker,
-            health,
-            app,
-            way,
-            server: None,
-            admin: None,
-            registered,
-        });
-    }
-    let server = Server::bind(&config.http, way.clone()).await?;
-    registered.listens(&config, server.local_addr(), &defs)?;
-    let mut banner = Banner {
-        name: &name,
-        store: runner.environment().store.describe(),
-        broker: broker.describe(),
-        auth: &lock.told,
-        is_closed: config.auth.is_some(),
-        http: server.local_addr(),
-        admin: None,
-        defs: &defs,
-        topics: dispatcher.topics(),
-        sagas: &sagas,
-        projections: &projections,
-        periodic: &periodic,
-    };
-    let admin = match config.admin.addr {
-        Some(addr) => {
-            let overview = Overview::of(&banner, &health, runner.environment().clock.now());
-            let parts = (letters, sagas.clone(), projections.clone());
-            Some(admin::server(addr, &config.http, &runner, parts, overview, lock.operators).await?)
-        }
-        None => None,
-    };
-    banner.admin = admin.as_ref().map(Server::local_addr);
-    banner.tell();
-    Ok(Ready {
+    let mut ready = Ready {
         config,
         indexes,
         periodic,
@@ -270,10 +226,41 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
         health,
         app,
         way,
-        server: Some(server),
-        admin,
+        server: None,
+        admin: None,
         registered,
-    })
+    };
+    if ground.is_test() {
+        return Ok(ready);
+    }
+    let server = Server::bind(&ready.config.http, ready.way.clone()).await?;
+    ready.registered.listens(&ready.config, server.local_addr(), &defs)?;
+    let mut banner = Banner {
+        name: &name,
+        store: ready.runner.environment().store.describe(),
+        broker: ready.broker.describe(),
+        auth: &lock.told,
+        is_closed: ready.config.auth.is_some(),
+        http: server.local_addr(),
+        admin: None,
+        defs: &defs,
+        topics: ready.dispatcher.topics(),
+        sagas: &ready.sagas,
+        projections: &ready.projections,
+        periodic: &ready.periodic,
+    };
+    let admin = match ready.config.admin.addr {
+        Some(addr) => {
+            let overview = Overview::of(&banner, &ready.health, ready.runner.environment().clock.now());
+            let parts = (letters, ready.sagas.clone(), ready.projections.clone());
+            Some(admin::server(addr, &ready.config.http, &ready.runner, parts, overview, lock.operators).await?)
+        }
+        None => None,
+    };
+    banner.admin = admin.as_ref().map(Server::local_addr);
+    banner.tell();
+    (ready.server, ready.admin) = (Some(server), admin);
+    Ok(ready)
 }
 
 /// Sets everything going.
@@ -368,7 +355,7 @@ fn begin(ready: Ready) -> Running {
 /// server stands still or its disk hangs, does not work.
 async fn ping(store: SharedStore, health: Health, stop: Stop) {
     let silent = || StoreError::Unavailable(format!("nothing came within {} s", PING.as_secs()));
-    while wait(PING, &stop).await {
+    while stop.pause(PING).await {
         match tokio::time::timeout(PING, store.ping()).await.unwrap_or_else(|_| Err(silent())) {
             Ok(()) => {
                 if health.succeeded(STORE) {
@@ -387,7 +374,7 @@ async fn ping(store: SharedStore, health: Health, stop: Stop) {
 /// Removes answers that are older than promised, and the keys of clients with them, and executions of sagas that ended long ago. That a message was handled
 /// is kept for ever.
 async fn forget(store: SharedStore, clock: Arc<dyn Clock>, answers: Duration, sagas: Duration, stop: Stop) {
-    while wait(FORGET, &stop).await {
+    while stop.pause(FORGET).await {
         let before = |keep: Duration| clock.now().checked_sub(keep).ok();
         if let Some(before) = before(answers)
             && let Err(error) = store.forget_answers(before).await
@@ -399,14 +386,6 @@ async fn forget(store: SharedStore, clock: Arc<dyn Clock>, answers: Duration, sa
         {
             tracing::warn!(%error, "old executions of sagas could not be removed; will be tried again");
         }
-    }
-}
-
-/// Waits; returns whether to go on.
-async fn wait(pause: Duration, stop: &Stop) -> bool {
-    tokio::select! {
-        () = tokio::time::sleep(pause) => true,
-        () = stop.said() => false,
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     sync::lock,
+    tls,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -18,7 +19,7 @@ use opentelemetry_sdk::{
     Resource,
     trace::{BatchSpanProcessor, SpanData, SpanEvents, SpanLinks, SpanProcessor},
 };
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::RootCertStore;
 use std::{
     fmt,
     sync::{Arc, Mutex},
@@ -160,16 +161,9 @@ impl fmt::Debug for Client {
 
 impl Client {
     fn new(endpoint: &str, timeout: Duration, is_secure: bool) -> Result<Self> {
-        let mut roots = RootCertStore::empty();
-        if is_secure {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
+        let roots = if is_secure { tls::system_roots() } else { RootCertStore::empty() };
         let unusable = |error: &dyn fmt::Display| Error::internal(format!("traces cannot be exported: {error}"));
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| unusable(&error))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = tls::client(roots).map_err(|error| unusable(&error))?;
         let http = reqwest::Client::builder().tls_backend_preconfigured(tls).timeout(timeout).no_proxy();
         let http = http.build().map_err(|error| unusable(&error))?;
         Ok(Client { http, runtime: Handle::current(), endpoint: endpoint.to_owned(), trouble: Arc::default() })

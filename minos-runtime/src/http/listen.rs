@@ -1,0 +1,57 @@
+//! What servers of HTTP have in common, whatever they answer: taking connections, and the phases in which they end.
+
+use std::{io::ErrorKind, net::SocketAddr, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+/// The longest pause after a failed accept, as when there are no file descriptors left.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How many connections that nobody has accepted yet are taken at the end: as many as the system lets wait.
+const QUEUE: usize = 1024;
+/// How long a client that is connected when the end comes may take to ask.
+pub const LATE: Duration = Duration::from_millis(500);
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// It has not.
+    Open,
+    /// Requests that run are answered.
+    Ending,
+    /// They are cut off.
+    Over,
+}
+
+/// Ends with this phase. That nobody is left who could say it counts as said.
+pub async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
+    let _ = phase.wait_for(|phase| *phase >= wanted).await;
+}
+
+/// The connections that clients have made and nobody has accepted yet. There are none after them.
+pub fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    // It does not block, so an error says that there are no more.
+    let more = std::iter::from_fn(|| listener.accept().ok());
+    let stream = |(stream, from): (std::net::TcpStream, _)| {
+        stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)).ok().map(|stream| (stream, from))
+    };
+    more.take(QUEUE).filter_map(stream).collect()
+}
+
+/// The next connection. Errors of the socket are waited out, for they concern no single connection.
+pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    let mut pause = Duration::from_millis(5);
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
+            Err(error) => {
+                tracing::error!(%error, "connections cannot be accepted; will be tried again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
