@@ -109,7 +109,6 @@ fn minos(directory: &Path, addr: SocketAddr, upstream: SocketAddr) -> Process {
     fs::write(&path, text).expect("the configuration of the gateway");
     let mut command = Command::new(env!("CARGO_BIN_EXE_minos"));
     command.arg("gateway").arg("--config").arg(&path);
-    command.env("TOKIO_WORKER_THREADS", "2");
     start(command, addr)
 }
 

@@ -99,12 +99,11 @@ impl App {
     /// Answers a request, whatever happens, and tells it in one line.
     pub(super) async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
         let started = Instant::now();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let ids = Ids::of(&parts.headers);
         let origin = self.cors.as_ref().and_then(|_| parts.headers.get(header::ORIGIN).cloned());
-        let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let mut route = None;
-        let mut answer = self.handle(peer, parts, body, &ids, &mut route).await;
+        let mut answer = self.handle(peer, &mut parts, body, &ids, &mut route).await;
         if let (Some(cors), Some(origin)) = (&self.cors, origin)
             && !answer.headers().contains_key(header::ACCESS_CONTROL_MAX_AGE)
         {
@@ -117,14 +116,14 @@ impl App {
         }
         let micros = took.as_micros() as u64;
         let service = route.as_ref().map(|route| route.service.as_str());
-        tracing::info!(method = %method, path = uri.path(), status = status.as_u16(), micros, service, correlation = %ids.correlation, "gateway");
+        tracing::info!(method = %parts.method, path = parts.uri.path(), status = status.as_u16(), micros, service, correlation = %ids.correlation, "gateway");
         answer
     }
 
     async fn handle(
         &self,
         peer: &Peer,
-        parts: http::request::Parts,
+        parts: &mut http::request::Parts,
         body: Incoming,
         ids: &Ids,
         route: &mut Option<Arc<Route>>,
@@ -157,7 +156,7 @@ impl App {
         };
         let found = match table.find(&parts.method, path) {
             Found::Route(found) => found.clone(),
-            Found::OtherMethods(methods) => return self.other_methods(&parts, &methods, ids),
+            Found::OtherMethods(methods) => return self.other_methods(parts, &methods, ids),
             Found::Nothing => return self.own(&parts.method, path, ids),
         };
         if parts.method == Method::OPTIONS
@@ -188,18 +187,18 @@ impl App {
     async fn forward(
         &self,
         peer: &Peer,
-        parts: http::request::Parts,
+        parts: &mut http::request::Parts,
         body: Incoming,
         ids: &Ids,
         mut route: Arc<Route>,
         mut waiting: Option<Waiting>,
     ) -> Response<Body> {
-        let mut headers = parts.headers;
+        let mut headers = std::mem::take(&mut parts.headers);
         let host = host(&parts.uri, &headers, parts.version);
         headers::clean_request(&mut headers, host.as_ref(), peer, &self.identity);
         ids.tell(&mut headers);
         let target = parts.uri.path_and_query().cloned();
-        let asked = Asked { method: parts.method, uri: target.map(Uri::from).unwrap_or_default(), headers };
+        let asked = Asked { method: parts.method.clone(), uri: target.map(Uri::from).unwrap_or_default(), headers };
         let forward = Forward { config: &self.config, budget: &self.budget, retried: &self.metrics.retries };
         let mut body = match forward.begin(&asked, body).await {
             Ok(body) => body,

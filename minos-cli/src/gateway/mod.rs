@@ -1,6 +1,6 @@
 //! `minos gateway`: one address for all services.
 //!
-//! A request comes in at `server`, is looked at in `app` with what is in `edge`, finds its `table` entry, and is asked of an instance in `upstream`. Which
+//! A request comes in at `server`, on one of the `workers`, is looked at in `app` with what is in `edge`, finds its `table` entry, and is asked of an instance in `upstream`. Which
 //! services there are is told from outside, by a [`Directory`] that changes.
 
 mod admin;
@@ -15,6 +15,7 @@ mod server;
 mod table;
 mod tls;
 mod upstream;
+mod workers;
 
 pub use config::GatewayConfig;
 pub use edge::verify::{TokenError, Verified, Verifier, Verifying};
@@ -36,6 +37,7 @@ use table::Table;
 use tls::Tls;
 use tokio::{sync::watch, task::JoinHandle};
 use upstream::Body;
+use workers::Workers;
 
 /// How often connections are closed that nobody uses.
 const TIDY: Duration = Duration::from_secs(2);
@@ -116,9 +118,12 @@ impl Gateway {
         let app = Arc::new(App::new(config, verifier, services)?);
         let (http, admin) = (&app.config.http, app.config.admin.addr);
         let listen = |addr, key| move |why| GatewayError::Listen { addr, key, why };
-        let server = Server::bind(http.addr, http, tls).await.map_err(listen(http.addr, "http.addr"))?;
+        let count = http.worker_threads();
+        let workers = Workers::start(count)
+            .map_err(|error| GatewayError::Config(format!("{count} threads cannot be started: {error}; see `http.workers`")))?;
+        let server = Server::bind(http.addr, http, tls, workers).await.map_err(listen(http.addr, "http.addr"))?;
         let operators = match admin {
-            Some(addr) => Some(Server::bind(addr, http, None).await.map_err(listen(addr, "admin.addr"))?),
+            Some(addr) => Some(Server::bind(addr, http, None, Workers::none()).await.map_err(listen(addr, "admin.addr"))?),
             None => None,
         };
         follow(&app, directory.as_ref().map(|directory| directory.borrow().clone()).as_deref());

@@ -5,6 +5,7 @@ use super::{
     edge::Peer,
     tls::Tls,
     upstream::{Body, BoxError},
+    workers::Workers,
 };
 use http::{HeaderValue, Request, Response, header};
 use hyper::{
@@ -51,18 +52,19 @@ pub(super) struct Server {
     pub(super) addr: SocketAddr,
     config: HttpConfig,
     tls: Option<Tls>,
+    workers: Workers,
 }
 
 impl Server {
-    pub(super) async fn bind(addr: SocketAddr, config: &HttpConfig, tls: Option<Tls>) -> io::Result<Self> {
+    pub(super) async fn bind(addr: SocketAddr, config: &HttpConfig, tls: Option<Tls>, workers: Workers) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
-        Ok(Server { listener, addr, config: config.clone(), tls })
+        Ok(Server { listener, addr, config: config.clone(), tls, workers })
     }
 
     /// Serves until `stop` ends; then takes no more connections, finishes the requests that run, and returns.
     pub(super) async fn serve<A: Answers>(self, answers: Arc<A>, stop: impl Future<Output = ()>) {
-        let Server { listener, config, tls, .. } = self;
+        let Server { listener, config, tls, workers, .. } = self;
         let permits = Arc::new(Semaphore::new(config.max_connections));
         // Each connection holds a receiver, so that the sender knows when the last one has ended.
         let (phase, _) = watch::channel(Phase::Open);
@@ -70,7 +72,7 @@ impl Server {
         let serve = |stream: TcpStream, from: SocketAddr, permit: Option<OwnedSemaphorePermit>| {
             let Some(place) = Place::take(&connections, from) else { return };
             let (permits, phase) = (permits.clone(), phase.subscribe());
-            tokio::spawn(async move {
+            workers.serve(stream, move |stream| async move {
                 let _permit = match permit {
                     None => permits.acquire_owned().await.ok(),
                     taken => taken,

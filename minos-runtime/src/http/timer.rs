@@ -16,8 +16,8 @@ use tokio::time;
 
 type Alarm = Arc<Mutex<Option<Pin<Box<time::Sleep>>>>>;
 
-/// The timer of a connection, of whose sleeps only the latest is waited for.
-#[derive(Default)]
+/// The timer of a connection, of whose sleeps only the latest is waited for. A clone is the same timer.
+#[derive(Clone, Default)]
 pub struct ConnectionTimer(Alarm);
 
 struct Until {

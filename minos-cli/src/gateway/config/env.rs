@@ -13,6 +13,7 @@ const KEYS: &[(&str, &[&str])] = &[
         "http",
         &[
             "addr",
+            "workers",
             "max_connections",
             "max_connections_per_client",
             "max_requests",

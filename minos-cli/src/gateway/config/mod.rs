@@ -13,7 +13,7 @@ use minos_runtime::config::{
     units::{duration, number, size},
 };
 use serde::{Deserialize, Deserializer};
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
 
 /// The configuration of a gateway. Every key of the file, but for those of `[services]`, can be overridden by the environment variable
 /// `MINOS_GATEWAY_<SECTION>_<KEY>`, such as `MINOS_GATEWAY_HTTP_ADDR`.
@@ -58,6 +58,9 @@ pub struct GatewayConfig {
 pub struct HttpConfig {
     /// Where to listen; port 0 takes a free one. Default `127.0.0.1:8000`.
     pub addr: SocketAddr,
+    /// How many threads serve connections; each has its own. Default `0`: as many as the machine has cores for this program.
+    #[serde(deserialize_with = "number")]
+    pub workers: usize,
     /// How many connections are open at once; more wait to be accepted. Default `10000`.
     #[serde(deserialize_with = "number")]
     pub max_connections: usize,
@@ -97,6 +100,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         HttpConfig {
             addr: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            workers: 0,
             max_connections: 10_000,
             max_connections_per_client: 1000,
             max_requests: 10_000,
@@ -108,6 +112,16 @@ impl Default for HttpConfig {
             drain_timeout: Duration::from_secs(10),
             trusted_proxies: Vec::new(),
             strip: Vec::new(),
+        }
+    }
+}
+
+impl HttpConfig {
+    /// The threads that serve connections.
+    pub(super) fn worker_threads(&self) -> usize {
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+            some => some,
         }
     }
 }
@@ -166,7 +180,7 @@ pub struct UpstreamConfig {
     /// How long a connection to an instance is kept that nobody uses: shorter than the instance itself would keep it. Default `"4s"`.
     #[serde(deserialize_with = "duration")]
     pub keep_idle: Duration,
-    /// How many of them are kept for each instance. Default `256`.
+    /// How many of them are kept for each instance, spread evenly over the threads that serve. Default `256`.
     #[serde(deserialize_with = "number")]
     pub max_idle: usize,
     /// How long a request waits when no service is known at all, or no instance of its service can be reached, before it is refused with 503. Default: none, it is

@@ -94,10 +94,11 @@ impl GatewayConfig {
     }
 
     /// Numbers that not all values make sense for.
-    fn bounded(&self) -> [(&'static str, usize, RangeInclusive<usize>); 12] {
+    fn bounded(&self) -> [(&'static str, usize, RangeInclusive<usize>); 13] {
         [
             ("http.max_connections", self.http.max_connections, 1..=1_000_000),
             ("http.max_connections_per_client", self.http.max_connections_per_client, 1..=1_000_000),
+            ("http.workers", self.http.workers, 0..=1024),
             ("http.max_requests", self.http.max_requests, 1..=1_000_000),
             // Hyper reads in pieces of 8 KiB at least.
             ("http.max_headers", self.http.max_headers, 8 * 1024..=16 * 1024 * 1024),

@@ -10,6 +10,7 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 /// The gateway, as it is told to instances.
 const OWN: &str = "1.1 minos-gateway";
 /// So often a request may have come through a gateway.
@@ -27,6 +28,12 @@ const HOPS: [HeaderName; 9] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
+
+/// What else a request says to the next hop only.
+const HOPS_ASKED: [HeaderName; 2] = [header::EXPECT, HTTP2_SETTINGS];
+
+/// Where a request comes from, as only proxies of ours can know.
+const ORIGINS: [HeaderName; 4] = [header::FORWARDED, FORWARDED_PROTO, FORWARDED_HOST, REAL_IP];
 
 /// What nobody outside may say.
 #[derive(Debug, Default)]
@@ -74,10 +81,25 @@ impl Identity {
     }
 }
 
+/// Takes these away. Mostly there are none of them, which is seen at one look.
+fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
+    if headers.keys().any(|name| names.contains(name)) {
+        for name in names {
+            headers.remove(name);
+        }
+    }
+}
+
 /// Takes away what is of this connection only. What the header `Connection` names, and what else it says.
 fn remove_hops(headers: &mut HeaderMap) -> bool {
     let mut closes = false;
-    if headers.contains_key(header::CONNECTION) {
+    let mut said = headers.get_all(header::CONNECTION).iter();
+    let names_nothing = match (said.next(), said.next()) {
+        (None, _) => true,
+        (Some(only), None) => only.as_bytes().eq_ignore_ascii_case(b"keep-alive"),
+        _ => false,
+    };
+    if !names_nothing {
         let named: Vec<String> = headers
             .get_all(header::CONNECTION)
             .iter()
@@ -95,9 +117,7 @@ fn remove_hops(headers: &mut HeaderMap) -> bool {
             }
         }
     }
-    for name in &HOPS {
-        headers.remove(name);
-    }
+    remove_all(headers, &HOPS);
     closes
 }
 
@@ -115,8 +135,7 @@ pub(in crate::gateway) fn is_looping(headers: &HeaderMap) -> bool {
 /// Makes the headers of a client those of a request to an instance.
 pub(in crate::gateway) fn clean_request(headers: &mut HeaderMap, host: Option<&HeaderValue>, peer: &Peer, identity: &Identity) {
     remove_hops(headers);
-    headers.remove(header::EXPECT);
-    headers.remove(HTTP2_SETTINGS);
+    remove_all(headers, &HOPS_ASKED);
     identity.remove(headers);
     headers.append(header::VIA, HeaderValue::from_static(OWN));
     let proto = if peer.is_tls { "https" } else { "http" };
@@ -124,10 +143,7 @@ pub(in crate::gateway) fn clean_request(headers: &mut HeaderMap, host: Option<&H
         // Ours stand in front of us: what they say is right, and the client is behind them.
         headers.append(FORWARDED_FOR, peer.text.clone());
     } else {
-        for name in [header::FORWARDED, FORWARDED_PROTO, FORWARDED_HOST] {
-            headers.remove(name);
-        }
-        headers.remove("x-real-ip");
+        remove_all(headers, &ORIGINS);
         headers.insert(FORWARDED_FOR, peer.text.clone());
     }
     headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(proto));

@@ -37,8 +37,12 @@ impl Ids {
             return;
         }
         headers.remove(TRACESTATE);
-        let parent = fastrand::u64(1..);
-        if let Ok(value) = HeaderValue::from_str(&format!("00-{:032x}-{parent:016x}-01", self.correlation.as_u128())) {
+        let parent = Uuid::from_u64_pair(fastrand::u64(1..), 0);
+        let (mut trace, mut span) = ([0; 32], [0; 32]);
+        let (trace, span) = (self.correlation.simple().encode_lower(&mut trace), parent.simple().encode_lower(&mut span));
+        // Of each request: without the machinery of `format!`.
+        let text = ["00-", trace, "-", &span[..16], "-01"].concat();
+        if let Ok(value) = HeaderValue::try_from(text) {
             headers.insert(TRACEPARENT, value);
         }
     }

@@ -13,6 +13,7 @@ use hyper::{
     },
 };
 use hyper_util::rt::TokioIo;
+use minos_runtime::http::ConnectionTimer;
 use std::{
     future::{Future, poll_fn},
     io::{self, IoSlice},
@@ -38,6 +39,8 @@ pub(super) struct Connection {
     wrote: Arc<AtomicBool>,
     /// It had a request before.
     pub(super) was_used: bool,
+    /// For how long an answer is waited for.
+    pub(super) timer: ConnectionTimer,
     /// How long its instance may take until it begins to answer.
     pub(super) first_byte: Duration,
     /// Since when nobody uses it.
@@ -69,7 +72,16 @@ impl Connection {
         let socket = TokioIo::new(Counted { stream, wrote: wrote.clone() });
         let (sender, driver) = http1::handshake(socket).await.map_err(|error| broken(error.to_string()))?;
         let first_byte = instance.settings.first_byte_timeout;
-        Ok(Box::new(Connection { sender, driver, wrote, was_used: false, first_byte, idle_since: Instant::now(), ended: false }))
+        Ok(Box::new(Connection {
+            sender,
+            driver,
+            wrote,
+            was_used: false,
+            timer: ConnectionTimer::default(),
+            first_byte,
+            idle_since: Instant::now(),
+            ended: false,
+        }))
     }
 
     /// Goes on with it. It has ended, if so.

@@ -11,7 +11,7 @@ use crate::gateway::{config::GatewayConfig, edge::headers};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
+use hyper::{body::Incoming, rt::Timer};
 use prometheus_client::metrics::counter::Counter;
 use std::{
     future::poll_fn,
@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
     task::Poll,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// How often a request is sent again of which no instance has seen anything: each time on another connection.
 const UNSENT: usize = 8;
@@ -268,7 +268,7 @@ async fn head(
     upload: Option<&Upload>,
     deadline: Instant,
 ) -> Result<Response<Incoming>, Failure> {
-    let patience = connection.first_byte;
+    let (patience, timer) = (connection.first_byte, connection.timer.clone());
     let mut sending = pin!(connection.send(request));
     if let Poll::Ready(sent) = poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx))).await {
         return sent.map_err(Failure::Broken);
@@ -278,9 +278,10 @@ async fn head(
         // As long as a client sends its body, there is a reason why there is no answer.
         let since = upload.map_or(begun, |upload| upload.came().max(begun));
         let until = (since + patience).min(deadline);
-        match timeout_at(until, sending.as_mut()).await {
-            Ok(sent) => return sent.map_err(Failure::Broken),
-            Err(_) => {
+        tokio::select! {
+            biased;
+            sent = sending.as_mut() => return sent.map_err(Failure::Broken),
+            () = timer.sleep_until(until.into_std()) => {
                 let came = upload.map_or(begun, |upload| upload.came().max(begun));
                 if until == deadline || came <= since {
                     return Err(Failure::Late);

@@ -76,7 +76,7 @@ impl Instance {
             url: instance.url.clone(),
             host: HeaderValue::from_str(authority.as_str()).ok()?,
             address: format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80)),
-            pool: Pool::new(config.upstream.max_idle),
+            pool: Pool::new(config.upstream.max_idle, config.http.worker_threads()),
             settings: config.upstream.clone(),
             ejection: config.ejection.clone(),
             under_way: AtomicUsize::new(0),

@@ -1,6 +1,7 @@
 //! Connections to an instance that nobody uses now.
 
 use super::connection::Connection;
+use crate::gateway::workers;
 use std::{
     fmt,
     sync::{Mutex, MutexGuard},
@@ -14,23 +15,26 @@ type Free = Vec<Box<Connection>>;
 
 /// Free connections, the one that was used last on top: so those that are not needed grow old.
 pub(super) struct Pool {
-    free: Mutex<Free>,
+    /// What each worker has, and before them the one of all other threads: who opened a connection is told what happens on it.
+    free: Box<[Mutex<Free>]>,
+    /// How many each of them keeps.
     most: usize,
 }
 
 impl Pool {
-    pub(super) fn new(most: usize) -> Self {
-        Pool { free: Mutex::default(), most }
+    /// Keeps so many, for so many workers.
+    pub(super) fn new(most: usize, workers: usize) -> Self {
+        Pool { free: (0..=workers).map(|_| Mutex::default()).collect(), most: most.div_ceil(workers.max(1)) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Free> {
-        self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn own(&self) -> MutexGuard<'_, Free> {
+        lock(&self.free[workers::place() % self.free.len()])
     }
 
     /// One that is open, as far as can be known, and was used within this time.
     pub(super) fn take(&self, keep: Duration) -> Option<Box<Connection>> {
         loop {
-            let mut connection = self.lock().pop()?;
+            let mut connection = self.own().pop()?;
             if connection.idle_since.elapsed() < keep && connection.is_open() {
                 return Some(connection);
             }
@@ -44,30 +48,38 @@ impl Pool {
         }
         connection.was_used = true;
         connection.idle_since = Instant::now();
-        let mut free = self.lock();
+        let mut free = self.own();
         if free.len() < self.most {
             free.push(connection);
         }
     }
 
     pub(super) fn clear(&self) {
-        let all = std::mem::take(&mut *self.lock());
-        // Closed behind the lock.
-        drop(all);
+        for free in &self.free {
+            let all = std::mem::take(&mut *lock(free));
+            // Closed behind the lock.
+            drop(all);
+        }
     }
 
     /// Closes those that were not used for too long.
     pub(super) fn tidy(&self, keep: Duration) {
-        let mut free = self.lock();
-        let young = free.iter().position(|one| one.idle_since.elapsed() < keep).unwrap_or(free.len());
-        let old: Vec<_> = free.drain(..young).collect();
-        drop(free);
-        drop(old);
+        for free in &self.free {
+            let mut free = lock(free);
+            let young = free.iter().position(|one| one.idle_since.elapsed() < keep).unwrap_or(free.len());
+            let old: Vec<_> = free.drain(..young).collect();
+            drop(free);
+            drop(old);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.lock().len()
+        self.free.iter().map(|free| lock(free).len()).sum()
     }
+}
+
+fn lock(free: &Mutex<Free>) -> MutexGuard<'_, Free> {
+    free.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl fmt::Debug for Pool {
