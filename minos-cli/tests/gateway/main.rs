@@ -9,3 +9,4 @@ mod patience;
 mod restarts;
 mod routing;
 mod streams;
+mod tls;
