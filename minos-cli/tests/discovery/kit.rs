@@ -72,14 +72,21 @@ pub struct Client {
 }
 
 impl Client {
+    /// One that finds instances itself.
     pub async fn start(registry: SocketAddr) -> Self {
         let services = services(registry);
         assert!(!services.instances("order").await.is_empty());
+        let services = Arc::new(services);
+        Client::asking(move || ask(services.clone()))
+    }
+
+    /// One that asks so.
+    pub fn asking<F: Future<Output = bool> + Send>(ask: impl Fn() -> F + Send + Sync + 'static) -> Self {
         let (stop, answered, failed) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let (stopped, good, bad) = (stop.clone(), answered.clone(), failed.clone());
         let asking = tokio::spawn(async move {
             while !stopped.load(Ordering::SeqCst) {
-                if ask(&services).await { &good } else { &bad }.fetch_add(1, Ordering::SeqCst);
+                if ask().await { &good } else { &bad }.fetch_add(1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         });
@@ -94,7 +101,7 @@ impl Client {
     }
 }
 
-async fn ask(services: &Services) -> bool {
+async fn ask(services: Arc<Services>) -> bool {
     let Some(instance) = services.choose("order").await else { return false };
     let addr = instance.url.strip_prefix("http://").and_then(|addr| addr.parse().ok()).unwrap();
     match send(addr, "GET", "/who/me", "", "").await {

@@ -6,6 +6,7 @@
 mod common;
 
 mod app;
+mod gateway;
 mod kit;
 mod lives;
 

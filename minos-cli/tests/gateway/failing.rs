@@ -238,3 +238,24 @@ async fn an_instance_that_dies_costs_each_client_one_request_at_most() {
     }
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn who_closes_its_connections_is_about_to_end_and_left_alone() {
+    let closing = async |_: http::Request<hyper::body::Incoming>| {
+        let mut told = answer(200, "the last one");
+        told.headers_mut().insert("connection", http::HeaderValue::from_static("close"));
+        told
+    };
+    let (ending, other) = (Upstream::new(closing).await, Upstream::echo().await);
+    let gateway = gateway(&service(&[&ending, &other], "\"GET /foos/{id}\"")).await;
+    // By chance it is asked at some time.
+    while ending.asked() == 0 {
+        assert_eq!(get(gateway.addr(), "/foos/1").await.status, 200);
+    }
+    let others = other.asked();
+    for _ in 0..20 {
+        assert_eq!(get(gateway.addr(), "/foos/1").await.status, 200);
+    }
+    assert_eq!((ending.asked(), other.asked()), (1, others + 20));
+    gateway.stop().await;
+}
