@@ -26,11 +26,20 @@ pub(super) struct Said {
     /// How often it says so.
     #[serde(default)]
     pub(super) renew_ms: u64,
+    /// Where its operator's API is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) admin: Option<String>,
 }
 
 impl Said {
     pub(super) fn instance(&self, name: &InstanceName) -> Instance {
-        Instance { service: name.service.clone(), id: name.id.clone(), url: self.url.clone(), endpoints: self.endpoints.clone() }
+        Instance {
+            service: name.service.clone(),
+            id: name.id.clone(),
+            url: self.url.clone(),
+            endpoints: self.endpoints.clone(),
+            admin: self.admin.clone(),
+        }
     }
 }
 

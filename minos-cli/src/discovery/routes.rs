@@ -101,6 +101,9 @@ pub(super) struct Seen {
     service: String,
     id: String,
     url: String,
+    /// Where its operator's API is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin: Option<String>,
     endpoints: usize,
     handed_out: bool,
     /// Why it is not, or might soon not be.
@@ -121,6 +124,7 @@ async fn services(cx: &Context, headers: Headers) -> Result<Vec<Seen>> {
             service: name.service.clone(),
             id: name.id.clone(),
             url: entry.said.url.clone(),
+            admin: entry.said.admin.clone(),
             endpoints: entry.said.endpoints.len(),
             handed_out,
             why: why.or_else(|| (!handed_out).then(|| "it was not asked yet whether it is ready".to_owned())),

@@ -212,7 +212,7 @@ mod tests {
 
     fn told(service: &str, id: &str, routes: &[&str]) -> Told {
         let endpoints = routes.iter().map(|route| super::super::config::endpoint(route).unwrap()).collect();
-        Told { service: service.into(), id: id.into(), url: format!("http://{id}:1"), endpoints }
+        Told { service: service.into(), id: id.into(), url: format!("http://{id}:1"), endpoints, admin: None }
     }
 
     fn build(before: &Table, instances: Vec<Told>) -> Table {

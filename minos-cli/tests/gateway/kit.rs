@@ -143,7 +143,7 @@ pub(crate) fn service(upstreams: &[&Upstream], routes: &str) -> String {
 
 pub(crate) fn told(service: &str, upstream: &Upstream, routes: &[(&str, &str)]) -> Instance {
     let endpoints = routes.iter().map(|(method, path)| Endpoint { method: (*method).into(), path: (*path).into() }).collect();
-    Instance { service: service.into(), id: upstream.url(), url: upstream.url(), endpoints }
+    Instance { service: service.into(), id: upstream.url(), url: upstream.url(), endpoints, admin: None }
 }
 
 pub(crate) fn directory(revision: &str, instances: Vec<Instance>) -> Arc<Directory> {

@@ -49,19 +49,39 @@ impl DiscoveryConfig {
     }
 }
 
-/// Where a service is, in a table: `"http://order:8080"`, a list of such URLs, or `{ urls = […], routes = ["GET /orders/{id}"] }` where somebody has to know
-/// what it answers.
+/// Where a service is, in a table: `"http://order:8080"`, a list of such URLs, or `{ urls = […], routes = ["GET /orders/{id}"], admin = "http://order:9090" }` where somebody has
+/// to know what it answers, or where its operator's API is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServiceUrls {
     /// Where its instances are.
     pub urls: Vec<String>,
     /// What each of them answers.
     pub routes: Vec<String>,
+    /// Where its operator's API is: one URL for each of `urls`, or one for all.
+    pub admin: Vec<String>,
 }
 
 impl<'de> Deserialize<'de> for ServiceUrls {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Forms)
+    }
+}
+
+/// A URL, or a list of them.
+struct OneOrMore(Vec<String>);
+
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Given {
+            One(String),
+            More(Vec<String>),
+        }
+        Ok(OneOrMore(match Given::deserialize(deserializer)? {
+            Given::One(url) => vec![url],
+            Given::More(urls) => urls,
+        }))
     }
 }
 
@@ -72,11 +92,11 @@ impl<'de> Visitor<'de> for Forms {
     type Value = ServiceUrls;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a URL, a list of URLs, or `{ urls = [\"http://host:port\"], routes = [\"GET /path\"] }`")
+        f.write_str("a URL, a list of URLs, or `{ urls = [\"http://host:port\"], routes = [\"GET /path\"], admin = \"http://host:port\" }`")
     }
 
     fn visit_str<E: Error>(self, url: &str) -> Result<ServiceUrls, E> {
-        Ok(ServiceUrls { urls: vec![url.to_owned()], routes: Vec::new() })
+        Ok(ServiceUrls { urls: vec![url.to_owned()], ..ServiceUrls::default() })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ServiceUrls, A::Error> {
@@ -84,7 +104,7 @@ impl<'de> Visitor<'de> for Forms {
         while let Some(url) = list.next_element()? {
             urls.push(url);
         }
-        Ok(ServiceUrls { urls, routes: Vec::new() })
+        Ok(ServiceUrls { urls, ..ServiceUrls::default() })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ServiceUrls, A::Error> {
@@ -93,7 +113,8 @@ impl<'de> Visitor<'de> for Forms {
             match key.as_str() {
                 "urls" => whole.urls = map.next_value()?,
                 "routes" => whole.routes = map.next_value()?,
-                _ => return Err(A::Error::unknown_field(&key, &["urls", "routes"])),
+                "admin" => whole.admin = map.next_value::<OneOrMore>()?.0,
+                _ => return Err(A::Error::unknown_field(&key, &["urls", "routes", "admin"])),
             }
         }
         Ok(whole)

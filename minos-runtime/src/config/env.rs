@@ -41,7 +41,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("sagas", &["timeout", "attempts", "first_pause", "longest_pause", "alarm_after", "patience", "ask_after", "keep"]),
     ("discovery", &["url", "advertise", "renew", "linger", "token", "services"]),
     ("log", &["format", "level"]),
-    ("admin", &["addr", "read_role", "operate_role"]),
+    ("admin", &["addr", "advertise", "read_role", "operate_role"]),
     ("auth", &["secret", "public_key", "jwks", "refresh", "issuer", "audience", "leeway", "id", "roles", "scopes", "carry"]),
 ];
 

@@ -247,6 +247,8 @@ pub struct AdminConfig {
     /// Where the operator's API listens, such as `127.0.0.1:9090`. Absent: there is none. Who reaches it may deal with dead letters, repair sagas and release what they hold, so it
     /// is no address for the public.
     pub addr: Option<SocketAddr>,
+    /// With `[discovery]`: the URL under which others, such as the gateway, reach this API: `http://10.0.0.7:9090`. Default: that of `addr`, unless only this machine reaches it.
+    pub advertise: String,
     /// With `[auth]`: the role with which one may look at what there is. Default `"minos:read"`.
     pub read_role: String,
     /// With `[auth]`: the role with which one may also change something. Default `"minos:operate"`.
@@ -255,7 +257,7 @@ pub struct AdminConfig {
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        AdminConfig { addr: None, read_role: "minos:read".to_owned(), operate_role: "minos:operate".to_owned() }
+        AdminConfig { addr: None, advertise: String::new(), read_role: "minos:read".to_owned(), operate_role: "minos:operate".to_owned() }
     }
 }
 

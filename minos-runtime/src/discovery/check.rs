@@ -57,10 +57,23 @@ impl Instance {
         check_name("service", &self.service)?;
         check_name("instance", &self.id)?;
         check_url(&self.url)?;
+        self.admin.as_deref().map_or(Ok(()), check_url)?;
         if self.endpoints.len() > ENDPOINTS {
             return Err(Unfit::TooMany(self.endpoints.len()));
         }
         self.endpoints.iter().try_for_each(check_endpoint)
+    }
+}
+
+impl Instance {
+    /// The same without an address of the operator's API that cannot be asked: it is worth having all the same.
+    #[cfg(feature = "discovery")]
+    pub(super) fn without_unfit_admin(mut self) -> Self {
+        if let Some(Err(unfit)) = self.admin.as_deref().map(check_url) {
+            tracing::warn!(instance = %self.name(), %unfit, "the address of its operator's API is none: it is left out");
+            self.admin = None;
+        }
+        self
     }
 }
 
@@ -155,7 +168,7 @@ mod tests {
 
     fn instance(service: &str, id: &str, url: &str, endpoint: (&str, &str)) -> Instance {
         let endpoints = vec![Endpoint { method: endpoint.0.to_owned(), path: endpoint.1.to_owned() }];
-        Instance { service: service.to_owned(), id: id.to_owned(), url: url.to_owned(), endpoints }
+        Instance { service: service.to_owned(), id: id.to_owned(), url: url.to_owned(), endpoints, admin: None }
     }
 
     #[test]
@@ -163,6 +176,8 @@ mod tests {
         let get = ("GET", "/foos/{uuid}");
         for url in ["http://10.0.0.7:8080", "http://127.0.0.1:1/", "https://order.shop.svc", "http://[::1]:8080", "http://[fd00::1]:80"] {
             assert_eq!(instance("order", "a", url, get).check(), Ok(()), "{url}");
+            let operated = Instance { admin: Some(url.to_owned()), ..instance("order", "a", "http://a:1", get) };
+            assert_eq!(operated.check(), Ok(()), "{url}");
         }
         for path in ["/", "/foos", "/foos/{uuid}/bar", "/files/{*rest}", "/a%2Fb", "/a.b-c_d~e"] {
             assert_eq!(instance("order", "a", "http://a:1", ("PUT", path)).check(), Ok(()), "{path}");
@@ -203,6 +218,8 @@ mod tests {
         ] {
             let wrong = instance("order", "a", url, get).check();
             assert!(matches!(wrong, Err(Unfit::Url { .. })), "{url:?}: {wrong:?}");
+            let operated = Instance { admin: Some(url.to_owned()), ..instance("order", "a", "http://a:1", get) };
+            assert_eq!(operated.check(), wrong, "{url:?}");
         }
         let told = instance("order", "a", "http://me:secret@a:1", get).check().unwrap_err().to_string();
         assert!(told.contains("do not belong") && !told.contains("secret"), "{told}");

@@ -4,7 +4,9 @@
 //! table. Nobody can be announced there: who runs the names does that.
 
 use super::{
-    Directory, Discovery, DiscoveryError, DiscoveryResult, Endpoint, Instance, LONGEST_WAIT, Listing, check::check_url, table::endpoints,
+    Directory, Discovery, DiscoveryError, DiscoveryResult, Endpoint, Instance, LONGEST_WAIT, Listing,
+    check::check_url,
+    table::{admins, endpoints},
 };
 use crate::{config::ServiceUrls, sync::lock};
 use futures_util::future::{BoxFuture, join_all};
@@ -40,6 +42,15 @@ struct Name {
     host: String,
     port: u16,
     endpoints: Vec<Endpoint>,
+    admin: Option<Admin>,
+}
+
+/// Where the operator's API of all addresses of a name is.
+enum Admin {
+    /// At each of them, on this port.
+    Port(u16),
+    /// Elsewhere.
+    Url(String),
 }
 
 impl Dns {
@@ -66,9 +77,14 @@ impl Dns {
         let mut names = Vec::new();
         for (service, urls) in services {
             let endpoints = endpoints(service, urls).map_err(refused)?;
-            for url in &urls.urls {
+            let admins = admins(service, urls).map_err(refused)?;
+            for (url, admin) in urls.urls.iter().zip(admins) {
                 let (host, port) = parse(service, url).map_err(refused)?;
-                names.push(Name { service: service.clone(), host, port, endpoints: endpoints.clone() });
+                let admin = admin.map(|admin| match parse(service, &admin).map_err(refused)? {
+                    (same, port) if same == host => DiscoveryResult::Ok(Admin::Port(port)),
+                    _ => Ok(Admin::Url(admin)),
+                });
+                names.push(Name { service: service.clone(), host, port, endpoints: endpoints.clone(), admin: admin.transpose()? });
             }
         }
         Ok(Dns { names, resolve, look_again, found: Mutex::default() })
@@ -122,7 +138,11 @@ impl Name {
         let addr = SocketAddr::new(ip, self.port);
         // Letters, digits and `-` only, as ids are.
         let id = addr.to_string().replace(['[', ']'], "").replace(['.', ':'], "-");
-        Instance { service: self.service.clone(), id, url: format!("http://{addr}"), endpoints: self.endpoints.clone() }
+        let admin = self.admin.as_ref().map(|admin| match admin {
+            Admin::Port(port) => format!("http://{}", SocketAddr::new(ip, *port)),
+            Admin::Url(url) => url.clone(),
+        });
+        Instance { service: self.service.clone(), id, url: format!("http://{addr}"), endpoints: self.endpoints.clone(), admin }
     }
 }
 
@@ -174,8 +194,9 @@ mod tests {
     use super::*;
 
     fn dns(answers: Arc<Mutex<HashMap<String, Vec<IpAddr>>>>, names: &[(&str, &str)]) -> DiscoveryResult<Dns> {
-        let services =
-            names.iter().map(|(service, url)| ((*service).to_owned(), ServiceUrls { urls: vec![(*url).to_owned()], routes: vec![] }));
+        let services = names
+            .iter()
+            .map(|(service, url)| ((*service).to_owned(), ServiceUrls { urls: vec![(*url).to_owned()], ..ServiceUrls::default() }));
         let resolve: Resolve = Arc::new(move |host| {
             let found = lock(&answers).get(&host).cloned().ok_or_else(|| io::Error::other("no such host"));
             Box::pin(async { found })
@@ -203,6 +224,20 @@ mod tests {
         assert_eq!(dns.directory(None).await.unwrap(), listing, "it is where it was");
         lock(&answers).clear();
         assert!(matches!(dns.directory(None).await, Err(DiscoveryError::Unavailable { .. })), "nobody is found: that is no answer");
+    }
+
+    #[tokio::test]
+    async fn an_operators_address_of_the_same_name_is_that_of_each_address() {
+        let resolve: Resolve = Arc::new(|_| Box::pin(async { Ok(vec![ip("10.0.0.1"), ip("fd00::1")]) }));
+        let admins = async |admin: &str| {
+            let urls =
+                ServiceUrls { urls: vec!["http://order.svc:8080".to_owned()], admin: vec![admin.to_owned()], ..ServiceUrls::default() };
+            let dns = Dns::with(&BTreeMap::from([("order".to_owned(), urls)]), resolve.clone(), LOOK_AGAIN)?;
+            DiscoveryResult::Ok(dns.directory(None).await?.directory.instances.into_iter().filter_map(|one| one.admin).collect::<Vec<_>>())
+        };
+        assert_eq!(admins("http://order.svc:9090").await.unwrap(), ["http://10.0.0.1:9090", "http://[fd00::1]:9090"]);
+        assert_eq!(admins("http://operators:9090").await.unwrap(), ["http://operators:9090", "http://operators:9090"]);
+        assert!(admins("http://me:pw@order.svc:9090").await.unwrap_err().to_string().contains("do not belong into it"));
     }
 
     #[tokio::test]

@@ -99,7 +99,7 @@ mod tests {
     }
 
     fn instance(service: &str, id: &str, url: &str) -> Instance {
-        Instance { service: service.to_owned(), id: id.to_owned(), url: url.to_owned(), endpoints: Vec::new() }
+        Instance { service: service.to_owned(), id: id.to_owned(), url: url.to_owned(), endpoints: Vec::new(), admin: None }
     }
 
     fn ids(directory: &Directory) -> Vec<&str> {

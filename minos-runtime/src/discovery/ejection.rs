@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     fn instance(id: &str) -> Instance {
-        Instance { service: "order".to_owned(), id: id.to_owned(), url: format!("http://{id}"), endpoints: Vec::new() }
+        Instance { service: "order".to_owned(), id: id.to_owned(), url: format!("http://{id}"), endpoints: Vec::new(), admin: None }
     }
 
     #[tokio::test(start_paused = true)]

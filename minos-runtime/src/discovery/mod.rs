@@ -65,6 +65,9 @@ pub struct Instance {
     /// What it answers there.
     #[serde(default)]
     pub endpoints: Vec<Endpoint>,
+    /// Where its operator's API answers, if others reach that: `http://10.0.0.7:9090`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<String>,
 }
 
 /// A method, and a path with its parameters in braces.

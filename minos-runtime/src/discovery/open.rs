@@ -58,9 +58,14 @@ mod tests {
             ("url = \"static:\"\nservices.order = \"order:8080\"", "cannot be asked"),
             (
                 "url = \"static:\"\nservices.order = 5",
-                "a URL, a list of URLs, or `{ urls = [\"http://host:port\"], routes = [\"GET /path\"] }`",
+                "a URL, a list of URLs, or `{ urls = [\"http://host:port\"], routes = [\"GET /path\"], admin = \"http://host:port\" }`",
             ),
             ("url = \"static:\"\nservices.order = { urls = [\"http://o\"], routes = [\"/x\"] }", "no HTTP method"),
+            (
+                "url = \"static:\"\nservices.order = { urls = [\"http://a\", \"http://b\", \"http://c\"], admin = [\"http://a:1\", \"http://b:1\"] }",
+                "`order` has 3 of `urls` and 2 of `admin`: write one for each, or one for all",
+            ),
+            ("url = \"static:\"\nservices.order = { urls = [\"http://o\"], admin = \"o:9090\" }", "cannot be asked"),
             ("url = \"dns:\"", "DNS does not say which services there are"),
             ("ulr = \"dns:\"", "unknown field `ulr`"),
         ] {

@@ -2,13 +2,18 @@
 
 use super::{Discovery, Endpoint, Instance};
 use crate::{
-    config::{Config, DiscoveryConfig},
+    config::{AdminConfig, Config, DiscoveryConfig},
     error::{Error, Result},
     health::Health,
     metrics::{Metrics, OutcomeLabels},
     stop::{Stop, Stopper},
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use http::{Uri, uri::Scheme};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -34,17 +39,18 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// What an instance of this service that listens on this address says of itself.
+    /// What an instance of this service that listens on this address, and for its operator perhaps on another one, says of itself.
     ///
     /// # Errors
     /// If nobody can know under which URL others reach it, or it has a name that nobody can have.
-    pub fn instance(config: &Config, addr: SocketAddr, endpoints: Vec<Endpoint>) -> Result<Instance> {
+    pub fn instance(config: &Config, addr: SocketAddr, admin: Option<SocketAddr>, endpoints: Vec<Endpoint>) -> Result<Instance> {
         let id = match config.service.instance.as_str() {
             "" => Uuid::new_v4().simple().to_string(),
             name => name.to_owned(),
         };
         let url = advertised(&config.discovery, addr)?;
-        let instance = Instance { service: config.service.name.clone(), id, url, endpoints };
+        let admin = operated(&config.admin, &url, admin)?;
+        let instance = Instance { service: config.service.name.clone(), id, url, endpoints, admin };
         instance.check().map_err(|unfit| Error::invalid(format!("this instance cannot be registered: {unfit}")))?;
         Ok(instance)
     }
@@ -104,6 +110,33 @@ fn advertised(config: &DiscoveryConfig, addr: SocketAddr) -> Result<String> {
         )));
     }
     Ok(format!("http://{addr}"))
+}
+
+/// The URL under which others reach the operator's API of an instance that is at this URL: the one that is said, or that of where it listens, if others than this machine's
+/// own reach that.
+fn operated(config: &AdminConfig, url: &str, addr: Option<SocketAddr>) -> Result<Option<String>> {
+    let said = config.advertise.trim().trim_end_matches('/');
+    let Some(addr) = addr else {
+        if said.is_empty() {
+            return Ok(None);
+        }
+        return Err(Error::invalid(
+            "`admin.advertise` says where others reach the operator's API, and there is none: set `admin.addr` as well",
+        ));
+    };
+    if !said.is_empty() {
+        let unfit = |unfit| Error::invalid(format!("`admin.advertise`: {unfit}"));
+        return super::check::check_url(said).map(|()| Some(said.to_owned())).map_err(unfit);
+    }
+    let Ok(uri) = url.parse::<Uri>() else { return Ok(None) };
+    let host = uri.host().unwrap_or_default();
+    if addr.ip().is_unspecified() {
+        // It listens at all addresses of the machine, so also where the service itself is reached; unless something else stands there, which takes away TLS.
+        return Ok((uri.scheme() == Some(&Scheme::HTTP)).then(|| format!("http://{host}:{}", addr.port())));
+    }
+    let is_local = |host: &str| host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    // Who is asked for from another machine would look at their own.
+    Ok((!addr.ip().is_loopback() || is_local(host)).then(|| format!("http://{addr}")))
 }
 
 struct Announcer {
@@ -219,7 +252,7 @@ mod tests {
 
     fn begin(notes: &Arc<Notes>, health: &Health) -> Registration {
         let config = config("instance = \"one\"\n[discovery]\nrenew = \"5s\"\nlinger = \"3s\"");
-        let instance = Registration::instance(&config, ([127, 0, 0, 1], 80).into(), Vec::new()).unwrap();
+        let instance = Registration::instance(&config, ([127, 0, 0, 1], 80).into(), None, Vec::new()).unwrap();
         Registration::begin(notes.clone(), instance, &config.discovery, health, &Metrics::new("order"))
     }
 
@@ -271,7 +304,9 @@ mod tests {
     #[test]
     fn where_others_reach_it() {
         let url = |lines: &str, addr: &str| {
-            Registration::instance(&config(lines), addr.parse().unwrap(), Vec::new()).map(|one| one.url).map_err(|error| error.to_string())
+            Registration::instance(&config(lines), addr.parse().unwrap(), None, Vec::new())
+                .map(|one| one.url)
+                .map_err(|error| error.to_string())
         };
         assert_eq!(url("", "127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080");
         assert_eq!(url("", "[::1]:8080").unwrap(), "http://[::1]:8080");
@@ -281,5 +316,33 @@ mod tests {
         assert!(url("", "[::]:8080").is_err());
         assert!(url("[discovery]\nadvertise = \"order:80\"", "127.0.0.1:1").unwrap_err().starts_with("`discovery.advertise`: the URL"));
         assert!(url("instance = \"a b\"", "127.0.0.1:1").unwrap_err().contains("the instance \"a b\" is none"));
+    }
+
+    #[test]
+    fn where_others_reach_its_operators_api() {
+        let admin = |lines: &str, http: &str, admin: &str| {
+            let admin = (!admin.is_empty()).then(|| admin.parse().unwrap());
+            let instance = Registration::instance(&config(lines), http.parse().unwrap(), admin, Vec::new());
+            instance.map(|one| one.admin.unwrap_or_default()).map_err(|error| error.to_string())
+        };
+        let behind = |url: &str| format!("[discovery]\nadvertise = \"{url}\"");
+        assert_eq!(admin("", "127.0.0.1:80", "").unwrap(), "", "there is none");
+        assert_eq!(admin("", "127.0.0.1:80", "127.0.0.1:90").unwrap(), "http://127.0.0.1:90");
+        assert_eq!(admin("", "[::1]:80", "127.0.0.1:90").unwrap(), "http://127.0.0.1:90", "on one machine");
+        assert_eq!(admin("", "10.0.0.7:80", "10.0.0.7:90").unwrap(), "http://10.0.0.7:90");
+        assert_eq!(admin("", "10.0.0.7:80", "127.0.0.1:90").unwrap(), "", "nobody else reaches it");
+        assert_eq!(admin("", "10.0.0.7:80", "0.0.0.0:90").unwrap(), "http://10.0.0.7:90");
+        assert_eq!(admin(&behind("http://[fd00::7]:80"), "[::]:80", "[::]:90").unwrap(), "http://[fd00::7]:90");
+        assert_eq!(admin(&behind("http://order.svc:80"), "0.0.0.0:80", "0.0.0.0:90").unwrap(), "http://order.svc:90");
+        assert_eq!(
+            admin(&behind("https://order.example"), "0.0.0.0:80", "0.0.0.0:90").unwrap(),
+            "",
+            "what stands before it is not at that port"
+        );
+        let said = "[admin]\nadvertise = \"http://10.0.0.8:9090/\"";
+        assert_eq!(admin(said, "10.0.0.7:80", "127.0.0.1:90").unwrap(), "http://10.0.0.8:9090");
+        let told = admin("[admin]\nadvertise = \"10.0.0.8\"", "10.0.0.7:80", "127.0.0.1:90").unwrap_err();
+        assert!(told.starts_with("`admin.advertise`: the URL"), "{told}");
+        assert!(admin(said, "10.0.0.7:80", "").unwrap_err().contains("set `admin.addr` as well"));
     }
 }

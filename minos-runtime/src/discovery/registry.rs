@@ -36,6 +36,8 @@ pub struct Registry {
 struct Announcement<'i> {
     url: &'i str,
     endpoints: &'i [super::Endpoint],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin: Option<&'i str>,
     /// Its rhythm, so that the registry knows when it should have been heard again.
     renew_ms: u64,
 }
@@ -154,7 +156,7 @@ impl Discovery for Registry {
     fn announce(&self, instance: Arc<Instance>) -> BoxFuture<'_, DiscoveryResult<()>> {
         Box::pin(async move {
             let renew_ms = u64::try_from(self.renew.as_millis()).unwrap_or(u64::MAX);
-            let said = Announcement { url: &instance.url, endpoints: &instance.endpoints, renew_ms };
+            let said = Announcement { url: &instance.url, endpoints: &instance.endpoints, admin: instance.admin.as_deref(), renew_ms };
             self.ask(Method::PUT, &path_of(&instance), PATIENCE, |request| request.json(&said)).await?;
             Ok(())
         })

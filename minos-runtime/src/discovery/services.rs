@@ -199,12 +199,14 @@ impl Inner {
 
 /// Without what cannot be asked, and what is there twice.
 fn fit(mut listing: Listing) -> Listing {
-    listing.directory.instances.retain(|instance| match instance.check() {
+    let instances = std::mem::take(&mut listing.directory.instances).into_iter().map(Instance::without_unfit_admin);
+    let is_fit = |instance: &Instance| match instance.check() {
         Ok(()) => true,
         Err(unfit) => {
             tracing::warn!(%unfit, "the registry names an instance that is none: it is left out");
             false
         }
-    });
+    };
+    listing.directory.instances = instances.filter(is_fit).collect();
     listing
 }

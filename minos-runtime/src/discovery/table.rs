@@ -77,9 +77,9 @@ fn directory(services: &BTreeMap<String, ServiceUrls>) -> Result<Directory, Stri
     let mut instances = Vec::new();
     for (service, urls) in services {
         let endpoints = endpoints(service, urls)?;
-        for (n, url) in urls.urls.iter().enumerate() {
+        for (n, (url, admin)) in urls.urls.iter().zip(admins(service, urls)?).enumerate() {
             let url = url.trim_end_matches('/').to_owned();
-            let instance = Instance { service: service.clone(), id: format!("{}", n + 1), url, endpoints: endpoints.clone() };
+            let instance = Instance { service: service.clone(), id: format!("{}", n + 1), url, endpoints: endpoints.clone(), admin };
             instance.check().map_err(|unfit| unfit.to_string())?;
             instances.push(instance);
         }
@@ -93,6 +93,22 @@ pub(super) fn endpoints(service: &str, urls: &ServiceUrls) -> Result<Vec<Endpoin
         return Err(format!("`{service}` has no URL: write `{service} = \"http://host:port\"`"));
     }
     urls.routes.iter().map(|route| check::parse_endpoint(route).map_err(|unfit| format!("`{service}`: {unfit}"))).collect()
+}
+
+/// Where a table says that the operator's API of each URL is: named for each, or once for all of them.
+pub(super) fn admins(service: &str, urls: &ServiceUrls) -> Result<Vec<Option<String>>, String> {
+    let admin = |n: usize| match &urls.admin[..] {
+        [all] => Some(all),
+        each => each.get(n),
+    };
+    if !matches!(urls.admin.len(), 0 | 1) && urls.admin.len() != urls.urls.len() {
+        return Err(format!(
+            "`{service}` has {} of `urls` and {} of `admin`: write one for each, or one for all",
+            urls.urls.len(),
+            urls.admin.len()
+        ));
+    }
+    Ok((0..urls.urls.len()).map(|n| admin(n).map(|url| url.trim_end_matches('/').to_owned())).collect())
 }
 
 impl Discovery for Table {

@@ -38,12 +38,18 @@ impl Registered {
         Ok(Registered { discovery: Some(discovery), ..Registered::default() })
     }
 
-    /// It listens here, and has these handlers.
-    pub(super) fn listens(&mut self, config: &Config, addr: SocketAddr, defs: &[&'static HandlerDef]) -> Result<()> {
+    /// It listens here, for its operator perhaps there, and has these handlers.
+    pub(super) fn listens(
+        &mut self,
+        config: &Config,
+        addr: SocketAddr,
+        admin: Option<SocketAddr>,
+        defs: &[&'static HandlerDef],
+    ) -> Result<()> {
         if self.discovery.as_ref().is_some_and(|discovery| discovery.takes_announcements()) {
             let routes = defs.iter().flat_map(|def| def.routes);
             let endpoints = routes.map(|(method, path)| Endpoint { method: (*method).to_owned(), path: (*path).to_owned() }).collect();
-            self.instance = Some(Registration::instance(config, addr, endpoints)?);
+            self.instance = Some(Registration::instance(config, addr, admin, endpoints)?);
         }
         Ok(())
     }
@@ -76,7 +82,7 @@ impl Registered {
         Err(Error::invalid("`discovery.url` needs a build with the feature `discovery` of `minos`"))
     }
 
-    pub(super) fn listens(&mut self, _: &Config, _: SocketAddr, _: &[&'static HandlerDef]) -> Result<()> {
+    pub(super) fn listens(&mut self, _: &Config, _: SocketAddr, _: Option<SocketAddr>, _: &[&'static HandlerDef]) -> Result<()> {
         Ok(())
     }
 

@@ -234,7 +234,6 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
         return Ok(ready);
     }
     let server = Server::bind(&ready.config.http, ready.way.clone()).await?;
-    ready.registered.listens(&ready.config, server.local_addr(), &defs)?;
     let mut banner = Banner {
         name: &name,
         store: ready.runner.environment().store.describe(),
@@ -258,6 +257,7 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
         None => None,
     };
     banner.admin = admin.as_ref().map(Server::local_addr);
+    ready.registered.listens(&ready.config, banner.http, banner.admin, &defs)?;
     banner.tell();
     (ready.server, ready.admin) = (Some(server), admin);
     Ok(ready)

@@ -63,7 +63,8 @@ impl Living {
 
     pub(super) fn instance(&self, service: &str, id: &str) -> Arc<Instance> {
         let endpoints = vec![Endpoint { method: "GET".to_owned(), path: "/".to_owned() }];
-        Arc::new(Instance { service: service.to_owned(), id: id.to_owned(), url: format!("http://{}", self.addr), endpoints })
+        let admin = Some(OPERATED.to_owned());
+        Arc::new(Instance { service: service.to_owned(), id: id.to_owned(), url: format!("http://{}", self.addr), endpoints, admin })
     }
 
     /// As `kill -9`: without a word, and with all its connections.
@@ -84,10 +85,15 @@ async fn answer(mut stream: TcpStream, ready: Arc<AtomicBool>) {
     }
 }
 
-/// The ids that are handed out of a service.
+/// Where the operator's API of all of them is, as they say.
+pub(super) const OPERATED: &str = "http://127.0.0.1:9";
+
+/// The ids that are handed out of a service. What they say of their operator's API is known wherever they are.
 pub(super) async fn ids(registry: &Registry, service: &str) -> Vec<String> {
     let listing = registry.directory(None).await.unwrap();
-    listing.directory.instances_of(service).map(|instance| instance.id.clone()).collect()
+    let all = || listing.directory.instances_of(service);
+    assert!(all().all(|instance| instance.admin.as_deref() == Some(OPERATED)), "{listing:?}");
+    all().map(|instance| instance.id.clone()).collect()
 }
 
 /// Waits until these are handed out; how long that took.

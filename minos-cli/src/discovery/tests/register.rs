@@ -14,7 +14,7 @@ fn name(id: &str) -> InstanceName {
 }
 
 fn said(url: &str) -> Said {
-    Said { url: url.to_owned(), endpoints: Vec::new(), renew_ms: 5000 }
+    Said { url: url.to_owned(), endpoints: Vec::new(), renew_ms: 5000, admin: None }
 }
 
 fn register(now: Instant) -> Register {
@@ -130,6 +130,21 @@ fn what_others_of_the_store_have_heard_counts() {
     assert!(register.announced(&name("c"), &said("http://c:1"), now).unwrap().write);
     register.recorded(&[], now);
     assert_eq!(register.entries().keys().collect::<Vec<_>>(), [&name("c")], "a was withdrawn elsewhere, and c is not written yet");
+}
+
+#[test]
+fn a_record_of_before_there_were_operators_is_read() {
+    let now = Instant::now();
+    let mut register = register(now);
+    let old: Said = serde_json::from_str(r#"{"url":"http://a:1","endpoints":[],"renew_ms":5000}"#).unwrap();
+    assert_eq!(old, said("http://a:1"));
+    register.recorded(&[(name("a"), 1, old)], now);
+    let new = Said { admin: Some("http://a:9090".to_owned()), ..said("http://a:1") };
+    assert!(register.announced(&name("a"), &new, now).unwrap().write, "it is another one now");
+    let _ = register.due(9, now);
+    register.checked(&name("a"), "http://a:1", Readiness::Ready, now);
+    assert_eq!(register.listing(now).directory.instances[0].admin.as_deref(), Some("http://a:9090"));
+    assert!(!serde_json::to_string(&said("http://a:1")).unwrap().contains("admin"), "one of before reads it as well");
 }
 
 #[test]

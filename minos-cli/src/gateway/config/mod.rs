@@ -158,6 +158,9 @@ pub struct ServiceConfig {
     pub urls: Vec<String>,
     /// What it answers: `["GET /foos/{uuid}", "POST /foos"]`; without a method, by all methods. `{*rest}` at the end is all that follows.
     pub routes: Vec<String>,
+    /// Where its operator's API is, for the console: `"http://10.0.0.7:9090"`, or one for each of `urls`. Default: nowhere.
+    #[serde(default, deserialize_with = "list")]
+    pub admin: Vec<String>,
 }
 
 /// `[upstream]`: how instances are asked.
@@ -328,7 +331,7 @@ pub struct AccessConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AdminConfig {
-    /// Where the operator's API listens, such as `127.0.0.1:9091`. Absent: there is none.
+    /// Where the operator's API listens, and the console of all services at `/console` of it, such as `127.0.0.1:9091`. Absent: there is none.
     pub addr: Option<SocketAddr>,
     /// Who sends this as `Authorization: Bearer …` is the operator: 16 characters at least.
     pub token: Secret,

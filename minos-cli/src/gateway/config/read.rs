@@ -86,6 +86,13 @@ impl GatewayConfig {
             for url in &service.urls {
                 authority(url).map_err(|why| format!("`services.{name}.urls`: {why}"))?;
             }
+            for url in &service.admin {
+                authority(url).map_err(|why| format!("`services.{name}.admin`: {why}"))?;
+            }
+            let (urls, admin) = (service.urls.len(), service.admin.len());
+            if admin > 1 && admin != urls {
+                return Err(format!("`services.{name}` has {urls} of `urls` and {admin} of `admin`: write one for each, or one for all"));
+            }
             for route in &service.routes {
                 endpoint(route).map_err(|why| format!("`services.{name}.routes`: {why}"))?;
             }
@@ -117,9 +124,15 @@ impl GatewayConfig {
     pub(in crate::gateway) fn directory(&self) -> Directory {
         let of = |(name, service): (&String, &super::ServiceConfig)| {
             let endpoints: Vec<Endpoint> = service.routes.iter().filter_map(|route| endpoint(route).ok()).collect();
-            let instance =
-                |url: &String| Instance { service: name.clone(), id: url.clone(), url: url.clone(), endpoints: endpoints.clone() };
-            service.urls.iter().map(instance).collect::<Vec<_>>()
+            let admin = |n: usize| if let [all] = &service.admin[..] { Some(all) } else { service.admin.get(n) };
+            let instance = |(n, url): (usize, &String)| Instance {
+                service: name.clone(),
+                id: url.clone(),
+                url: url.clone(),
+                endpoints: endpoints.clone(),
+                admin: admin(n).cloned(),
+            };
+            service.urls.iter().enumerate().map(instance).collect::<Vec<_>>()
         };
         Directory { revision: "configuration".to_owned(), instances: self.services.iter().flat_map(of).collect() }
     }
@@ -208,6 +221,13 @@ mod tests {
         assert_eq!(instances.iter().map(|one| one.url.as_str()).collect::<Vec<_>>(), ["http://a:1", "http://b:1"]);
         let endpoints: Vec<_> = instances[0].endpoints.iter().map(|one| (one.method.as_str(), one.path.as_str())).collect();
         assert_eq!(endpoints, [("GET", "/orders/{id}"), ("*", "/order/{*rest}")]);
+        let operated = |admin: &str| {
+            let instances = GatewayConfig::parse(&format!("{text}\nadmin = {admin}")).unwrap().directory().instances;
+            instances.into_iter().filter_map(|one| one.admin).collect::<Vec<_>>()
+        };
+        assert_eq!(operated("\"http://a:9\""), ["http://a:9", "http://a:9"]);
+        assert_eq!(operated("[\"http://a:9\", \"http://b:9\"]"), ["http://a:9", "http://b:9"]);
+        assert!(instances.iter().all(|one| one.admin.is_none()));
     }
 
     #[test]
@@ -229,6 +249,14 @@ mod tests {
             ("[services.order]\nurls = [\"http://a/b\"]\nroutes = []", "it has a path"),
             ("[services.order]\nurls = [\"http://a\"]\nroutes = [\"get /x\"]", "`get /x` is no route: write \"GET /foos/{uuid}\""),
             ("[services.order]\nurls = [\"http://a\"]\nroutes = [\"GET x\"]", "`GET x` is no route"),
+            (
+                "[services.order]\nurls = [\"http://a\"]\nroutes = []\nadmin = \"a:9090\"",
+                "`services.order.admin`: `a:9090` cannot be asked",
+            ),
+            (
+                "[services.order]\nurls = [\"http://a\", \"http://b\", \"http://c\"]\nroutes = []\nadmin = [\"http://a:9\", \"http://b:9\"]",
+                "has 3 of `urls` and 2 of `admin`",
+            ),
             ("[auth]\nissuer = \"x\"", "it needs one of `secret`, `public_key` and `jwks`"),
             ("[access]\npublic = [\"x\"]", "`access.public`: `x` is no route"),
         ] {

@@ -201,7 +201,13 @@ pub(super) mod tests {
     use std::time::Duration;
 
     pub(in super::super) fn instance(id: &str) -> Arc<Instance> {
-        let told = discovery::Instance { service: "s".into(), id: id.into(), url: "http://127.0.0.1:1".into(), endpoints: Vec::new() };
+        let told = discovery::Instance {
+            service: "s".into(),
+            id: id.into(),
+            url: "http://127.0.0.1:1".into(),
+            endpoints: Vec::new(),
+            admin: None,
+        };
         let config = GatewayConfig::parse("[ejection]\nfailures = 3\nfirst_pause = \"100ms\"\nlongest_pause = \"300ms\"").unwrap();
         Arc::new(Instance::new(&told, &"127.0.0.1:1".parse().unwrap(), &config).unwrap())
     }

@@ -46,7 +46,10 @@ impl Place for Zone {
     fn discovery(&self) -> Arc<dyn Discovery> {
         let routes: Vec<_> = lock(&self.endpoint).iter().map(|endpoint| format!("{} {}", endpoint.method, endpoint.path)).collect();
         let name = |service: &str| {
-            (service.to_owned(), ServiceUrls { urls: vec![format!("http://{service}.shop.svc:8080")], routes: routes.clone() })
+            (
+                service.to_owned(),
+                ServiceUrls { urls: vec![format!("http://{service}.shop.svc:8080")], routes: routes.clone(), ..ServiceUrls::default() },
+            )
         };
         let addresses = self.addresses.clone();
         let resolve: Resolve = Arc::new(move |host| {

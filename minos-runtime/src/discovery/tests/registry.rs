@@ -100,7 +100,7 @@ async fn serve(mut stream: TcpStream, says: Arc<Mutex<String>>, asked: Arc<Mutex
 }
 
 fn instance(service: &str, id: &str, url: &str) -> Instance {
-    Instance { service: service.to_owned(), id: id.to_owned(), url: url.to_owned(), endpoints: Vec::new() }
+    Instance { service: service.to_owned(), id: id.to_owned(), url: url.to_owned(), endpoints: Vec::new(), admin: None }
 }
 
 fn registry(urls: &str) -> Registry {
@@ -130,7 +130,8 @@ async fn an_announcement_as_the_registry_gets_it() {
     let somebody = Somebody::new().await;
     somebody.says("200 OK", "{}");
     let endpoints = vec![Endpoint { method: "GET".to_owned(), path: "/orders/{id}".to_owned() }];
-    let order = Arc::new(Instance { endpoints, ..instance("order", "a-1", "http://10.0.0.7:80") });
+    let admin = Some("http://10.0.0.7:9090".to_owned());
+    let order = Arc::new(Instance { endpoints, admin, ..instance("order", "a-1", "http://10.0.0.7:80") });
     let registry = registry(&somebody.url());
     registry.announce(order.clone()).await.unwrap();
     registry.withdraw(order).await.unwrap();
@@ -254,6 +255,23 @@ async fn what_cannot_be_asked_is_left_out() {
         instance("order", "../x", "http://10.0.0.1:1"),
     ]));
     assert_eq!(ids(&services(&somebody), "order").await, ["good"]);
+}
+
+#[tokio::test]
+async fn who_has_an_operators_address_that_cannot_be_asked_is_asked_itself() {
+    let somebody = Somebody::new().await;
+    let with = |id: &str, admin: &str| Instance { admin: Some(admin.to_owned()), ..instance("order", id, "http://10.0.0.1:1") };
+    let all = ["http://10.0.0.1:9090", "http://169.254.169.254", "http://me:pw@10.0.0.1:9090", "file:///etc/passwd", ""];
+    somebody.lists(Directory::of(all.iter().enumerate().map(|(n, admin)| with(&n.to_string(), admin)).collect()));
+    let told: Vec<_> = services(&somebody).instances("order").await.into_iter().map(|one| one.admin).collect();
+    assert_eq!(told, [Some("http://10.0.0.1:9090".to_owned()), None, None, None, None]);
+}
+
+#[tokio::test]
+async fn a_registry_that_knows_of_no_operators_is_read_as_before() {
+    let somebody = Somebody::new().await;
+    somebody.says("200 OK", r#"{"revision":"r","instances":[{"service":"order","id":"a","url":"http://10.0.0.1:1"}]}"#);
+    assert_eq!(services(&somebody).instances("order").await, [instance("order", "a", "http://10.0.0.1:1")]);
 }
 
 #[tokio::test]
