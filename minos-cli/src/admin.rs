@@ -62,16 +62,16 @@ impl Admin {
     }
 
     pub(crate) fn put_with<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, AdminError> {
-        self.answer(self.agent.put(format!("{}{path}", self.url)).send_json(body))
+        self.answer(self.signed(self.agent.put(format!("{}{path}", self.url))).send_json(body))
     }
 
     pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
-        self.answer(self.agent.delete(format!("{}{path}", self.url)).call())
+        self.answer(self.signed(self.agent.delete(format!("{}{path}", self.url))).call())
     }
 
     /// What is told in another form than JSON.
     pub(crate) fn text(&self, path: &str) -> Result<String, AdminError> {
-        self.body(self.agent.get(format!("{}{path}", self.url)).call())
+        self.body(self.signed(self.agent.get(format!("{}{path}", self.url))).call())
     }
 
     /// Reads a part of what was told.
@@ -132,6 +132,8 @@ mod tests {
             let mut request = [0; 4096];
             let length = stream.read(&mut request).unwrap();
             stream.write_all(answer.as_bytes()).unwrap();
+            // What is left of the request is taken, or the other side would hear of that instead.
+            let _ = stream.shutdown(std::net::Shutdown::Write).and_then(|()| stream.read_to_end(&mut Vec::new()));
             String::from_utf8_lossy(&request[..length]).into_owned()
         });
         (addr, asked)
@@ -139,12 +141,21 @@ mod tests {
 
     #[test]
     fn a_token_goes_with_each_request() {
-        for (token, sent) in [(Some(" a.b.c\n"), true), (Some(""), false), (None, false)] {
-            let (addr, asked) = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]");
-            Admin::new(&addr, token).get::<Value>("/projections").unwrap();
-            let asked = asked.join().unwrap().to_ascii_lowercase();
-            assert_eq!(asked.contains("authorization"), sent, "{asked}");
-            assert_eq!(asked.contains("authorization: bearer a.b.c\r\n"), sent, "{asked}");
+        let asks: [fn(&Admin); 5] = [
+            |admin| drop(admin.get::<Value>("/projections").unwrap()),
+            |admin| drop(admin.put::<Value>("/projections/x/rebuild").unwrap()),
+            |admin| drop(admin.put_with::<Value>("/sagas/1/steps/a/skip", &Value::Null).unwrap()),
+            |admin| drop(admin.delete::<Value>("/dead-letters/1").unwrap()),
+            |admin| drop(admin.text("/sagas/1/diagram").unwrap()),
+        ];
+        for ask in asks {
+            for (token, sent) in [(Some(" a.b.c\n"), true), (Some(""), false), (None, false)] {
+                let (addr, asked) = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
+                ask(&Admin::new(&addr, token));
+                let asked = asked.join().unwrap().to_ascii_lowercase();
+                assert_eq!(asked.contains("authorization: bearer a.b.c\r\n"), sent, "{asked}");
+                assert_eq!(asked.contains("authorization"), sent, "{asked}");
+            }
         }
     }
 
