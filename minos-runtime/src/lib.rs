@@ -57,6 +57,9 @@ pub use projection::{Projection, View};
 pub use saga::Saga;
 #[cfg(feature = "sensitive")]
 pub use sensitive::Sensitive;
+// For the gateway, which has the page of all services.
+#[doc(hidden)]
+pub use service::operator;
 pub use service::{Running, Service};
 // For programs of ours that are no services.
 #[doc(hidden)]

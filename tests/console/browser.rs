@@ -1,5 +1,7 @@
 //! Chromium without a window, as `chromedriver` drives it.
 
+#![allow(dead_code, reason = "not every test needs all of it")]
+
 use crate::common::not_run;
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -132,7 +134,9 @@ impl Browser {
     /// Keeps a picture for the docs, if that is wanted.
     pub async fn picture(&self, name: &str) {
         if std::env::var_os("MINOS_SCREENSHOTS").is_some() {
-            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images").join(format!("console-{name}.png"));
+            let crate_ = Path::new(env!("CARGO_MANIFEST_DIR"));
+            let root = if crate_.ends_with("minos-cli") { crate_.join("..") } else { crate_.to_owned() };
+            let file = root.join("docs/images").join(format!("console-{name}.png"));
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, self.client.screenshot().await.unwrap()).unwrap();
         }

@@ -188,6 +188,10 @@ async fn the_page_asks_nobody_else() {
     let admin = shop.admin_addr().unwrap();
     for (path, kind) in [
         ("/console", "text/html"),
+        ("/console/elements.js", "text/javascript"),
+        ("/console/ask.js", "text/javascript"),
+        ("/console/services.js", "text/javascript"),
+        ("/console/pages.js", "text/javascript"),
         ("/console/app.js", "text/javascript"),
         ("/console/style.css", "text/css"),
         ("/console/icon.svg", "image/svg+xml"),
@@ -209,6 +213,8 @@ async fn the_page_asks_nobody_else() {
             assert!(!answer.body.contains(word), "{path} has `{word}`");
         }
     }
+    assert!(get(admin, "/console").await.body.contains("data-place=\"service\""));
+    assert_eq!(get(admin, "/console/nothing.js").await.status, 404);
     assert_eq!(get(shop.addr(), "/console").await.status, 404, "it is not where the public is");
     shop.stop().await;
 }

@@ -117,9 +117,15 @@ pub async fn place(running: &Running, item: &str) -> Uuid {
 }
 
 /// The service with all its troubles; the order that they are about, and the execution that is stuck.
+#[allow(dead_code, reason = "only who has it alone needs it")]
 pub async fn in_trouble(mended: &Mended) -> (Running, Uuid, Uuid) {
+    in_trouble_with(mended, "").await
+}
+
+/// The same, with more in its configuration.
+pub async fn in_trouble_with(mended: &Mended, more: &str) -> (Running, Uuid, Uuid) {
     let text = "[service]\nname = \"shop\"\n[http]\naddr = \"127.0.0.1:0\"\n[store]\nurl = \"memory:\"\n[admin]\naddr = \"127.0.0.1:0\"\n[broker]\nattempts = 1\n[sagas]\nattempts = 1\nfirst_pause = \"1ms\"\n[log]\nlevel = \"off\"";
-    let shop = Service::from_toml(text).unwrap().module(module_path!()).with(mended.clone()).start().await.unwrap();
+    let shop = Service::from_toml(&format!("{text}\n{more}")).unwrap().module(module_path!()).with(mended.clone()).start().await.unwrap();
     let order = place(&shop, HOSTILE).await;
     for item in ["tea", "coffee"] {
         place(&shop, item).await;

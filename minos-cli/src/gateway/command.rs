@@ -48,7 +48,7 @@ fn tell(running: &RunningGateway) {
     }
     tracing::info!("gateway: listening on {scheme}://{}", running.addr());
     if let Some(admin) = running.admin_addr() {
-        tracing::info!("gateway: the operator's API is on http://{admin}");
+        tracing::info!("gateway: the operator's API is on http://{admin}, and the console of all services on http://{admin}/console");
     }
 }
 

@@ -10,6 +10,7 @@ pub mod config;
 mod edge;
 mod metrics;
 mod openapi;
+mod operator;
 mod patience;
 mod server;
 mod table;
@@ -69,6 +70,7 @@ pub struct Gateway {
     config: GatewayConfig,
     directory: Option<watch::Receiver<Arc<Directory>>>,
     verifier: Option<Arc<dyn Verifier>>,
+    local_operators: bool,
 }
 
 /// A gateway that runs in the background of this program, until it is [stopped](RunningGateway::stop).
@@ -84,7 +86,7 @@ pub struct RunningGateway {
 impl Gateway {
     /// A gateway with this configuration.
     pub fn new(config: GatewayConfig) -> Self {
-        Gateway { config, directory: None, verifier: None }
+        Gateway { config, directory: None, verifier: None, local_operators: false }
     }
 
     /// Serves the services of this directory, beside those of the configuration, and follows its changes. Then nobody else is asked, whatever `discovery.url` says.
@@ -99,12 +101,18 @@ impl Gateway {
         self
     }
 
+    /// Takes everybody who asks from this machine for the operator, whatever they show: for where services are developed, on a machine that is one person's.
+    pub fn local_operators(mut self) -> Self {
+        self.local_operators = true;
+        self
+    }
+
     /// Starts it, and returns as soon as it answers.
     ///
     /// # Errors
     /// If the configuration makes no sense, or an address cannot be listened on.
     pub async fn start(self) -> Result<RunningGateway, GatewayError> {
-        let Gateway { config, directory, verifier } = self;
+        let Gateway { config, directory, verifier, local_operators } = self;
         let tls = Tls::new(&config.tls)?;
         let verifier = match (verifier, &config.auth) {
             (None, Some(auth)) => {
@@ -132,7 +140,7 @@ impl Gateway {
         let mut tasks =
             vec![tokio::spawn(server.serve(app.clone(), stop.hear().said())), tokio::spawn(keep(app.clone(), directory, stop.hear()))];
         if let Some(server) = operators {
-            tasks.push(tokio::spawn(server.serve(Arc::new(Admin(app.clone())), stop.hear().said())));
+            tasks.push(tokio::spawn(server.serve(Arc::new(Admin::new(app.clone(), local_operators)), stop.hear().said())));
         }
         Ok(RunningGateway { addr, admin_addr, app, stop, tasks })
     }
@@ -237,7 +245,9 @@ async fn keep(app: Arc<App>, directory: Option<watch::Receiver<Arc<Directory>>>,
     let tidying = async {
         loop {
             tokio::time::sleep(TIDY).await;
-            app.table.load().instances.iter().for_each(|instance| instance.tidy());
+            let table = app.table.load();
+            table.instances.iter().for_each(|instance| instance.tidy());
+            table.operated.tidy();
         }
     };
     tokio::select! {

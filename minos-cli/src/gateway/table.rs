@@ -5,6 +5,7 @@
 use super::{
     config::{GatewayConfig, authority},
     metrics::{Metrics, RouteMetrics},
+    operator::Places,
     upstream::Instance,
 };
 use http::Method;
@@ -31,6 +32,8 @@ pub(super) struct Table {
     pub(super) conflicts: Vec<Conflict>,
     /// Instances that cannot be asked, and why.
     pub(super) unusable: Vec<(String, String)>,
+    /// Where the operators' APIs of services are.
+    pub(super) operated: Places,
 }
 
 /// A method and a path of a service, and who answers them.
@@ -110,6 +113,7 @@ impl Table {
             table.add(Route { method, path, service: service.to_owned(), instances, measured });
         }
         table.conflicts.sort();
+        table.operated = Places::build(&before.operated, directory, config);
         table
     }
 

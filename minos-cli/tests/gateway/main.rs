@@ -1,6 +1,7 @@
 //! A gateway in front of services, over real sockets.
 
 mod attacks;
+mod console;
 mod edge;
 mod failing;
 mod kit;

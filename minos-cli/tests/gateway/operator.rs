@@ -11,7 +11,19 @@ async fn nobody_else_sees_the_operators_api() {
     let upstream = Upstream::echo().await;
     let gateway = gateway(&format!("{}{ADMIN}", service(&[&upstream], "\"GET /foos\""))).await;
     let admin = gateway.admin_addr().unwrap();
-    for path in ["/status", "/routes", "/instances", "/conflicts", "/metrics", "/openapi.json", "/docs", "/x", "//status"] {
+    for path in [
+        "/status",
+        "/routes",
+        "/instances",
+        "/conflicts",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/services",
+        "/services/foo/overview",
+        "/x",
+        "//status",
+    ] {
         for headers in [&[][..], &[("authorization", "Bearer 0123456789abcdeX")], &[("authorization", "0123456789abcdef")]] {
             let got = ask(admin, "GET", path, headers, "").await;
             assert_eq!((got.status, got.header("www-authenticate")), (401, Some("Bearer")), "{path} {headers:?}");

@@ -6,6 +6,7 @@ mod check;
 mod console;
 mod ground;
 mod guarded;
+pub mod operator;
 mod registered;
 mod running;
 #[cfg(test)]

@@ -73,16 +73,24 @@ pub(in crate::gateway) struct Operators {
 }
 
 impl Operators {
-    pub(in crate::gateway) async fn have(&self, headers: &HeaderMap) -> bool {
-        let Token::Bearer(token) = token(headers) else { return false };
+    /// What they have shown; none if they are no operators.
+    pub(in crate::gateway) async fn shown(&self, headers: &HeaderMap) -> Option<Shown> {
+        let Token::Bearer(token) = token(headers) else { return None };
         if !self.token.is_empty() && is_same(token.as_bytes(), self.token.as_bytes()) {
-            return true;
+            return Some(Shown::OwnToken);
         }
-        match self.verifier.as_ref().filter(|_| !self.role.is_empty()) {
-            Some(verifier) => verifier.verify(token).await.is_ok_and(|verified| verified.roles.contains(&self.role)),
-            None => false,
-        }
+        let verifier = self.verifier.as_ref().filter(|_| !self.role.is_empty())?;
+        verifier.verify(token).await.is_ok_and(|verified| verified.roles.contains(&self.role)).then_some(Shown::Role)
     }
+}
+
+/// What somebody has shown who is an operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::gateway) enum Shown {
+    /// `admin.token`, which is a secret between them and the gateway.
+    OwnToken,
+    /// A token of the role, which others may know as well.
+    Role,
 }
 
 /// Takes as long whatever is different.
@@ -121,17 +129,19 @@ mod tests {
         };
         let operators = Operators { token: "0123456789abcdef".into(), role: "minos:operate".into(), verifier: Some(Arc::new(verifier)) };
         for (value, expected) in [
-            ("Bearer 0123456789abcdef", true),
-            ("Bearer 0123456789abcdeg", false),
-            ("Bearer 0123456789abcde", false),
-            ("Bearer chief", true),
-            ("Bearer clerk", false),
-            ("Bearer x", false),
+            ("Bearer 0123456789abcdef", Some(Shown::OwnToken)),
+            ("Bearer 0123456789abcdeg", None),
+            ("Bearer 0123456789abcde", None),
+            ("Bearer chief", Some(Shown::Role)),
+            ("Bearer clerk", None),
+            ("Bearer x", None),
         ] {
-            assert_eq!(operators.have(&headers(&[value])).await, expected, "{value}");
+            assert_eq!(operators.shown(&headers(&[value])).await, expected, "{value}");
         }
-        assert!(!operators.have(&headers(&[])).await);
+        assert_eq!(operators.shown(&headers(&[])).await, None);
         let nobody = Operators { token: String::new(), role: String::new(), verifier: Some(Arc::new(verifier)) };
-        assert!(!nobody.have(&headers(&["Bearer chief"])).await && !nobody.have(&headers(&["Bearer "])).await);
+        for value in ["Bearer chief", "Bearer "] {
+            assert_eq!(nobody.shown(&headers(&[value])).await, None, "{value}");
+        }
     }
 }

@@ -83,6 +83,11 @@ static DEFS: [&HandlerDef; 24] = [
     &console::OVERVIEW,
 ];
 
+/// The methods and paths of all of it, without the page.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    DEFS.iter().flat_map(|def| def.routes).copied()
+}
+
 pub(super) const fn def(kind: Kind, function: &'static str, routes: &'static [(&'static str, &'static str)], handle: Handle) -> HandlerDef {
     HandlerDef {
         kind,
@@ -116,7 +121,7 @@ pub(super) async fn server(
     resources.insert(Outcomes::new(service.environment().clone()));
     let Environment { service, store, clock, metrics, .. } = &**service.environment();
     let environment = Environment::new(service.as_str(), store.clone(), clock.clone(), resources, metrics.clone());
-    let defs: Vec<_> = DEFS.iter().chain(&console::FILES).copied().collect();
+    let defs: Vec<_> = DEFS.iter().chain(&console::PUBLIC).copied().collect();
     let routes = Routes::of(&defs).map_err(|wrong| crate::Error::internal(wrong.join("; ")))?;
     let mut config = http.clone();
     config.addr = addr;

@@ -1,385 +1,125 @@
-// The operator's page. Everything that comes from the service is put into the page as text, never as markup.
+// The operator's page: what the address says is shown, and again now and then.
 "use strict";
 
-const byId = (id) => document.getElementById(id);
-const TOKEN = "minos-token";
 const pages = [["", "Overview"], ["events", "Events"], ["sagas", "Sagas"], ["dead-letters", "Dead letters"], ["views", "Views"]];
-let mayChange = true;
+const routes = { "": overview, events, stream, sagas, saga, "saga-definition": definition, "dead-letters": deadLetters, "dead-letter": deadLetter, views };
+const under = { stream: "events", saga: "sagas", "saga-definition": "", "dead-letter": "dead-letters" };
 let shown = 0;
 let timer;
 // Whether the next page still says what was done on the last one.
 let kept = false;
+let failing = false;
 
-// Elements.
-
-function h(tag, properties, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties || {})) {
-    if (value === undefined || value === null || value === false) continue;
-    if (name === "onclick") element.addEventListener("click", value);
-    else element.setAttribute(name, value === true ? "" : value);
-  }
-  for (const child of children.flat(Infinity)) {
-    if (child !== undefined && child !== null && child !== false) element.append(child instanceof Node ? child : String(child));
-  }
-  return element;
-}
-
-const link = (text, ...path) => h("a", { href: "#/" + path.map(encodeURIComponent).join("/") }, text);
-const json = (value) => h("pre", {}, typeof value === "string" ? value : JSON.stringify(value, null, 2));
-const short = (value) => h("pre", {}, typeof value === "string" ? value : JSON.stringify(value));
-const pill = (text, kind) => h("span", { class: "pill " + (kind || "") }, text);
-const card = (title, ...children) => h("section", { class: "card" }, title && h("h2", {}, title), ...children);
-const list = (pairs) => h("dl", {}, pairs.filter(([, value]) => value !== undefined && value !== null && value !== "").map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
-
-// Columns whose name begins with a dot are as narrow as what is in them.
-function table(columns, rows, empty) {
-  if (!rows.length) return h("p", { class: "empty" }, empty || "Nothing.");
-  const tight = (name) => (name.startsWith(".") ? { class: "tight" } : {});
-  const head = h("tr", {}, columns.map((name) => h("th", tight(name), name.replace(/^\./, ""))));
-  const body = rows.map((row) => h("tr", {}, columns.map((name, n) => h("td", tight(name), row[n]))));
-  return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, body)));
-}
-
-function time(text) {
-  if (!text) return "";
-  const at = new Date(text);
-  if (isNaN(at)) return text;
-  const today = new Date().toDateString() === at.toDateString();
-  return h("time", { datetime: text, title: text }, today ? at.toLocaleTimeString() : at.toLocaleString());
-}
-
-function notice(text, kind) {
-  byId("notice").textContent = text || "";
-  byId("notice").className = kind || "";
-  byId("notice").hidden = !text;
-}
-
-// Asking the service.
-
-class Refused extends Error {
-  constructor(status, message) {
-    super(message);
-    this.status = status;
-  }
-}
-
-async function ask(method, path, body, as) {
-  const headers = {};
-  const token = sessionStorage.getItem(TOKEN);
-  if (token) headers.authorization = "Bearer " + token;
-  if (body !== undefined) headers["content-type"] = "application/json";
-  const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), redirect: "error", cache: "no-store" });
-  const text = await answer.text();
-  if (answer.ok) return as === "text" ? text : text ? JSON.parse(text) : null;
-  let why = text;
-  try {
-    const problem = JSON.parse(text);
-    why = problem.detail || problem.title || text;
-  } catch { /* It is told as it came. */ }
-  if (answer.status === 401) {
-    await askForToken(token ? "This token is not taken: " + why : "Who looks at this service has to show a token.");
-    return ask(method, path, body, as);
-  }
-  throw new Refused(answer.status, why || String(answer.status));
-}
-
-const read = (path, as) => ask("GET", path, undefined, as);
-const part = encodeURIComponent;
-
-// Dialogs: one at a time. What was typed comes back; nothing, if it was called off.
-
-let waiting = Promise.resolve();
-
-function dialog(build) {
-  const turn = waiting.then(() => new Promise((resolve) => {
-    const box = byId("dialog");
-    let result;
-    const close = (value) => { result = value; box.close(); };
-    box.replaceChildren(...build(close));
-    box.addEventListener("close", () => resolve(result), { once: true });
-    box.showModal();
-  }));
-  waiting = turn.catch(() => {});
-  return turn;
-}
-
-let tokenAsked;
-
-function askForToken(why) {
-  tokenAsked ||= dialog((close) => {
-    const input = h("input", { type: "password", id: "token-input", autocomplete: "off", "aria-label": "Token" });
-    const form = h("form", { method: "dialog" }, h("h2", {}, "Token"), h("p", {}, why), input,
-      h("div", { class: "bar" }, h("button", { class: "main", id: "token-go" }, "Go on")));
-    form.addEventListener("submit", (event) => { event.preventDefault(); close(input.value.trim()); });
-    return [form];
-  }).then((token) => {
-    tokenAsked = undefined;
-    if (!token) throw new Refused(401, "There is no token: reload the page to be asked again.");
-    sessionStorage.setItem(TOKEN, token);
-    mayChange = true;
-    showToken();
-  });
-  return tokenAsked;
-}
-
-function showToken() {
-  byId("token").hidden = !sessionStorage.getItem(TOKEN);
-}
-
-function confirmed(question, word, field) {
-  return dialog((close) => {
-    const input = field && h("textarea", { id: "dialog-input", "aria-label": field }, "");
-    return [h("p", {}, question), field && h("p", { class: "soft" }, field), input, h("div", { class: "bar" },
-      h("button", { type: "button", onclick: () => close() }, "Leave it"),
-      h("button", { type: "button", class: "main", id: "dialog-go", onclick: () => close(input ? input.value.trim() : true) }, word))]
-      .filter(Boolean);
-  });
-}
-
-// A button that changes something. Who may only look sees it, and cannot press it.
-function act(word, properties, { question, field, method, path, body, done, leave }) {
-  const button = h("button", { type: "button", disabled: !mayChange, title: mayChange ? undefined : "Your token may look, and change nothing.", ...properties });
-  button.append(word);
-  button.addEventListener("click", async () => {
-    const typed = await confirmed(question, word, field);
-    if (typed === undefined) return;
-    button.disabled = true;
-    try {
-      const answer = await ask(method, path, body && body(typed));
-      notice(done(answer), "good");
-      if (leave) {
-        kept = true;
-        location.hash = leave;
-        return;
-      }
-    } catch (error) {
-      if (error.status === 403) {
-        mayChange = false;
-        notice("Your token may look, and change nothing.", "bad");
-      } else notice(error.message, "bad");
-    }
-    show();
-  });
-  return button;
-}
-
-// The pages.
-
-function handlers(overview) {
-  const of = (rows, columns, empty) => table(columns, rows, empty);
-  return h("div", { class: "grid" },
-    card("Routes", of(overview.routes.map((r) => [h("code", {}, r.method), h("code", {}, r.path), r.handler, r.kind]), [".Method", "Path", "Handler", ".Kind"], "No handler is asked by HTTP.")),
-    card("Topics", of(overview.topics.map((t) => [h("code", {}, t.topic), t.handler, t.kind]), ["Topic", "Handler", ".Kind"], "No handler is asked by the broker.")),
-    card("Listens to", of(overview.events.map((e) => [h("code", {}, e.event), e.handler]), ["Event", "Handler"], "No handler listens to events.")),
-    card("Schedules", of(overview.schedules.map((s) => [h("code", {}, s.schedule), s.handler]), [".Schedule", "Handler"], "Nothing runs by the clock.")),
-    card("Sagas", of(overview.sagas.map((s) => [link(s.saga, "saga-definition", s.saga), s.steps.join(" → ")]), [".Saga", "Steps"], "This service has no sagas.")));
-}
-
-async function overview() {
-  const all = await read("overview");
-  const parts = Object.entries(all.health.parts);
-  const word = (p) => (p.works ? pill("works", "good") : pill("fails", p.vital ? "bad" : "warn"));
-  return [h("h1", {}, all.service), h("p", { class: "lead" }, `Since ${new Date(all.started_at).toLocaleString()}, Minos ${all.version}`),
-    h("div", { class: "grid" },
-      card("Health", table([".Part", ".State", ".Last success", "Why"], parts.map(([name, p]) => [name, word(p), time(p.succeeded_at), p.failing || ""]))),
-      card("Stands on", list([["Store", all.store], ["Broker", all.broker], ["HTTP", h("code", {}, all.http)], ["Log ends at", all.head]]))),
-    handlers(all)];
-}
-
-function eventRows(events) {
-  return events.map((e) => [e.position, time(e.at), link(e.aggregate, "stream", e.aggregate, e.uuid), h("span", { class: "mono", title: e.uuid }, e.uuid.slice(-12)), e.version, e.name, short(e.data)]);
-}
-
-const eventColumns = [".Position", ".Time", ".Aggregate", ".Uuid", ".Version", ".Event", "Data"];
-const live = { events: [], read: undefined, paused: false, only: "" };
-
-async function events(params, token) {
-  const filter = live.only ? "&aggregate=" + part(live.only) : "";
-  try {
-    const log = live.read === undefined ? await read("events?last=50" + filter) : { events: [], read: live.read };
-    live.events = log.events.reverse().concat(live.events).slice(0, 500);
-    live.read = log.read;
-  } catch (error) {
-    if (error.status === 404) return [h("h1", {}, "Events"), h("p", { class: "empty" }, "This build does not tell its events.")];
-    throw error;
-  }
-  const place = h("div", { id: "live" });
-  const draw = () => place.replaceChildren(table(eventColumns, eventRows(live.events), "Nothing has happened yet."));
-  const input = h("input", { placeholder: "Only this aggregate", "aria-label": "Only this aggregate", value: live.only, id: "only" });
-  input.addEventListener("change", () => { Object.assign(live, { only: input.value.trim(), events: [], read: undefined }); show(); });
-  const pause = h("button", { type: "button", id: "pause", onclick: () => { live.paused = !live.paused; pause.textContent = live.paused ? "Go on" : "Pause"; } }, live.paused ? "Go on" : "Pause");
-  draw();
-  // The service answers as soon as something happens, or after a while.
-  (async () => {
-    while (shown === token) {
-      if (live.paused || document.hidden) { await new Promise((later) => setTimeout(later, 300)); continue; }
-      try {
-        const log = await read(`events?after=${live.read}&limit=200&wait=true${filter}`);
-        if (shown !== token) return;
-        if (log.events.length) { live.events = log.events.reverse().concat(live.events).slice(0, 500); draw(); }
-        live.read = log.read;
-      } catch (error) {
-        if (shown !== token) return;
-        notice(error.message, "bad");
-        await new Promise((later) => setTimeout(later, 3000));
-      }
-    }
-  })();
-  return [h("div", { class: "bar" }, h("h1", {}, "Events"), h("span", { class: "space" }), input, pause), h("section", { class: "card" }, place)];
-}
-
-async function stream([aggregate, uuid]) {
-  const path = `${part(aggregate)}/${part(uuid)}`;
-  const all = await read("streams/" + path);
-  const holder = await read("holds/" + path).catch(() => null);
-  return [h("h1", {}, aggregate), h("p", { class: "lead mono" }, uuid),
-    holder && card("Held", list([["By the saga", link(`${holder.saga} ${holder.execution}`, "saga", holder.execution)], ["Step", holder.step], ["Service", holder.service]])),
-    card(`Its history, up to version ${all.version ?? all.events.length}`,
-      table([".Version", ".Time", ".Event", "Data", ".Led to by", ".User"], all.events.map((e) => [e.version, time(e.at), e.name, json(e.data), h("span", { class: "mono", title: `correlation ${e.correlation_id}\ncausation ${e.causation_id}` }, e.causation_id.slice(-12)), e.user || ""])))];
-}
-
-const statusKind = { committed: "good", rolled_back: "warn", needs_operator: "bad" };
-const status = (word) => pill(word.replace(/_/g, " "), statusKind[word]);
-const filter = { status: "", saga: "" };
-
-async function sagas() {
-  const query = Object.entries(filter).filter(([, value]) => value).map(([name, value]) => `${name}=${part(value)}`).join("&");
-  const rows = await read("sagas?limit=100" + (query && "&" + query));
-  const choice = h("select", { "aria-label": "Status", id: "status" }, ["", "running", "compensating", "committing", "needs_operator", "committed", "rolled_back"].map((word) => h("option", { value: word, selected: word === filter.status }, word.replace(/_/g, " ") || "every status")));
-  choice.addEventListener("change", () => { filter.status = choice.value; show(); });
-  return [h("div", { class: "bar" }, h("h1", {}, "Sagas"), h("span", { class: "space" }), choice),
-    h("section", { class: "card" }, table([".Status", ".Saga", "Execution", ".Started", ".Changed", ".User"], rows.map((s) => [status(s.status), s.saga, link(s.key ? `${s.key} (${s.id})` : s.id, "saga", s.id), time(s.started_at), time(s.changed_at), s.user || ""]), "No execution is like this."))];
-}
-
-async function diagram(path) {
-  const picture = new Blob([await read(path, "text")], { type: "image/svg+xml" });
-  const url = URL.createObjectURL(picture);
-  const image = h("img", { src: url, alt: "Diagram" });
-  image.addEventListener("load", () => URL.revokeObjectURL(url));
-  return h("div", { class: "diagram" }, image);
-}
-
-const doing = (state) => (typeof state.status === "string" ? [state.status, undefined] : Object.entries(state.status)[0]);
-
-async function saga([id]) {
-  const all = await read("sagas/" + part(id));
-  const picture = await diagram(`sagas/${part(id)}/diagram.svg`).catch((error) => h("p", { class: "empty" }, error.message));
-  const path = (step, verb) => `sagas/${part(id)}/steps/${part(step)}/${verb}`;
-  const buttons = (name, state) => {
-    if (!["stuck", "pausing"].includes(doing(state)[0])) return "";
-    return h("div", { class: "bar" },
-      act("Retry", { "data-act": "retry" }, { question: `The step “${name}” is tried again now.`, method: "PUT", path: path(name, "retry"), done: () => `“${name}” is tried again.` }),
-      act("Skip", { class: "risky", "data-act": "skip" }, { question: `The step “${name}” counts as done by hand.`, field: "What it yields, as JSON: null if it yields nothing. Empty if it has not happened, and never will.", method: "PUT", path: path(name, "skip"), body: (typed) => (typed ? { value: JSON.parse(typed) } : {}), done: () => `“${name}” is skipped.` }));
-  };
-  const steps = Object.entries(all.steps).map(([name, state]) => {
-    const [word, direction] = doing(state);
-    const kind = { stuck: "bad", pausing: "warn", failed: "warn", succeeded: "good", applied: "good" }[word];
-    const tries = Object.entries(state.attempts).map(([what, count]) => `${what} ${count}`).join(", ");
-    return [name, pill([word.replace(/_/g, " "), direction].filter(Boolean).join(": "), kind), tries, time(state.changed_at), state.error ? state.error.message : "", buttons(name, state)];
-  });
-  const ended = ["committed", "rolled_back"].includes(all.status);
-  return [h("div", { class: "bar" }, h("h1", {}, all.saga), status(all.status), h("span", { class: "space" }),
-    !ended && act("Roll back", { class: "risky", id: "rollback" }, { question: "All that was done is undone, if it still can be.", method: "PUT", path: `sagas/${part(id)}/rollback`, done: () => "It goes back." })),
-    h("p", { class: "lead mono" }, id),
-    all.failure && card("Why it is undone", h("p", {}, all.failure.message)),
-    card("Steps", table([".Step", ".State", ".Attempts", ".Changed", "Error", ".Repair"], steps, "Nothing was begun.")),
-    h("div", { class: "grid" }, card("As a diagram", picture), card("What is known", json(all.values))),
-    all.repairs && all.repairs.length > 0 && card("What operators have done", table([".When", ".Who", "What"], all.repairs.map((r) => [time(r.at), r.by || "somebody", short(r.repair)])))];
-}
-
-async function definition([name]) {
-  return [h("h1", {}, name), h("p", { class: "lead" }, "As it is defined."), card("", await diagram(`definitions/${part(name)}/diagram.svg`))];
-}
-
-const replay = (letter, leave) => act("Replay", { "data-act": "replay" }, { question: "The message is handled again, and what waits behind it.", method: "PUT", path: `dead-letters/${part(letter.id)}/replay`, done: (answer) => `${answer.handled} handled.`, leave });
-const discard = (letter, leave) => act("Discard", { class: "risky", "data-act": "discard" }, { question: "The message is never handled. What waits behind it is.", method: "DELETE", path: `dead-letters/${part(letter.id)}`, done: () => "It is discarded.", leave });
-
-async function deadLetters() {
-  const letters = await read("dead-letters?limit=100");
-  return [h("h1", {}, "Dead letters"), h("p", { class: "lead" }, "Messages that could not be handled. Later ones of the same key wait behind them."),
-    h("section", { class: "card" }, table([".Id", ".Since", "Handler", "Message", "Why", ".Repair"], letters.map((l) => [link(l.id, "dead-letter", l.id), time(l.at), l.subscriber, h("span", {}, (l.headers && l.headers.name) || l.topic, h("br"), h("span", { class: "soft mono" }, l.key)), l.cause, h("div", { class: "bar" }, replay(l), discard(l))]), "Everything was handled."))];
-}
-
-async function deadLetter([id]) {
-  const letter = await read("dead-letters/" + part(id));
-  let content = letter.content ?? letter.content_hex;
-  try { content = JSON.parse(letter.content); } catch { /* It is shown as it is. */ }
-  return [h("div", { class: "bar" }, h("h1", {}, `Dead letter ${letter.id}`), h("span", { class: "space" }), replay(letter, "#/dead-letters"), discard(letter, "#/dead-letters")),
-    h("p", { class: "lead" }, letter.cause),
-    card("", list([["Handler", letter.subscriber], ["Topic", letter.topic], ["Key", h("code", {}, letter.key)], ["Attempts", letter.attempts], ["Since", time(letter.at)]])),
-    h("div", { class: "grid" }, card("Content", json(content)), card("Headers", json(letter.headers)))];
-}
-
-async function views() {
-  const all = await read("projections");
-  const row = (view) => {
-    const [at, building] = [view.live ? view.live.position : undefined, view.rebuild];
-    const behind = at === undefined ? undefined : Math.max(0, view.head - at);
-    const state = view.parked ? pill(`${view.parked} put aside`, "bad") : building ? pill("is rebuilt", "warn") : view.inline ? pill("with each commit", "good") : behind ? pill(`${behind} behind`, "warn") : pill("up to date", "good");
-    return [view.name, state, view.inline ? "" : at ?? "", building ? building.position : "", view.head,
-      act("Rebuild", { "data-act": "rebuild" }, { question: `“${view.name}” is built again from all events. It is read as it is until that is done.`, method: "PUT", path: `projections/${part(view.name)}/rebuild`, done: () => `The rebuild of “${view.name}” has begun.` })];
-  };
-  return [h("h1", {}, "Views"), h("p", { class: "lead" }, "Read models, and how far they have taken the log."),
-    h("section", { class: "card" }, table(["View", ".State", ".Position", ".Rebuilt up to", ".Log ends at", ".Repair"], all.map(row), "This service has no read models."))];
-}
-
-// What the address says is shown, and again now and then.
-
-const routes = { "": overview, events, stream, sagas, saga, "saga-definition": definition, "dead-letters": deadLetters, "dead-letter": deadLetter, views };
-const under = { stream: "events", saga: "sagas", "saga-definition": "", "dead-letter": "dead-letters" };
-
+// What the address means: a page of this service, or at a gateway of one of all, `#/services/{service}/…`.
 function address() {
-  const [name, ...params] = location.hash.replace(/^#\/?/, "").split("/");
-  try { return [name, params.map(decodeURIComponent)]; } catch { return ["", []]; }
+  let parts = [""];
+  try { parts = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent); } catch { /* It is no address. */ }
+  if (!atGateway) return { service: null, name: parts[0], params: parts.slice(1), page: routes[parts[0]] };
+  if (parts[0] === "services" && parts[1]) return { service: parts[1], name: parts[2] || "", params: parts.slice(3), page: routes[parts[2] || ""] };
+  return { service: null, name: parts[0], params: [], page: parts[0] === "" ? services : undefined };
 }
 
 function navigation(name, letters, stuck) {
   const count = { "dead-letters": letters, sagas: stuck };
-  byId("nav").replaceChildren(...pages.map(([path, title]) => h("a", { href: "#/" + path, "aria-current": path === (under[name] ?? name) && "page" }, title, count[path] > 0 && h("span", { class: "count" }, count[path]))));
+  const entry = (href, title, current, number) => h("a", { href, "aria-current": current && "page" }, title, number > 0 && h("span", { class: "count" }, number));
+  const all = atGateway && entry("#/", "Services", place.service === null);
+  const own = atGateway && place.service === null ? [] : pages.map(([path, title]) => entry(here(path), title, path === (under[name] ?? name), count[path]));
+  byId("nav").replaceChildren(...[all, ...own].filter(Boolean));
+}
+
+function headed(title, state, kind) {
+  byId("service").textContent = atGateway ? "All services" : title;
+  document.title = `${title} · Minos`;
+  byId("state").textContent = state;
+  byId("state").className = "pill " + kind;
 }
 
 async function state(name) {
-  const [all, letters, stuck] = await Promise.all([read("overview"), read("dead-letters?limit=100").catch(() => []), read("sagas?status=needs_operator&limit=100").catch(() => [])]);
-  byId("service").textContent = all.service;
-  document.title = `${all.service} · Minos`;
-  byId("state").textContent = all.health.ready ? "ready" : "not ready";
-  byId("state").className = "pill " + (all.health.ready ? "good" : "bad");
+  if (atGateway && place.service === null) {
+    byId("choice").replaceChildren();
+    delete byId("choice").dataset.drawn;
+    headed("All services", "", "");
+    return navigation(name);
+  }
+  const token = shown;
+  const choice = atGateway ? send(null, "GET", "services") : undefined;
+  const [all, letters, stuck, services] = await Promise.all([read("overview"), read("dead-letters?limit=100").catch(() => []), read("sagas?status=needs_operator&limit=100").catch(() => []), choice]);
+  if (shown !== token) return;
+  headed(place.service ?? all.service, all.health.ready ? "ready" : "not ready", all.health.ready ? "good" : "bad");
   navigation(name, letters.length, stuck.length);
+  if (services) choose(services);
+}
+
+function fails(error) {
+  failing = true;
+  notice(error instanceof Refused ? error.message : `This cannot be shown: ${error.message}`, "bad");
+}
+
+function works() {
+  if (failing && byId("notice").className === "bad") notice();
+  failing = false;
+}
+
+// Why nothing is shown; and if another token might help, how to show one.
+function refusal(error) {
+  const another = () => askForToken(error.whose, error.message).then(() => show(), fails);
+  return h("section", { class: "card" }, h("p", { class: "empty" }, error.whose ? `“${error.whose}” says: ${error.message}` : error.message),
+    error.status === 403 && h("div", { class: "bar" }, h("button", { type: "button", id: "another-token", onclick: another }, "Show another token")));
+}
+
+// The head of a page at a gateway that cannot be shown: another service can be chosen all the same.
+function unknown(name, token) {
+  headed(place.service ?? "All services", "", "");
+  navigation(name);
+  if (place.service !== null) send(null, "GET", "services", { quiet: true }).then((all) => { if (shown === token) choose(all); }, () => {});
 }
 
 async function show(again) {
   const token = ++shown;
   clearTimeout(timer);
-  const [name, params] = address();
-  const page = routes[name];
+  const { service, name, params, page } = address();
+  place.service = service;
   try {
     const content = page ? await page(params, token) : [h("p", { class: "empty" }, "There is no such page.")];
     if (shown !== token) return;
     // Nobody loses what they are typing.
     byId("main").replaceChildren(...content.flat().filter(Boolean));
-    byId("main").dataset.page = name || "overview";
-    if (again !== true && byId("notice").className !== "good" && byId("notice").className !== "bad") notice();
+    byId("main").dataset.page = name || (page === services ? "services" : "overview");
+    if (again !== true && !byId("notice").className) notice();
     await state(name);
+    if (shown === token) works();
   } catch (error) {
     if (shown !== token) return;
-    if (again !== true) byId("main").replaceChildren(h("p", { class: "empty" }, error.message));
-    notice(error.status ? error.message : "The service does not answer.", "bad");
+    if (again !== true) byId("main").replaceChildren(refusal(error));
+    if (atGateway) unknown(name, token);
+    fails(error);
   }
   if (shown === token) timer = setTimeout(tick, 4000);
 }
 
+// The same, with nothing that was shown before.
+function begin(again) {
+  Object.assign(live, { events: [], read: undefined });
+  show(again);
+}
+
 // What is open or chosen stays: the page is not drawn anew below an open dialog, or the live events.
 function tick() {
-  const [name] = address();
+  const { name } = address();
   const busy = byId("dialog").open || document.hidden || (document.activeElement && /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) || String(getSelection());
   if (busy) timer = setTimeout(tick, 1000);
-  else if (name === "events") state(name).catch(() => {}).then(() => { timer = setTimeout(tick, 4000); });
+  else if (name === "events") state(name).then(works, () => {}).then(() => { timer = setTimeout(tick, 4000); });
   else show(true);
 }
 
-byId("token").addEventListener("click", () => { sessionStorage.removeItem(TOKEN); location.reload(); });
-addEventListener("hashchange", () => { if (!kept) notice(); kept = false; Object.assign(live, { events: [], read: undefined }); show(); });
+byId("token").addEventListener("click", () => { forgetTokens(); location.reload(); });
+addEventListener("hashchange", () => {
+  if (!kept) notice();
+  kept = false;
+  // What was chosen is of the service that was looked at.
+  if (address().service !== place.service) { live.only = ""; Object.assign(filter, { status: "", saga: "" }); }
+  begin();
+});
 showToken();
-navigation(address()[0]);
+navigation(address().name);
 show();

@@ -3,51 +3,38 @@
 //! The page is files of this program and asks nobody else for anything. It is made of nothing that comes from the service: what it shows it gets from the
 //! operator's API, with the token that the operator gives it.
 
+mod files;
 mod overview;
 
+pub use files::{FILES, HEADERS, PLACE, PageFile, Place};
 pub(super) use overview::{OVERVIEW, Overview};
 
 use crate::{
     auth::Access,
     context::Context,
-    error::Result,
-    handler::{HandlerDef, Kind, Request, Response},
+    error::{Error, Result},
+    handler::{FromRequest, Handle, HandlerDef, Kind, Path, Request, Response},
 };
 use futures_util::future::{self, BoxFuture, FutureExt};
-use http::{HeaderName, HeaderValue, header};
-
-/// The page may load its own files and ask its own service, and nothing else. Diagrams are pictures, in which no script runs.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-const HEADERS: [(HeaderName, &str); 5] = [
-    (header::CONTENT_SECURITY_POLICY, POLICY),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    // The next version of the program has other files.
-    (header::CACHE_CONTROL, "no-cache"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-];
+use http::HeaderValue;
 
 /// The page and its files: they tell nothing of the service, so who has no token yet may have them.
-pub(super) static FILES: [&HandlerDef; 4] = [&PAGE, &SCRIPT, &STYLE, &ICON];
+pub(super) static PUBLIC: [&HandlerDef; 2] = [&PAGE, &FILE];
 
-static PAGE: HandlerDef = file("console", &[("GET", "/console")], |_, _| answer("text/html; charset=utf-8", include_str!("page.html")));
-static SCRIPT: HandlerDef =
-    file("console_script", &[("GET", "/console/app.js")], |_, _| answer("text/javascript; charset=utf-8", include_str!("app.js")));
-static STYLE: HandlerDef =
-    file("console_style", &[("GET", "/console/style.css")], |_, _| answer("text/css; charset=utf-8", include_str!("style.css")));
-static ICON: HandlerDef = file("console_icon", &[("GET", "/console/icon.svg")], |_, _| answer("image/svg+xml", include_str!("icon.svg")));
+static PAGE: HandlerDef = public("console", &[("GET", "/console")], |_, _| future::ready(answer("/console")).boxed());
+static FILE: HandlerDef = public("console_file", &[("GET", "/console/{file}")], file);
 
-const fn file(
-    function: &'static str,
-    routes: &'static [(&'static str, &'static str)],
-    handle: for<'a> fn(&'a mut Context, &'a Request) -> BoxFuture<'a, Result<Response>>,
-) -> HandlerDef {
+const fn public(function: &'static str, routes: &'static [(&'static str, &'static str)], handle: Handle) -> HandlerDef {
     HandlerDef { access: Access::PUBLIC, ..super::admin::def(Kind::Query, function, routes, handle) }
 }
 
-fn answer(kind: &'static str, content: &'static str) -> BoxFuture<'static, Result<Response>> {
-    let answer = Response::default().with_body(HeaderValue::from_static(kind), content);
-    let answer = HEADERS.iter().fold(answer, |answer, (name, value)| answer.with_header(name.clone(), HeaderValue::from_static(value)));
-    future::ready(Ok(answer)).boxed()
+fn file<'a>(_: &'a mut Context, request: &'a Request) -> BoxFuture<'a, Result<Response>> {
+    let named = Path::<String>::from_request(request).and_then(|Path(file)| answer(&format!("/console/{file}")));
+    future::ready(named).boxed()
+}
+
+fn answer(path: &str) -> Result<Response> {
+    let file = FILES.iter().find(|file| file.path == path).ok_or_else(|| Error::not_found(format!("the page has no file `{path}`")))?;
+    let answer = Response::default().with_body(HeaderValue::from_static(file.kind), file.content);
+    Ok(HEADERS.iter().fold(answer, |answer, (name, value)| answer.with_header(name.clone(), HeaderValue::from_static(value))))
 }
