@@ -170,6 +170,12 @@ fn from_an_empty_directory_to_a_service_that_is_changed_while_it_runs() {
     let console = dev.addr(0, "its console is");
     let page = ureq::get(format!("http://{console}/console")).call().unwrap().body_mut().read_to_string().unwrap();
     assert!(page.contains("<html"), "{page}");
+    let all = dev.addr(0, "the console of all of them is");
+    let page = ureq::get(format!("http://{all}/console")).call().unwrap().body_mut().read_to_string().unwrap();
+    assert!(page.contains("data-place=\"gateway\""), "{page}");
+    let services = get(all, "/services");
+    assert_eq!((&services["services"][0]["service"], &services["services"][0]["missing"]), (&json!("order"), &Value::Null), "{services}");
+    assert_eq!(get(all, "/services/order/overview")["service"], "order", "it is asked through the gateway");
     // All that follows is asked of the gateway.
     let addr = gateway;
     let uuid = post(addr, "/orders", &json!({ "name": "a lamp" }));

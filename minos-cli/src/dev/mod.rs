@@ -153,6 +153,9 @@ impl Dev {
             console.own(format_args!("{} answers on http://{}, and its console is http://{}/console", place.name, place.http, place.admin));
         }
         console.own(format_args!("all of them answer on http://{0}; what they can be asked: http://{0}/docs", platform.gateway()));
+        if let Some(operators) = platform.operators() {
+            console.own(format_args!("the console of all of them is http://{operators}/console"));
+        }
         Ok(())
     }
 

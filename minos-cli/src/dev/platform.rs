@@ -24,6 +24,8 @@ use tokio::{
 
 /// Where the gateway listens, if nothing else is said.
 pub(super) const GATEWAY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+/// Where its operator's API listens, with the console of all services: before those of the services.
+const OPERATORS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9089);
 /// How long a request waits for services that are being started.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long requests that are under way may take when all of it ends.
@@ -54,9 +56,12 @@ impl Platform {
         let mut settings = RegistrySettings::default();
         let (gateway, moved) = addresses.give("the gateway", "gateway", Some(wanted))?;
         let (registry, also) = addresses.give("the registry", "registry", Some(settings.addr))?;
-        for (what, wanted, addr) in [("gateway", moved, gateway), ("registry", also, registry)] {
+        let (operators, as_well) = addresses.give("the gateway", "operators", Some(OPERATORS))?;
+        let places =
+            [("the gateway", moved, gateway), ("the registry", also, registry), ("the console of all services", as_well, operators)];
+        for (what, wanted, addr) in places {
             if let Some(wanted) = wanted {
-                console.own(format_args!("{wanted} is taken, so the {what} takes http://{addr} for now"));
+                console.own(format_args!("{wanted} is taken, so {what} takes http://{addr} for now"));
             }
         }
         (settings.addr, settings.store, settings.check_every) = (registry, "memory:".to_owned(), LOOK);
@@ -66,7 +71,8 @@ impl Platform {
         let told = watch::Sender::default();
         let mut config = GatewayConfig::default();
         (config.http.addr, config.http.drain_timeout, config.upstream.patience) = (gateway, DRAIN, PATIENCE);
-        let gateway = Gateway::new(config).directory(told.subscribe()).start().await?;
+        config.admin.addr = Some(operators);
+        let gateway = Gateway::new(config).directory(told.subscribe()).local_operators().start().await?;
         console.own(format_args!("the gateway is on http://{0}, and its page on http://{0}/docs", gateway.addr()));
         Ok(Platform { known: services.watch(), registry, gateway, discovery, told, following: None, _services: services })
     }
@@ -117,6 +123,11 @@ impl Platform {
                 }
             }
         }));
+    }
+
+    /// Where the operator's API of the gateway is.
+    pub(super) fn operators(&self) -> Option<SocketAddr> {
+        self.gateway.admin_addr()
     }
 
     /// Where the gateway is.
