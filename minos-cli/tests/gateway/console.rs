@@ -173,9 +173,14 @@ async fn only_what_operators_ask_gets_through() {
     let circle = [OPERATOR[0], ("via", "1.1 minos-gateway, 1.1 minos-gateway, 1.1 minos-gateway")];
     assert_eq!(ask(admin, "GET", "/services/order/overview", &circle, "").await.status, 508);
     assert_eq!(ask(admin, "GET", "/services/order/overview", &OPERATOR, "a body").await.status, 400);
-    let large = "x".repeat(1024 * 1024 + 1);
-    let got = ask(admin, "PUT", "/services/order/sagas/1/steps/a/skip", &OPERATOR, &large).await;
-    assert_eq!((got.status, got.json()["title"].as_str()), (413, Some("too large")));
+    // What is refused by its length is not read: so it is not sent either, or the connection could end under the client's hands before it has the answer.
+    let (name, token) = OPERATOR[0];
+    let head = format!(
+        "PUT /services/order/sagas/1/steps/a/skip HTTP/1.1\r\nHost: x\r\n{name}: {token}\r\nContent-Length: {}\r\n\r\n",
+        1024 * 1024 + 1
+    );
+    let said = raw(admin, head.as_bytes(), QUIET).await;
+    assert!(said.starts_with("HTTP/1.1 413 ") && said.contains("too large"), "{said}");
     for line in ["GET /services/order/overview", "GET http://127.0.0.1:1/services/order/streams/a/..", "CONNECT /services/order/overview"] {
         let said = raw(admin, format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes(), QUIET).await;
         assert!(said.starts_with("HTTP/1.1 4"), "{line}: {said}");
