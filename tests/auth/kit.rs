@@ -2,13 +2,14 @@
 
 use crate::{
     common::{Answer, config, send},
-    office::Seen,
     tokens::{Signed, claims, jwks, token},
 };
 use minos::{Running, Service};
 use serde_json::{Value, json};
 use std::{fs, net::SocketAddr};
 
+/// The crate of this program, in which the modules of services are.
+pub const HERE: &str = env!("CARGO_CRATE_NAME");
 pub const ISSUER: &str = "https://issuer.example";
 
 /// Publishes keys in a file.
@@ -35,8 +36,8 @@ impl Issuer {
     pub fn service(&self, name: &str, modules: &[&str]) -> Service {
         let store = format!("sqlite://{}", self.0.path().join(format!("{name}-{}.db", modules.join("-").replace("::", "-"))).display());
         let text = format!("{}{}", config(name, &store), self.section());
-        let service = Service::from_toml(&text).unwrap().with(Seen::default());
-        modules.iter().fold(service, |service, module| service.module(format!("auth::{module}")))
+        let service = crate::prepared(Service::from_toml(&text).unwrap());
+        modules.iter().fold(service, |service, module| service.module(format!("{HERE}::{module}")))
     }
 
     pub async fn start(&self, name: &str, modules: &[&str]) -> Running {

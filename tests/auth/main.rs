@@ -7,7 +7,7 @@ mod common;
 #[path = "../common/tokens.rs"]
 mod tokens;
 
-// The examples: bank, shop, foobar, trip, the closed and the smallest one. That of the README holds `events.lock` for all of its crate, so it stands in none but its own.
+// The examples: bank, shop, foobar, trip, the closed and the smallest one. That of the README stands in `tests/auth_readme`.
 #[path = "../../examples/bank/account.rs"]
 mod account;
 #[path = "../../examples/trip/airline.rs"]
@@ -45,3 +45,9 @@ mod operators;
 mod requests;
 mod routes;
 mod starting;
+mod table;
+
+/// What the services of this program need.
+fn prepared(service: minos::Service) -> minos::Service {
+    service.with(office::Seen::default())
+}

@@ -21,6 +21,18 @@ pub(crate) struct OfField {
     pub(super) name: String,
     pub(super) cfgs: TokenStream,
     pub(super) rules: Vec<Said>,
+    /// What contracts may tell of it.
+    pub(super) told: Telling,
+}
+
+/// What contracts may tell of the rules of a field.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Telling {
+    All,
+    /// Nothing: it is not known how it is written.
+    Nothing,
+    /// Whoever hands in something twice has it in there once.
+    OfSet,
 }
 
 /// A rule, and where it stands.
@@ -55,7 +67,7 @@ pub(crate) fn rules(errors: &Errors, input: &DeriveInput, fields: &[&Field]) -> 
         let rules = read(errors, &field.attrs);
         if let (Some(ident), false) = (&field.ident, rules.is_empty()) {
             let name = serial::renamed(&field.attrs).unwrap_or_else(|| plain(ident));
-            all.push(OfField { member: Some(ident.clone()), name, cfgs: cfgs(&field.attrs), rules });
+            all.push(OfField { member: Some(ident.clone()), name, cfgs: cfgs(&field.attrs), rules, told: telling(field) });
         }
     }
     let rules = read(errors, &input.attrs);
@@ -66,9 +78,19 @@ pub(crate) fn rules(errors: &Errors, input: &DeriveInput, fields: &[&Field]) -> 
         );
     }
     if !rules.is_empty() {
-        all.push(OfField { member: None, name: String::new(), cfgs: TokenStream::new(), rules });
+        all.push(OfField { member: None, name: String::new(), cfgs: TokenStream::new(), rules, told: Telling::Nothing });
     }
     all
+}
+
+fn telling(field: &Field) -> Telling {
+    let is_told = |attr: &Attribute| !["rename", "default", "alias", "skip_serializing_if"].iter().any(|word| serial::says_only(attr, word));
+    if serial::attrs(&field.attrs).any(is_told) || serial::hides(&field.attrs) {
+        return Telling::Nothing;
+    }
+    let mut words = canonical(field.ty.to_token_stream()).split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned).collect::<Vec<_>>();
+    words.retain(|word| word.ends_with("Set"));
+    if words.is_empty() { Telling::All } else { Telling::OfSet }
 }
 
 fn read(errors: &Errors, attrs: &[Attribute]) -> Vec<Said> {

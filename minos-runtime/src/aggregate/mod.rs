@@ -45,7 +45,10 @@ pub use subject::Subject;
 pub use unique::UniqueDef;
 pub(crate) use unique::prepare as prepare_unique;
 pub use upcast::{Evolution, EvolutionDef, SchemaError, Upcasts, old_content, upcast, upcast_fields};
+pub(crate) use validate::tell_rules;
 pub use validate::{Validate, ValidationError, Violation, Violations};
+#[doc(hidden)]
+pub use validate::{Limit, RulesDef};
 
 use crate::{
     context::Context,

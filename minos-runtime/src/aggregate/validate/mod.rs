@@ -2,6 +2,11 @@
 
 mod nested;
 pub mod rules;
+mod told;
+
+pub(crate) use told::tell_rules;
+#[doc(hidden)]
+pub use told::{Limit, RulesDef};
 
 use crate::error::{Error, ErrorKind, Result};
 use std::{borrow::Cow, fmt};
