@@ -136,6 +136,23 @@ pub(crate) fn hides(attrs: &[Attribute]) -> bool {
     attrs.iter().any(|attr| !is_attr(attr) && !attr.path().is_ident("doc") && mentions(attr))
 }
 
+/// Whether serde is told nothing of a field but its names, and that it may be missing: what is written of it is what its type is.
+pub(crate) fn is_written_plainly(all: &[Attribute]) -> bool {
+    const NAMES: &[&str] = &["rename", "alias", "default", "skip_serializing_if"];
+    let mut is_plain = !hides(all);
+    for attr in attrs(all) {
+        let read = attr.parse_nested_meta(|meta| {
+            is_plain &= NAMES.iter().any(|name| meta.path.is_ident(name));
+            if meta.input.peek(syn::Token![=]) {
+                meta.value()?.parse::<syn::Expr>()?;
+            }
+            Ok(())
+        });
+        is_plain &= read.is_ok();
+    }
+    is_plain
+}
+
 /// The name that `#[serde(rename = "…")]` gives a field.
 pub(crate) fn renamed(all: &[Attribute]) -> Option<String> {
     let mut name = None;

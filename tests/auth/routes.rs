@@ -14,10 +14,7 @@ const EXAMPLES: &[Group] = &[
     Group { example: "bank", services: &[("bank", &["account", "customer", "statement"])] },
     Group { example: "shop", services: &[("catalogue", &["catalogue"]), ("orders", &["orders", "sales"])] },
     Group { example: "foobar", services: &[("foo", &["foo"]), ("foobar", &["foobar"])] },
-    Group {
-        example: "trip",
-        services: &[("airline", &["airline"]), ("hotel", &["hotel"]), ("bank", &["trip_bank"]), ("trip", &["trip"])],
-    },
+    Group { example: "trip", services: &[("airline", &["airline"]), ("hotel", &["hotel"]), ("bank", &["trip_bank"]), ("trip", &["trip"])] },
     Group { example: "smallest", services: &[("smallest", &["smallest"])] },
     Group { example: "closed", services: &[("closed", &["closed_example"])] },
 ];

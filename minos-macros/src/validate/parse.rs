@@ -3,11 +3,12 @@
 use super::is_attr;
 use crate::{
     diag::{Errors, did_you_mean},
-    item::{cfgs, plain},
+    item::{canonical, cfgs, plain},
     serial,
     word::RULES,
 };
 use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
 use syn::{Attribute, DeriveInput, Expr, Field, Ident, Lit, LitStr, Member, Path, RangeLimits, Token, parse::ParseStream, parse::Parser};
 
 /// All rules, in the order in which they are looked at.
@@ -84,13 +85,12 @@ pub(crate) fn rules(errors: &Errors, input: &DeriveInput, fields: &[&Field]) -> 
 }
 
 fn telling(field: &Field) -> Telling {
-    let is_told = |attr: &Attribute| !["rename", "default", "alias", "skip_serializing_if"].iter().any(|word| serial::says_only(attr, word));
-    if serial::attrs(&field.attrs).any(is_told) || serial::hides(&field.attrs) {
+    if !serial::is_written_plainly(&field.attrs) {
         return Telling::Nothing;
     }
-    let mut words = canonical(field.ty.to_token_stream()).split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned).collect::<Vec<_>>();
-    words.retain(|word| word.ends_with("Set"));
-    if words.is_empty() { Telling::All } else { Telling::OfSet }
+    let text = canonical(field.ty.to_token_stream());
+    let is_set = text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word.ends_with("Set"));
+    if is_set { Telling::OfSet } else { Telling::All }
 }
 
 fn read(errors: &Errors, attrs: &[Attribute]) -> Vec<Said> {

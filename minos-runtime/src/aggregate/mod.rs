@@ -46,9 +46,9 @@ pub use unique::UniqueDef;
 pub(crate) use unique::prepare as prepare_unique;
 pub use upcast::{Evolution, EvolutionDef, SchemaError, Upcasts, old_content, upcast, upcast_fields};
 pub(crate) use validate::tell_rules;
-pub use validate::{Validate, ValidationError, Violation, Violations};
 #[doc(hidden)]
 pub use validate::{Limit, RulesDef};
+pub use validate::{Validate, ValidationError, Violation, Violations};
 
 use crate::{
     context::Context,

@@ -6,14 +6,14 @@ use super::{
     problems,
 };
 use crate::{
-    aggregate::{AggregateDef, EventDef},
+    aggregate::{AggregateDef, EventDef, tell_rules},
     clock,
     context::{Environment, Resources},
     handler::{Asked, HandlerDef, Kind, Parameter, parameters},
     message::{EventName, MessageDef},
     metrics::Metrics,
     saga::{Node, SagaDef, Work},
-    sample::{Look, Schema, Seen},
+    sample::{Look, Schema, Seen, rename, unmark},
     store::MemoryStore,
 };
 use serde_json::{Value, json};
@@ -38,6 +38,11 @@ pub(super) fn contract(parts: &Parts<'_>) -> Contract {
     }
     let aggregates = collected.aggregates(parts);
     let messages = collected.messages(parts);
+    let renamed = unmark(&mut collected.schemas);
+    for operation in operations.values_mut() {
+        let in_path = operation.path.iter_mut().map(|(_, schema)| schema);
+        in_path.chain(&mut operation.query).chain(&mut operation.input).for_each(|schema| rename(schema, &renamed));
+    }
     Contract {
         contract: VERSION,
         service: parts.service.to_owned(),
@@ -106,7 +111,9 @@ impl Collected {
             problems: problems::of(def, parts),
         };
         let mut named = def.routes.first().map_or_else(Vec::new, |(_, path)| names_in(path));
-        for Parameter { asked, schema, hidden } in parameters {
+        for Parameter { asked, schema, readers, hidden } in parameters {
+            // What is handed in is to be as the rules say. What is answered may be older than they are.
+            let schema = schema.told(&readers, tell_rules);
             if let Some(why) = hidden {
                 self.hidden.push(format!("a parameter of `{}` at {}: not all of it is described: {why}", def.function, def.place()));
             }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     aggregate::{Event, EventContent},
     error::{Error, ErrorKind, Result},
-    sample::{Class, Fault, Json, Reader, Schema, Tracer},
+    sample::{Class, Fault, Json, Reader, Readers, Schema, Tracer},
 };
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -85,7 +85,7 @@ impl<T: DeserializeOwned> FromRequest for Path<T> {
 impl FromRequest for Headers {
     fn from_request(request: &Request) -> Result<Self> {
         if let Some(probe) = &request.parts().probe {
-            probe.tell(Asked::Headers, (Schema::open(), None));
+            probe.tell(Asked::Headers, (Schema::open(), Readers::new(), None));
         }
         Ok(Headers(request.parts().headers.clone()))
     }
@@ -103,7 +103,7 @@ impl<T: EventContent> FromRequest for Event<T> {
         match (&parts.event, &parts.content) {
             (Some(meta), Content::Json(json)) => Event::read(std::str::from_utf8(json)?, meta.clone()),
             _ if parts.probe.is_some() => {
-                parts.probe.iter().for_each(|probe| probe.tell(Asked::Event, (Schema::open(), None)));
+                parts.probe.iter().for_each(|probe| probe.tell(Asked::Event, (Schema::open(), Readers::new(), None)));
                 Err(Error::internal("there is no event"))
             }
             _ => Err(Error::internal("an event is the parameter of an `#[event]` handler only")),

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     context::{Context, Environment, Reads},
-    sample::Schema,
+    sample::{Readers, Schema},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -36,6 +36,8 @@ pub(crate) enum Asked {
 pub(crate) struct Parameter {
     pub(crate) asked: Asked,
     pub(crate) schema: Schema,
+    /// By what its types are read.
+    pub(crate) readers: Readers,
     /// Why not all of it could be seen.
     pub(crate) hidden: Option<String>,
 }
@@ -45,8 +47,8 @@ pub(crate) struct Parameter {
 pub(crate) struct Probe(Mutex<Vec<Parameter>>);
 
 impl Probe {
-    pub(super) fn tell(&self, asked: Asked, (schema, hidden): (Schema, Option<String>)) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Parameter { asked, schema, hidden });
+    pub(super) fn tell(&self, asked: Asked, (schema, readers, hidden): (Schema, Readers, Option<String>)) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Parameter { asked, schema, readers, hidden });
     }
 }
 

@@ -2,7 +2,11 @@
 
 #[cfg(any(test, feature = "testing"))]
 use super::shape::{Part, Shape};
-use std::collections::HashMap;
+use super::{
+    fault::{Given, heard_so_far},
+    loose::{Draw, Loose},
+};
+use std::{borrow::Cow, collections::HashMap};
 
 /// Where a type begins.
 pub(super) const ROOT: usize = 0;
@@ -12,6 +16,8 @@ pub(super) const ROOT: usize = 0;
 pub(super) enum Step {
     /// A field of a struct, or a variant of an enum.
     Named(&'static str),
+    /// A field beside a tag, where that has this word.
+    Of(&'static str, &'static str),
     Nth(usize),
     Some,
     Item,
@@ -35,36 +41,62 @@ pub(super) enum Kind {
 /// A place in a type.
 #[derive(Default)]
 pub(super) struct Node {
-    parent: Option<(usize, Step)>,
+    pub(super) parent: Option<(usize, Step)>,
     pub(super) kind: Option<Kind>,
     pub(super) parts: Vec<(Step, usize)>,
     /// The types that are here, by what reads them: one, and those around it that are written as what is in them.
-    types: Vec<&'static str>,
+    pub(super) types: Vec<&'static str>,
     /// The name of the type, if it is one that it stands in.
-    pub(super) again: Option<&'static str>,
+    pub(super) again: Option<Cow<'static, str>>,
     /// Whether it stands in such a one.
     within: bool,
-    /// The variants that were taken.
-    taken: Vec<&'static str>,
+    /// The variants, or words, that were taken.
+    pub(super) taken: Vec<&'static str>,
     /// Other names of fields, and those that they mean.
     pub(super) aliases: Vec<(&'static str, String)>,
     /// Fields whose other names come later.
     first: Vec<&'static str>,
     /// Its name, if its type has one.
-    pub(super) name: Option<&'static str>,
+    pub(super) name: Option<Cow<'static, str>>,
     /// Whether it is of another kind at times.
     pub(super) mixed: bool,
     /// Which string or number was taken.
     pub(super) taken_value: Option<usize>,
-    /// Fields that a type wants that did not say so before.
-    pub(super) guessed: Vec<&'static str>,
+    /// What is known of a type that does not say what it wants.
+    pub(super) loose: Loose,
+    /// The field that tells what stands beside it.
+    pub(super) tag: Option<&'static str>,
+    /// Whether it is the map from which a type takes its own fields, and others theirs.
+    pub(super) is_flat: bool,
+    /// Whether it is read by nobody, so that it may be anything.
+    pub(super) is_ignored: bool,
+    /// Whether other names than those of the variants are taken.
+    pub(super) takes_others: bool,
     /// The words that are taken here, if there are some only.
     pub(super) words: Option<&'static [&'static str]>,
-    /// Fields that need not be there.
-    pub(super) optional: Vec<&'static str>,
+    /// Fields that need not be there, each with the word of the tag that it stands beside.
+    pub(super) optional: Vec<(&'static str, &'static str)>,
     /// Whether any string is taken.
     pub(super) is_plain: bool,
 }
+
+/// What a sample is to show of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) enum Ask {
+    #[default]
+    Nothing,
+    /// Whether a field may be missing: beside which word of a tag, if there is one, and its name.
+    Without(usize, &'static str, &'static str),
+    /// Whether any string is taken: `a` is given.
+    Plain(usize),
+    /// What comes of this kind.
+    Kind(usize, Given),
+    /// Whether other variants are taken than those that have names.
+    Other(usize),
+}
+
+/// The name of a variant that no type has.
+pub(super) const OTHER: &str = "~";
 
 /// What was chosen so far. Whoever refuses a value does so before the next one is made: so it is the last choice that is changed first.
 #[derive(Default)]
@@ -82,16 +114,16 @@ pub(super) struct Maker {
     tried: Vec<(usize, &'static str)>,
     /// The field whose name was given last.
     offered: Option<(usize, &'static str)>,
-    /// The field that is left out.
-    omitted: Option<(usize, &'static str)>,
-    /// Where `a` is given, to see whether any string is taken.
-    plain: Option<usize>,
-    /// The place that was opened last whose type has not said what it wants.
-    loose: Option<usize>,
-    /// Whether what is left out, or given in place of a string, has come up in this sample.
+    /// What is to be seen by this sample.
+    ask: Ask,
+    /// Whether that has come up in it: not in an option that is none.
     came_up: bool,
-    /// The place whose string was given last.
-    last: Option<usize>,
+    /// The place of the tag that was read last.
+    pub(super) last: Option<usize>,
+    /// What was given in places that do not say what they want.
+    pub(super) draws: Vec<Draw>,
+    /// The words that were given, by place.
+    pub(super) words_here: Vec<(usize, &'static str)>,
     /// Which strings and numbers were taken for this sample.
     values: Vec<(usize, usize)>,
 }
@@ -102,8 +134,10 @@ impl Maker {
     }
 
     pub(super) fn begin(&mut self) {
-        (self.made, self.path, self.offered, self.loose, self.last, self.came_up) = (0, Vec::new(), None, None, None, false);
+        (self.made, self.path, self.offered, self.last, self.came_up) = (0, Vec::new(), None, None, false);
         self.values.clear();
+        self.draws.clear();
+        self.words_here.clear();
         if self.nodes.is_empty() {
             self.nodes.push(Node::default());
         }
@@ -147,83 +181,106 @@ impl Maker {
         node.mixed |= *node.kind.get_or_insert(kind) != kind;
     }
 
-    /// The type has not said what it wants here.
-    pub(super) fn is_loose(&mut self, node: usize) {
-        self.loose = Some(node);
+    /// What is chosen is chosen anew.
+    pub(super) fn start_over(&mut self) {
+        self.choices.clear();
     }
 
-    /// The fields that it wants all the same, the next one last.
-    pub(super) fn guessed(&self, node: usize) -> Vec<&'static str> {
-        let left_out = |name: &&&str| self.omitted != Some((node, **name));
-        self.nodes[node].guessed.iter().rev().filter(left_out).copied().collect()
+    /// A kind is given in a place that does not say what it wants.
+    pub(super) fn drew(&mut self, node: usize, given: Given) {
+        self.draws.push(Draw { node, given, heard: heard_so_far() });
     }
 
-    /// Learns from a refusal what a type wants that did not say so; whether there was something to learn.
-    pub(super) fn learn(&mut self, missing: Option<&'static str>, words: Option<&'static [&'static str]>) -> bool {
-        if let (Some(name), Some(loose)) = (missing, self.loose)
-            && self.omitted.is_none_or(|(_, omitted)| omitted != name)
-            && !self.nodes[loose].guessed.contains(&name)
-        {
-            self.nodes[loose].guessed.push(name);
-            self.choices.clear();
-            return true;
-        }
-        if let (Some(words), Some(last)) = (words, self.last)
-            && self.nodes[last].words.is_none()
-        {
-            self.nodes[last].words = Some(words);
-            self.choices.clear();
-            return true;
-        }
-        false
+    /// The kind that is to be given here.
+    pub(super) fn forced(&mut self, node: usize) -> Option<Given> {
+        let Ask::Kind(place, given) = self.ask else { return None };
+        self.came_up |= place == node;
+        (place == node).then_some(given)
     }
 
-    /// A string or a number is given here.
-    pub(super) fn took(&mut self, node: usize, value: usize) {
-        self.last = Some(node);
-        self.values.push((node, value));
+    /// The field that is left out here.
+    pub(super) fn omitted_at(&mut self, node: usize) -> Option<&'static str> {
+        let Ask::Without(place, word, name) = self.ask else { return None };
+        let is_here = place == node && (word.is_empty() || self.word_at(node) == Some(word));
+        self.came_up |= is_here;
+        is_here.then_some(name)
     }
 
-    pub(super) fn words(&self, node: usize) -> Option<&'static [&'static str]> {
-        self.nodes[node].words
-    }
-
-    /// Whether it is to be seen here if any string is taken.
-    pub(super) fn is_plain_here(&mut self, node: usize) -> bool {
-        let is_here = self.plain == Some(node);
+    /// Whether a variant is to be given here that there is not.
+    pub(super) fn is_other_here(&mut self, node: usize) -> bool {
+        let is_here = self.ask == Ask::Other(node);
         self.came_up |= is_here;
         is_here
     }
 
-    /// Whether what is left out, or given in place of a string, has come up in this sample: not in an option that is none.
+    /// A string or a number is given here.
+    pub(super) fn took(&mut self, node: usize, value: usize) {
+        self.values.push((node, value));
+    }
+
+    /// One of the words that are taken here, if that is known: the one that is wanted comes first.
+    pub(super) fn choose_word(&mut self, node: usize) -> Option<&'static str> {
+        if let Some((_, word)) = self.words_here.iter().rev().find(|(of, _)| *of == node) {
+            return Some(word);
+        }
+        let words = self.nodes[node].words?;
+        let wanted = self.wanted.get(&node).and_then(|wanted| words.iter().position(|word| word == wanted)).unwrap_or(0);
+        let word = *words.get((wanted + self.choose(words.len())).checked_rem(words.len())?)?;
+        self.words_here.push((node, word));
+        Some(word)
+    }
+
+    /// Whether it is to be seen here if any string is taken.
+    pub(super) fn is_plain_here(&mut self, node: usize) -> bool {
+        let is_here = self.ask == Ask::Plain(node);
+        self.came_up |= is_here;
+        is_here
+    }
+
+    /// Whether what is left out, or given in place of something, has come up in this sample: not in an option that is none.
     pub(super) fn has_come_up(&self) -> bool {
         self.came_up
     }
 
-    /// A value was made.
-    pub(super) fn keep(&mut self) {
+    /// The string or number that was taken in a place is given again.
+    pub(super) fn keep_values(&mut self) {
         for (node, value) in std::mem::take(&mut self.values) {
             self.nodes[node].taken_value.get_or_insert(value);
         }
     }
 
-    /// Begins anew, without this field or with `a` in this place.
-    pub(super) fn try_without(&mut self, omitted: Option<(usize, &'static str)>, plain: Option<usize>) {
-        (self.omitted, self.plain) = (omitted, plain);
+    /// A value was made.
+    pub(super) fn keep(&mut self) {
+        self.settle();
+        for (node, word) in std::mem::take(&mut self.words_here) {
+            self.takes(node, word);
+        }
+    }
+
+    /// Begins anew, to see this.
+    pub(super) fn try_to_see(&mut self, ask: Ask) {
+        self.ask = ask;
         self.choices.clear();
         self.wanted.clear();
-        if let Some(place) = omitted.map(|(place, _)| place).or(plain) {
-            self.aim(place);
+        match ask {
+            Ask::Nothing => {}
+            Ask::Without(place, word, _) => {
+                if let Some(tag) = self.tag_of(place).filter(|_| !word.is_empty()) {
+                    self.wanted.insert(tag, word);
+                }
+                self.aim(place);
+            }
+            Ask::Plain(place) | Ask::Kind(place, _) | Ask::Other(place) => self.aim(place),
         }
     }
 
     /// A type with a name begins here.
-    pub(super) fn enter(&mut self, node: usize, name: &'static str, ty: &'static str) {
-        self.nodes[node].name.get_or_insert(name);
+    pub(super) fn enter(&mut self, node: usize, name: &str, ty: &'static str) {
+        self.nodes[node].name.get_or_insert_with(|| Cow::Owned(name.to_owned()));
         let mut above = self.nodes[node].parent;
         while let Some((parent, _)) = above {
             if self.nodes[parent].types.contains(&ty) {
-                self.nodes[node].again.get_or_insert(name);
+                self.nodes[node].again.get_or_insert_with(|| Cow::Owned(name.to_owned()));
                 return;
             }
             above = self.nodes[parent].parent;
@@ -254,7 +311,10 @@ impl Maker {
     /// Begins anew for a variant that was not taken yet; false if there is none.
     pub(super) fn wants_more(&mut self) -> bool {
         let missing = self.nodes.iter().enumerate().find_map(|(place, node)| {
-            let Some(Kind::Enum(names)) = node.kind.filter(|_| !node.within && node.again.is_none()) else { return None };
+            let names = match node.kind.filter(|_| !node.within && node.again.is_none())? {
+                Kind::Enum(names) => names,
+                _ => node.words?,
+            };
             names.iter().find(|name| !node.taken.contains(name) && !self.tried.contains(&(place, name))).map(|name| (place, *name))
         });
         let Some((place, name)) = missing else { return false };
@@ -269,8 +329,16 @@ impl Maker {
     fn aim(&mut self, place: usize) {
         let mut above = self.nodes[place].parent;
         while let Some((parent, step)) = above {
-            if let (Some(Kind::Enum(_)), Step::Named(variant)) = (self.nodes[parent].kind, step) {
-                self.wanted.insert(parent, variant);
+            match (self.nodes[parent].kind, step) {
+                (Some(Kind::Enum(_)), Step::Named(variant)) => {
+                    self.wanted.insert(parent, variant);
+                }
+                (_, Step::Of(word, _)) => {
+                    if let Some(tag) = self.tag_of(parent) {
+                        self.wanted.insert(tag, word);
+                    }
+                }
+                _ => {}
             }
             above = self.nodes[parent].parent;
         }
@@ -278,7 +346,11 @@ impl Maker {
 
     /// The names that are given for the fields of a struct, the first one last.
     pub(super) fn offered(&mut self, node: usize, names: &'static [&'static str]) -> Vec<&'static str> {
-        let omitted = self.omitted.filter(|(place, _)| *place == node).map(|(_, name)| name);
+        let omitted = match self.ask {
+            // The word is not known before it is given, and is the one that is wanted.
+            Ask::Without(place, _, name) if place == node => Some(name),
+            _ => None,
+        };
         self.came_up |= omitted.is_some();
         let node = &self.nodes[node];
         let others = names.iter().filter(|name| !node.first.contains(name) && !node.aliases.iter().any(|(alias, _)| alias == *name));
@@ -316,7 +388,7 @@ impl Maker {
     #[cfg(any(test, feature = "testing"))]
     fn shape_of(&self, node: usize) -> Shape {
         let node = &self.nodes[node];
-        if let Some(name) = node.again {
+        if let Some(name) = &node.again {
             return Shape::plain(&format!("{name} again"));
         }
         let part = |step: Step| {

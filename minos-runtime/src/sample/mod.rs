@@ -8,8 +8,10 @@ mod fault;
 mod json;
 #[cfg(test)]
 mod json_tests;
+mod learned;
 #[cfg(test)]
 mod look_tests;
+mod loose;
 #[cfg(any(test, feature = "testing"))]
 mod made;
 mod maker;
@@ -21,6 +23,8 @@ mod seen;
 #[cfg(any(test, feature = "testing"))]
 mod shape;
 #[cfg(test)]
+mod tagged_tests;
+#[cfg(test)]
 mod tests;
 mod tracer;
 
@@ -31,7 +35,7 @@ pub(crate) use made::trace;
 #[cfg(any(test, feature = "testing"))]
 pub use made::{NoSample, sample};
 pub(crate) use reader::Reader;
-pub(crate) use schema::{Schema, reference};
+pub(crate) use schema::{Readers, Schema, reference, rename, unmark};
 pub(crate) use seen::seen;
 pub use seen::{Look, NotTraced, Of, Seen};
 #[cfg(any(test, feature = "testing"))]

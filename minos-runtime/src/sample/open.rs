@@ -125,7 +125,7 @@ impl<'m, 'de: 'm> Open<'m, 'de> {
             }
             Open::Items { sampler, .. } => sampler.inside(Step::Item).map(Reader::Sample),
             Open::Fields { sampler, names, .. } => {
-                let step = names.pop().map_or(Step::Item, Step::Named);
+                let step = names.pop().map_or(Step::Item, |name| sampler.step_of(name));
                 sampler.inside(step).map(Reader::Sample)
             }
             Open::Raw(text) => Ok(Reader::Text(text.take().unwrap_or_default())),

@@ -33,7 +33,7 @@ enum Any<'m, 'de> {
 }
 
 impl<'m, 'de: 'm> Reader<'m, 'de> {
-    fn any(self, expected: &dyn Expected) -> Result<Any<'m, 'de>, Fault> {
+    fn any(self, expected: &dyn Expected, ty: &'static str) -> Result<Any<'m, 'de>, Fault> {
         match self {
             Reader::Json(json) => match json.first()? {
                 b'n' => json.unit(expected).map(|()| Any::Unit),
@@ -45,8 +45,10 @@ impl<'m, 'de: 'm> Reader<'m, 'de> {
                 _ => Err(json.wrong(expected)),
             },
             Reader::Text(text) => Ok(Any::Text(text)),
-            Reader::Sample(sampler) => Ok(match sampler.any()? {
+            Reader::Sample(sampler) => Ok(match sampler.any(&expected.to_string(), ty)? {
                 Drawn::Unit => Any::Unit,
+                Drawn::Bool => Any::Bool(false),
+                Drawn::List(sampler, left, of) => Any::List(Open::items((sampler, left), of)),
                 Drawn::Number(number) => Any::Number(number),
                 Drawn::Text(text) => Any::Text(text),
                 Drawn::Map(sampler, names) => Any::Map(Open::fields(sampler, names)),
@@ -98,7 +100,7 @@ impl<'m, 'de: 'm> Reader<'m, 'de> {
             Reader::Json(json) => json.ignore(),
             Reader::Text(_) => Ok(()),
             Reader::Sample(mut sampler) => {
-                sampler.anything();
+                sampler.ignored();
                 Ok(())
             }
         }
@@ -153,9 +155,22 @@ impl<'m, 'de: 'm> Reader<'m, 'de> {
         }
     }
 
+    /// A word that tells what stands beside it, or a name.
+    fn identifier(self, expected: &dyn Expected) -> Result<Cow<'m, str>, Fault> {
+        match self {
+            Reader::Sample(sampler) => sampler.tag(),
+            other => other.text("string", expected),
+        }
+    }
+
     fn entered(mut self, name: &'static str, ty: &'static str) -> Self {
         if let Reader::Sample(sampler) = &mut self {
-            sampler.enter(name, ty);
+            // So serde reads a tag beside which the content stands.
+            if ty.contains("AdjacentlyTaggedEnumVariant") {
+                sampler.is_tag();
+            } else {
+                sampler.enter(name, ty);
+            }
         }
         self
     }
@@ -180,7 +195,7 @@ impl<'m, 'de: 'm> Reader<'m, 'de> {
             Reader::Json(json) => json.raw().map(|text| Some(Open::raw(text.into()))),
             Reader::Text(text) => Ok(Some(Open::raw(serde_json::Value::from(&**text).to_string().into()))),
             Reader::Sample(sampler) => {
-                sampler.anything();
+                sampler.ignored();
                 Ok(Some(Open::raw("null".into())))
             }
         }
@@ -216,7 +231,7 @@ impl<'m, 'de: 'm> Deserializer<'de> for Reader<'m, 'de> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.any(&visitor)? {
+        match self.any(&visitor, type_name::<V>())? {
             Any::Unit => visitor.visit_unit(),
             Any::Bool(value) => visitor.visit_bool(value),
             Any::Number(number) => number.visit(visitor),
@@ -344,7 +359,7 @@ impl<'m, 'de: 'm> Deserializer<'de> for Reader<'m, 'de> {
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let text = self.text("string", &visitor)?;
+        let text = self.identifier(&visitor)?;
         visitor.visit_str(&text)
     }
 

@@ -1,9 +1,10 @@
 //! A sample that is being made: what is chosen where a type asks for something.
 
 use super::{
-    fault::Fault,
+    fault::{Fault, Given},
     json::Number,
-    maker::{Kind, Maker, Step},
+    loose::KINDS,
+    maker::{Kind, Maker, OTHER, Step},
 };
 use std::borrow::Cow;
 
@@ -45,8 +46,11 @@ pub(crate) struct Sampler<'m> {
 /// What is made for a type that does not say what it wants.
 pub(super) enum Drawn<'m> {
     Unit,
+    Bool,
     Number(Number),
     Text(Cow<'static, str>),
+    /// So many items; and whether each is of a type of its own.
+    List(Sampler<'m>, usize, Option<usize>),
     /// An object with these fields, the next one last.
     Map(Sampler<'m>, Vec<&'static str>),
 }
@@ -96,23 +100,52 @@ impl<'m> Sampler<'m> {
         Sampler { maker: self.maker, depth: self.depth, node: self.node }
     }
 
-    pub(super) fn any(mut self) -> Result<Drawn<'m>, Fault> {
-        self.anything();
-        let guessed = self.maker.guessed(self.node);
-        if !guessed.is_empty() {
-            return Ok(Drawn::Map(self, guessed));
+    /// What is given to a type that does not say what it wants; how it calls itself may be a name.
+    pub(super) fn any(mut self, calls_itself: &str, ty: &'static str) -> Result<Drawn<'m>, Fault> {
+        self.is(Kind::Plain("any"));
+        if let Some(name) = calls_itself.strip_prefix("internally tagged enum ") {
+            self.maker.enter(self.node, name, ty);
         }
-        Ok(match self.maker.choose(4) {
-            0 => Drawn::Unit,
-            1 => Drawn::Map(self, Vec::new()),
-            2 => Drawn::Number(Number::Unsigned(0)),
-            _ => Drawn::Text(self.word()?),
+        let Some(given) = self.maker.draw(self.node, KINDS) else { return Err(Fault::data("it contains itself without end")) };
+        Ok(match given {
+            Given::Map => {
+                let is_asked = self.maker.forced(self.node).is_some();
+                let fields = if is_asked { Vec::new() } else { self.maker.fields_here(self.node) };
+                Drawn::Map(self, fields)
+            }
+            Given::Number => {
+                let number = u64::from(self.maker.nodes[self.node].loose.settled.is_none() && self.maker.choose(2) == 1);
+                self.maker.took(self.node, usize::from(number > 0));
+                let kept = self.maker.nodes[self.node].taken_value.map_or(number, |taken| taken as u64);
+                Drawn::Number(Number::Unsigned(kept))
+            }
+            Given::Bool => Drawn::Bool,
+            // Whatever is in it, it is not about that.
+            Given::List if self.maker.forced(self.node).is_some() => Drawn::List(self, 0, None),
+            Given::List => match self.maker.nodes[self.node].loose.items {
+                Some(of) => Drawn::List(self, of, Some(of)),
+                None => {
+                    let is_empty = self.maker.choose(2) == 1;
+                    Drawn::List(self, usize::from(!is_empty), None)
+                }
+            },
+            Given::Text => Drawn::Text(self.word()?),
+            Given::Null | Given::None => Drawn::Unit,
         })
     }
 
-    pub(super) fn anything(&mut self) {
+    /// It is read by nobody.
+    pub(super) fn ignored(&mut self) {
         self.is(Kind::Plain("any"));
-        self.maker.is_loose(self.node);
+        self.maker.nodes[self.node].is_ignored = true;
+    }
+
+    /// The word that tells what stands beside it.
+    pub(super) fn tag(mut self) -> Result<Cow<'static, str>, Fault> {
+        self.is(Kind::Plain("string"));
+        self.maker.is_tag(self.node);
+        self.maker.last = Some(self.node);
+        self.word()
     }
 
     pub(super) fn nothing(&mut self) {
@@ -149,13 +182,18 @@ impl<'m> Sampler<'m> {
     }
 
     fn word(&mut self) -> Result<Cow<'static, str>, Fault> {
-        if let Some(words) = self.maker.words(self.node) {
-            return self.one_of(words).map(Cow::Borrowed);
+        if let Some(word) = self.maker.choose_word(self.node) {
+            return Ok(Cow::Borrowed(word));
         }
         if self.maker.is_plain_here(self.node) {
             return Ok(Cow::Borrowed("a"));
         }
-        let chosen = self.maker.choose(STRINGS.len() + 2);
+        let (taken, is_settled) = (self.maker.nodes[self.node].taken_value, self.maker.nodes[self.node].loose.settled.is_some());
+        let chosen = match taken.filter(|_| is_settled) {
+            Some(taken) => taken,
+            // What was taken before comes first.
+            None => (taken.unwrap_or(0) + self.maker.choose(STRINGS.len() + 2)) % (STRINGS.len() + 2),
+        };
         self.maker.took(self.node, chosen);
         Ok(match chosen {
             0 => Cow::Borrowed(""),
@@ -201,10 +239,10 @@ impl<'m> Sampler<'m> {
 
     pub(super) fn map(mut self) -> Entries<'m> {
         self.is(Kind::Map);
-        self.maker.is_loose(self.node);
-        let guessed = self.maker.guessed(self.node);
-        if !guessed.is_empty() {
-            return Entries::Named(self, guessed);
+        self.maker.drew(self.node, Given::Map);
+        let fields = self.maker.fields_here(self.node);
+        if !fields.is_empty() {
+            return Entries::Named(self, fields);
         }
         let chosen = self.maker.choose(2);
         let left = if self.is_small() { chosen } else { 1 - chosen };
@@ -228,6 +266,16 @@ impl<'m> Sampler<'m> {
         self.maker.offer(self.node, name);
     }
 
+    /// The place of a field.
+    pub(super) fn step_of(&self, name: &'static str) -> Step {
+        self.maker.step_of(self.node, name)
+    }
+
+    /// What is here tells what stands beside it.
+    pub(super) fn is_tag(&mut self) {
+        self.maker.is_tag(self.node);
+    }
+
     /// The field is read.
     pub(super) fn leave(&mut self) {
         self.maker.path.pop();
@@ -236,11 +284,15 @@ impl<'m> Sampler<'m> {
     /// The place in a variant, and its name.
     pub(super) fn variant(mut self, variants: &'static [&'static str]) -> Result<(Self, &'static str), Fault> {
         self.is(Kind::Enum(variants));
+        if self.maker.is_other_here(self.node) {
+            return Ok((self.into_inside(Step::Named(OTHER))?, OTHER));
+        }
         let (chosen, last) = (self.maker.choose(variants.len()), variants.len().saturating_sub(1));
         let is_deep = if self.maker.full { self.is_small() } else { self.depth >= DEEP };
         let place = if is_deep { last.checked_sub(chosen) } else { self.maker.place_of(self.node, chosen, variants.len()) };
         let name = place.and_then(|place| variants.get(place)).ok_or_else(|| Fault::data("it has no variants"))?;
         self.maker.takes(self.node, name);
+        self.maker.words_here.push((self.node, name));
         Ok((self.into_inside(Step::Named(name))?, name))
     }
 }

@@ -1,11 +1,52 @@
 //! What was seen of a type, as JSON Schema.
 
-use super::maker::{Kind, Maker, Node, ROOT, Step};
+use super::{
+    learned,
+    maker::{Kind, Maker, Node, ROOT, Step},
+};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Where the schemas of types with a name are.
 const DEFINITIONS: &str = "#/components/schemas/";
+/// What stands behind the name of a schema with rules, and in no name of a type.
+const MARK: char = '!';
+
+/// By what types are read, by the names of their schemas, as the compiler names it: one, and those around it that are written as what is in them.
+pub(crate) type Readers = BTreeMap<String, Vec<&'static str>>;
+
+/// The schemas of types with a name, as they are met.
+#[derive(Default)]
+pub(super) struct Named {
+    schemas: BTreeMap<String, Value>,
+    readers: Readers,
+    /// What is open, and why: the first of it.
+    open: Option<String>,
+}
+
+impl Named {
+    /// Whether it has this name now: not if another one has.
+    fn take(&mut self, name: &str, schema: &Value, readers: &[&'static str]) -> bool {
+        if self.schemas.get(name).is_some_and(|known| known != schema) {
+            return false;
+        }
+        self.schemas.insert(name.to_owned(), schema.clone());
+        let known = self.readers.entry(name.to_owned()).or_insert_with(|| readers.to_vec());
+        // Two types that look alike, of which each may have rules of its own.
+        if known != readers {
+            known.clear();
+        }
+        true
+    }
+
+    /// Something of a type is not described.
+    pub(super) fn is_open(&mut self, node: &Node, why: &str) {
+        self.open.get_or_insert_with(|| match &node.name {
+            Some(name) => format!("`{name}`: {why}"),
+            None => why.to_owned(),
+        });
+    }
+}
 
 /// A reference to the schema of this name.
 pub(crate) fn reference(name: &str) -> Value {
@@ -25,15 +66,39 @@ impl Schema {
         Schema { root: json!({}), named: BTreeMap::new() }
     }
 
-    pub(super) fn of(maker: &Maker) -> Self {
-        let mut named = BTreeMap::new();
+    /// What was seen, by what it is read, and what is open.
+    pub(super) fn of(maker: &Maker) -> (Self, Readers, Option<String>) {
+        let mut named = Named::default();
         let root = if maker.nodes.is_empty() { json!({}) } else { place(maker, ROOT, &mut named) };
-        Schema { root, named }
+        (Schema { root, named: named.schemas }, named.readers, named.open)
     }
 
     /// The schema itself, where the root is a reference to it.
     pub(crate) fn resolved(&self) -> &Value {
         name_of(&self.root).and_then(|name| self.named.get(name)).unwrap_or(&self.root)
+    }
+
+    /// With what `tell` says of the types with a name, each of which is known by what reads it. A schema that is another one by that, or has such a one in it, has
+    /// a mark behind its name, until it is known which names are free (`unmark`).
+    pub(crate) fn told(mut self, readers: &Readers, tell: fn(&str, &mut Value) -> bool) -> Schema {
+        let mut marked: BTreeMap<String, String> = BTreeMap::new();
+        for (name, schema) in &mut self.named {
+            let told = readers.get(name).into_iter().flatten().filter(|reader| tell(reader, schema)).count();
+            if told > 0 {
+                marked.insert(name.clone(), format!("{name}{MARK}"));
+            }
+        }
+        while let Some(name) =
+            self.named.iter().find(|(name, schema)| !marked.contains_key(*name) && names(schema, &marked)).map(|(name, _)| name.clone())
+        {
+            marked.insert(name.clone(), format!("{name}{MARK}"));
+        }
+        rename(&mut self.root, &marked);
+        let named = self.named.into_iter().map(|(name, mut schema)| {
+            rename(&mut schema, &marked);
+            (marked.get(&name).cloned().unwrap_or(name), schema)
+        });
+        Schema { root: self.root, named: named.collect() }
     }
 
     /// Puts it among others. What has the name of another one gets another name.
@@ -59,7 +124,34 @@ fn name_of(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.strip_prefix(DEFINITIONS)
 }
 
-fn rename(schema: &mut Value, renamed: &BTreeMap<String, String>) {
+/// Whether a schema refers to one of these.
+fn names(schema: &Value, these: &BTreeMap<String, String>) -> bool {
+    match schema {
+        _ if name_of(schema).is_some_and(|name| these.contains_key(name)) => true,
+        Value::Array(all) => all.iter().any(|one| names(one, these)),
+        Value::Object(all) => all.values().any(|one| names(one, these)),
+        _ => false,
+    }
+}
+
+/// Gives those with a mark behind their names free ones: their own, unless a type without rules, or one that is answered, has it. How they are called now.
+pub(crate) fn unmark(schemas: &mut BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let mut renamed = BTreeMap::new();
+    let marked: Vec<String> = schemas.keys().filter(|name| name.contains(MARK)).cloned().collect();
+    for name in marked {
+        let Some(schema) = schemas.remove(&name) else { continue };
+        let own = name.split(MARK).next().unwrap_or_default();
+        let others = (1..).map(|n| if n == 1 { format!("{own}Input") } else { format!("{own}Input{n}") });
+        let free = std::iter::once(own.to_owned()).chain(others).find(|free| !schemas.contains_key(free)).unwrap_or_default();
+        schemas.insert(free.clone(), schema);
+        renamed.insert(name, free);
+    }
+    schemas.values_mut().for_each(|schema| rename(schema, &renamed));
+    renamed
+}
+
+/// Changes the names that a schema refers to.
+pub(crate) fn rename(schema: &mut Value, renamed: &BTreeMap<String, String>) {
     if let Some(new) = name_of(schema).and_then(|name| renamed.get(name)) {
         *schema = reference(new);
     }
@@ -70,40 +162,38 @@ fn rename(schema: &mut Value, renamed: &BTreeMap<String, String>) {
     }
 }
 
-fn place(maker: &Maker, at: usize, named: &mut BTreeMap<String, Value>) -> Value {
+fn place(maker: &Maker, at: usize, named: &mut Named) -> Value {
     let Some(node) = maker.nodes.get(at) else { return json!({}) };
-    if let Some(name) = node.again {
+    if let Some(name) = &node.again {
         return reference(name);
     }
-    let schema = here(maker, node, named);
-    let has_name = matches!(node.kind, Some(Kind::Struct(_) | Kind::Enum(_))) && !node.mixed;
-    match node.name.filter(|_| has_name) {
-        Some(name) if named.get(name).is_none_or(|known| *known == schema) => {
-            named.insert(name.to_owned(), schema);
-            reference(name)
-        }
+    let schema = here(maker, at, node, named);
+    let is_tagged = node.tag.is_some() && node.kind == Some(Kind::Plain("any"));
+    let has_name = (is_tagged || matches!(node.kind, Some(Kind::Struct(_) | Kind::Enum(_)))) && !node.mixed;
+    match node.name.as_deref().filter(|_| has_name) {
+        Some(name) if named.take(name, &schema, &node.types) => reference(name),
         // Two types of one name: the other one stands where it is used.
         _ => schema,
     }
 }
 
-fn here(maker: &Maker, node: &Node, named: &mut BTreeMap<String, Value>) -> Value {
+fn here(maker: &Maker, at: usize, node: &Node, named: &mut Named) -> Value {
     if node.mixed {
         return json!({});
     }
-    if !node.guessed.is_empty() {
-        let fields =
-            node.guessed.iter().map(|name| ((*name).to_owned(), part(maker, node, Step::Named(name), named))).collect::<Map<_, _>>();
-        return json!({ "type": "object", "properties": fields, "required": node.guessed });
+    if let Some(schema) = learned::by_tag(maker, at, node, named) {
+        return schema;
     }
     match node.kind {
         None => json!({}),
+        Some(Kind::Plain("any")) => learned::by_kind(maker, node, named),
         Some(Kind::Plain(kind)) => plain(kind, node),
         Some(Kind::Optional) => or_null(part(maker, node, Step::Some, named)),
         #[cfg(feature = "sensitive")]
         // Who is answered may not see it.
         Some(Kind::Sensitive) => or_null(part(maker, node, Step::Some, named)),
         Some(Kind::List) => json!({ "type": "array", "items": part(maker, node, Step::Item, named) }),
+        Some(Kind::Map) if node.is_flat || !node.loose.fields.is_empty() => learned::flat(maker, node, named),
         Some(Kind::Map) => json!({ "type": "object", "additionalProperties": part(maker, node, Step::Item, named) }),
         Some(Kind::Tuple(of)) => {
             let items: Vec<_> = (0..of).map(|n| part(maker, node, Step::Nth(n), named)).collect();
@@ -120,7 +210,7 @@ fn here(maker: &Maker, node: &Node, named: &mut BTreeMap<String, Value>) -> Valu
             for name in names.iter().filter(own) {
                 fields.insert((*name).to_owned(), part(maker, node, Step::Named(name), named));
             }
-            let needed: Vec<_> = names.iter().filter(own).filter(|name| !node.optional.contains(name)).collect();
+            let needed: Vec<_> = names.iter().filter(own).filter(|name| !node.optional.contains(&("", **name))).collect();
             let mut schema = json!({ "type": "object", "properties": fields });
             if !needed.is_empty() {
                 schema["required"] = json!(needed);
@@ -131,12 +221,12 @@ fn here(maker: &Maker, node: &Node, named: &mut BTreeMap<String, Value>) -> Valu
     }
 }
 
-fn part(maker: &Maker, node: &Node, step: Step, named: &mut BTreeMap<String, Value>) -> Value {
+pub(super) fn part(maker: &Maker, node: &Node, step: Step, named: &mut Named) -> Value {
     let found = node.parts.iter().find(|(known, _)| *known == step);
     found.map_or_else(|| json!({}), |(_, child)| place(maker, *child, named))
 }
 
-fn variants(maker: &Maker, node: &Node, names: &[&'static str], named: &mut BTreeMap<String, Value>) -> Value {
+fn variants(maker: &Maker, node: &Node, names: &[&'static str], named: &mut Named) -> Value {
     let (mut words, mut all) = (Vec::new(), Vec::new());
     for name in names {
         let child = node.parts.iter().find(|(step, _)| *step == Step::Named(name)).and_then(|(_, child)| maker.nodes.get(*child));
@@ -150,6 +240,10 @@ fn variants(maker: &Maker, node: &Node, names: &[&'static str], named: &mut BTre
     if !words.is_empty() {
         all.insert(0, json!({ "type": "string", "enum": words }));
     }
+    if node.takes_others {
+        all.push(json!({ "type": "string" }));
+        return json!({ "anyOf": all });
+    }
     match &all[..] {
         [] => json!({ "not": {} }),
         [one] => one.clone(),
@@ -157,7 +251,7 @@ fn variants(maker: &Maker, node: &Node, names: &[&'static str], named: &mut BTre
     }
 }
 
-fn or_null(schema: Value) -> Value {
+pub(super) fn or_null(schema: Value) -> Value {
     let Value::Object(mut of) = schema else { return schema };
     if of.is_empty() {
         return Value::Object(of);
@@ -174,7 +268,7 @@ fn or_null(schema: Value) -> Value {
     }
 }
 
-fn plain(kind: &str, node: &Node) -> Value {
+pub(super) fn plain(kind: &str, node: &Node) -> Value {
     if let Some(words) = node.words {
         return json!({ "type": "string", "enum": words });
     }
@@ -202,7 +296,7 @@ fn plain(kind: &str, node: &Node) -> Value {
 }
 
 /// Formats are told by what is taken: a UUID where the empty string and `a` are not.
-fn text(node: &Node) -> Value {
+pub(super) fn text(node: &Node) -> Value {
     match node.taken_value {
         Some(0) | None => json!({ "type": "string" }),
         Some(_) if node.is_plain => json!({ "type": "string", "minLength": 1 }),

@@ -73,7 +73,7 @@ pub(crate) fn seen<T: DeserializeOwned>() -> Seen {
 impl Seen {
     fn of(tracer: Tracer) -> Self {
         let is_optional = tracer.is_optional();
-        let (schema, hidden) = tracer.finish();
+        let (schema, _, hidden) = tracer.finish();
         Seen { schema, hidden, is_free: false, is_optional }
     }
 
