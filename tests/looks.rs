@@ -64,6 +64,81 @@ pub struct Unload {
     pub parcel: Uuid,
 }
 
+const MOST: usize = 9;
+
+/// With rules: what is handed in is to be as they say, and what is answered may be older than they are.
+#[aggregate]
+pub struct Note {
+    #[validate(not_empty, length(..=MOST))]
+    pub text: String,
+    #[validate(range(1..5))]
+    pub stars: u8,
+}
+
+#[derive(Deserialize, minos::Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct Register {
+    #[validate(email)]
+    pub mail_address: Option<String>,
+    #[validate(url)]
+    pub page: String,
+    #[validate(length(1..=3))]
+    pub names: Vec<String>,
+    #[validate(length(2..=3))]
+    pub tags: std::collections::BTreeSet<String>,
+    #[validate(length(..=5))]
+    pub weights: BTreeMap<String, f64>,
+    #[validate(one_of("mail", "phone"))]
+    pub kind: String,
+    #[validate(one_of(1, 3))]
+    pub class: Option<i64>,
+    #[validate(range(-0.5..=1.0))]
+    pub share: f64,
+    #[validate(range(-5..))]
+    pub at: i16,
+    #[validate(range(Timestamp::UNIX_EPOCH..))]
+    pub since: Timestamp,
+    /// It is read from text, and has as many items as there are words in it.
+    #[serde(deserialize_with = "words")]
+    #[validate(length(1..=2))]
+    pub words: Vec<String>,
+    #[validate(nested)]
+    pub first: Option<Named>,
+    pub others: Vec<Named>,
+}
+
+#[derive(Serialize, Deserialize, minos::Validate)]
+pub struct Named {
+    #[serde(rename = "called")]
+    #[validate(length(1..=40))]
+    pub name: String,
+}
+
+fn words<'de, D: serde::Deserializer<'de>>(reader: D) -> std::result::Result<Vec<String>, D::Error> {
+    Ok(String::deserialize(reader)?.split(' ').map(str::to_owned).collect())
+}
+
+#[command(POST "/looks/notes")]
+async fn write(cx: &mut Context, input: Note) -> Result<Uuid> {
+    Ok(Note::create(cx, input).await?.uuid())
+}
+
+#[query(GET "/looks/notes/{uuid}")]
+async fn read_note(cx: &Context, Path(uuid): Path<Uuid>) -> Result<Root<Note>> {
+    Note::get(cx, uuid).await
+}
+
+#[command(POST "/looks/people")]
+async fn register(_cx: &mut Context, input: Register) -> Result<Option<Named>> {
+    input.check()?;
+    Ok(input.first)
+}
+
+#[event("NoteCreated")]
+async fn noted(_cx: &mut Context, _event: NoteCreated) -> Result<()> {
+    Ok(())
+}
+
 #[query("GetLooksParcel", GET "/looks/{uuid}")]
 async fn get_parcel(cx: &Context, Path(uuid): Path<Uuid>) -> Result<Root<Parcel>> {
     Parcel::get(cx, uuid).await
@@ -129,4 +204,44 @@ fn what_serde_is_told_something_of_is_seen_as_a_whole() {
     assert_eq!(schemas["Carton"], json!({ "type": "object", "properties": fields, "required": ["size", "colour"] }));
     assert_eq!(schemas["Van"]["required"], json!(["licensePlate"]));
     assert_eq!(schemas["Unload"].get("required"), None, "{}", schemas["Unload"]);
+}
+
+#[test]
+fn inputs_are_to_be_as_their_rules_say() {
+    let contract = contract();
+    let schemas = &contract["components"]["schemas"];
+    let note = |text: Value, stars: Value| json!({ "type": "object", "properties": { "text": text, "stars": stars }, "required": ["text", "stars"] });
+    let ruled = note(
+        json!({ "type": "string", "minLength": 1, "maxLength": 9 }),
+        json!({ "type": "integer", "minimum": 1, "exclusiveMaximum": 5 }),
+    );
+    assert_eq!(contract["operations"]["write"]["input"], json!({ "$ref": "#/components/schemas/NoteInput" }));
+    assert_eq!(schemas["NoteInput"], ruled);
+    assert_eq!(schemas["Note"], note(json!({ "type": "string" }), number(0, 255)), "what is stored may be older than the rules");
+    assert_eq!(schemas["NoteRoot"]["properties"]["text"], json!({ "type": "string" }));
+
+    let fields = &schemas["Register"]["properties"];
+    for (name, expected) in [
+        ("mailAddress", json!({ "type": ["string", "null"], "format": "email", "maxLength": 254 })),
+        ("page", json!({ "type": "string", "format": "uri" })),
+        ("names", json!({ "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": 3 })),
+        ("tags", json!({ "type": "array", "items": { "type": "string" }, "minItems": 2 })),
+        ("weights", json!({ "type": "object", "additionalProperties": { "type": "number", "format": "double" }, "maxProperties": 5 })),
+        ("kind", json!({ "type": "string", "enum": ["mail", "phone"] })),
+        ("share", json!({ "type": "number", "format": "double", "minimum": -0.5, "maximum": 1.0 })),
+        ("since", json!({ "type": "string", "format": "date-time" })),
+        ("words", json!({ "type": "string" })),
+        ("others", json!({ "type": "array", "items": { "$ref": "#/components/schemas/NamedInput" } })),
+    ] {
+        assert_eq!(fields[name], expected, "{name}");
+    }
+    assert_eq!(fields["class"]["enum"], json!([1, 3, null]));
+    assert_eq!((&fields["at"]["minimum"], &fields["at"]["maximum"]), (&json!(-5), &json!(i16::MAX)));
+    assert_eq!(schemas["NamedInput"]["properties"]["called"], json!({ "type": "string", "minLength": 1, "maxLength": 40 }));
+    assert_eq!(schemas["Named"]["properties"]["called"], json!({ "type": "string" }));
+}
+
+#[test]
+fn the_first_state_of_an_aggregate_is_its_fields() {
+    assert_eq!(contract()["consumes"]["events"]["NoteCreated"], json!({ "$ref": "#/components/schemas/Note" }));
 }

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, dead_code)]
 
 mod imported;
+mod subscribed;
 
 #[path = "../../examples/foo/main.rs"]
 mod foo;

@@ -3,12 +3,12 @@
 use super::{Aggregate, AggregateDef, difference, sets, upcast};
 use crate::{
     error::{Error, Result},
-    sample::Look,
+    sample::{Look, Seen, seen},
 };
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    any::{Any, TypeId},
+    any::{Any, TypeId, type_name},
     borrow::Cow,
     marker::PhantomData,
     ops::Deref,
@@ -189,11 +189,21 @@ impl<A> Clone for NoState<A> {
 pub trait EventContent: Sized {
     /// Reads it.
     fn read(content: &str) -> Result<Self>;
+
+    /// What it looks like, for contracts: anything, where that is not known.
+    #[doc(hidden)]
+    fn seen() -> Seen {
+        Seen::free()
+    }
 }
 
 impl<A: Aggregate> EventContent for InitialState<A> {
     fn read(content: &str) -> Result<Self> {
         Ok(InitialState(serde_json::from_str(content)?))
+    }
+
+    fn seen() -> Seen {
+        super::look_of(A::NAME, type_name::<A>()).and_then(Look::see).unwrap_or_else(Seen::free)
     }
 }
 
@@ -213,6 +223,10 @@ impl<A: Aggregate> EventContent for NoState<A> {
 impl<T: DeserializeOwned> EventContent for T {
     fn read(content: &str) -> Result<Self> {
         Ok(serde_json::from_str(content)?)
+    }
+
+    fn seen() -> Seen {
+        seen::<T>()
     }
 }
 

@@ -310,6 +310,14 @@ pub struct AggregateDef {
 
 inventory::collect!(AggregateDef);
 
+/// What the aggregate of this name and type looks like, as its registration says. Services of one process may have aggregates of one name, which are told apart
+/// by their modules.
+pub(crate) fn look_of(name: &str, ty: &str) -> Option<Look> {
+    let is_in = |module: &str| ty.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"));
+    let defs = inventory::iter::<AggregateDef>.into_iter().filter(|def| def.name == name && is_in(def.module));
+    defs.max_by_key(|def| def.module.len()).map(|def| def.look)
+}
+
 /// Whether an update of this aggregate, as stored, changed this field; with a kind of change, whether something of the kind happened to the set that it is.
 /// If that cannot be told yet, it is for whoever handles it to say so.
 pub(crate) fn touches(aggregate: &str, change: &[u8], field: &str, kind: Option<SetChange>) -> bool {

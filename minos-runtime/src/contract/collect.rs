@@ -140,8 +140,16 @@ impl Collected {
     }
 
     fn subscriptions(&mut self, def: &HandlerDef, events: &mut BTreeMap<&'static str, Value>) {
-        let read = parameters(def, &self.environment).into_iter().find(|parameter| parameter.asked == Asked::Input);
-        let content = read.map_or_else(|| json!({}), |parameter| parameter.schema.put(&mut self.schemas));
+        let is_event = |parameter: &Parameter| matches!(parameter.asked, Asked::Input | Asked::Event);
+        let content = match parameters(def, &self.environment).into_iter().find(is_event) {
+            Some(Parameter { schema, hidden, .. }) => {
+                let why =
+                    hidden.map(|why| format!("the event of `{}` at {}: not all of it is described: {why}", def.function, def.place()));
+                self.hidden.extend(why);
+                schema.put(&mut self.schemas)
+            }
+            None => json!({}),
+        };
         for name in def.names {
             let known = events.entry(name).or_insert_with(|| content.clone());
             // Two that read it: which of them reads what is not told apart.

@@ -2,9 +2,9 @@
 
 use super::Response;
 use crate::{
-    aggregate::{self, Aggregate, AggregateDef, PastEvent, Resolved, Root},
+    aggregate::{self, Aggregate, PastEvent, Resolved, Root},
     document::Page,
-    sample::{Of, Seen, seen},
+    sample::{Look, Of, Seen, seen},
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -83,10 +83,7 @@ fn root<A: Aggregate>() -> Seen {
     registered(A::NAME, type_name::<A>())
 }
 
-/// What its registration says. Services of one process may have aggregates of one name, which are told apart by their modules.
+/// What its registration says.
 fn registered(name: &str, ty: &str) -> Seen {
-    let is_in = |module: &str| ty.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"));
-    let defs = inventory::iter::<AggregateDef>.into_iter().filter(|def| def.name == name && is_in(def.module));
-    let def = defs.max_by_key(|def| def.module.len());
-    def.and_then(|def| def.look.see()).unwrap_or_else(|| Seen::hidden("it is not registered")).with_identity(name)
+    aggregate::look_of(name, ty).and_then(Look::see).unwrap_or_else(|| Seen::hidden("it is not registered")).with_identity(name)
 }

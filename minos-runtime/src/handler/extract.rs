@@ -103,7 +103,8 @@ impl<T: EventContent> FromRequest for Event<T> {
         match (&parts.event, &parts.content) {
             (Some(meta), Content::Json(json)) => Event::read(std::str::from_utf8(json)?, meta.clone()),
             _ if parts.probe.is_some() => {
-                parts.probe.iter().for_each(|probe| probe.tell(Asked::Event, (Schema::open(), Readers::new(), None)));
+                let seen = T::seen();
+                parts.probe.iter().for_each(|probe| probe.tell(Asked::Event, (seen.schema.clone(), Readers::new(), seen.hidden.clone())));
                 Err(Error::internal("there is no event"))
             }
             _ => Err(Error::internal("an event is the parameter of an `#[event]` handler only")),

@@ -27,7 +27,7 @@ pub(crate) enum Asked {
     Path,
     /// By headers, and no more is known.
     Headers,
-    /// As an event, whose type is that of its name.
+    /// As an event, with what is known of it.
     Event,
 }
 

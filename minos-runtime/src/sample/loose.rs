@@ -7,11 +7,15 @@ use super::{
     fault::{Given, Said},
     maker::{Kind, Maker, Step},
 };
+use std::borrow::Cow;
 
 /// In the order in which they are given.
 pub(super) const KINDS: &[Given] = &[Given::Null, Given::Map, Given::Number, Given::Bool, Given::List, Given::Text];
 /// So deep may such places stand within each other. Nothing else tells where a type begins anew that contains itself.
 const DEEPEST: usize = 5;
+
+/// How serde begins to call an enum with a tag beside its fields.
+pub(super) const TAGGED: &str = "internally tagged enum ";
 
 /// Numbers, by the names that serde has for them.
 const NUMBERS: &[(&str, &str)] = &[
@@ -80,7 +84,7 @@ pub(super) fn number(wanted: &str) -> Option<&'static str> {
 
 /// Whether it is read as an object. That its fields may come as a list is what serde has for other formats.
 pub(super) fn is_object(wanted: &str) -> bool {
-    ["struct ", "internally tagged enum ", "adjacently tagged enum "].iter().any(|start| wanted.starts_with(start))
+    ["struct ", TAGGED, "adjacently tagged enum "].iter().any(|start| wanted.starts_with(start))
 }
 
 /// The kind that is meant.
@@ -106,13 +110,7 @@ fn items(wanted: &str) -> Option<usize> {
 impl Maker {
     /// What is given in such a place.
     pub(super) fn draw(&mut self, node: usize, kinds: &[Given]) -> Option<Given> {
-        let mut depth = 0;
-        let mut above = Some(node);
-        while let Some(place) = above {
-            depth += usize::from(self.nodes[place].kind == Some(Kind::Plain("any")));
-            above = self.nodes[place].parent.map(|(parent, _)| parent);
-        }
-        if depth > DEEPEST {
+        if self.and_above(node).filter(|place| self.nodes[*place].kind == Some(Kind::Plain("any"))).count() > DEEPEST {
             return None;
         }
         let forced = self.forced(node);
@@ -244,7 +242,18 @@ impl Maker {
         let texts = self.draws.iter().rev().filter(|draw| draw.given == Given::Text).map(|draw| draw.node);
         let Some(node) = self.last.into_iter().chain(texts).find(|node| self.nodes[*node].words.is_none()) else { return false };
         self.nodes[node].words = Some(words);
+        self.find_again(node, words);
         true
+    }
+
+    /// Whether the enum of this tag is one that it stands in: it has its name and its variants.
+    fn find_again(&mut self, tag: usize, words: &'static [&'static str]) {
+        let Some((node, _)) = self.nodes[tag].parent.filter(|(node, _)| self.tag_of(*node) == Some(tag)) else { return };
+        let Some(name) = self.nodes[node].name.clone() else { return };
+        let is_it = |place: usize| self.nodes[place].name.as_ref() == Some(&name) && self.words_of(place) == words;
+        if self.and_above(node).skip(1).any(is_it) {
+            self.nodes[node].again = Some(name);
+        }
     }
 
     /// Something of the wrong kind was given. Where, tells that kind.
@@ -263,6 +272,9 @@ impl Maker {
         let is_adjacent = above.is_some_and(|wants| wants.iter().any(|wanted| wanted.starts_with("adjacently tagged enum ")));
         if wanted == "variant identifier" || (wanted == "string or map" && is_adjacent) {
             self.is_tag(draw.node);
+        }
+        if let Some(name) = wanted.strip_prefix(TAGGED) {
+            self.nodes[draw.node].name.get_or_insert_with(|| Cow::Owned(name.to_owned()));
         }
         let loose = &mut self.nodes[draw.node].loose;
         let is_new = !loose.wants.contains(wanted);

@@ -48,8 +48,6 @@ pub(super) struct Node {
     pub(super) types: Vec<&'static str>,
     /// The name of the type, if it is one that it stands in.
     pub(super) again: Option<Cow<'static, str>>,
-    /// Whether it stands in such a one.
-    within: bool,
     /// The variants, or words, that were taken.
     pub(super) taken: Vec<&'static str>,
     /// Other names of fields, and those that they mean.
@@ -170,8 +168,7 @@ impl Maker {
             return *child;
         }
         let child = self.nodes.len();
-        let within = self.is_again(node);
-        self.nodes.push(Node { parent: Some((node, step)), within, ..Node::default() });
+        self.nodes.push(Node { parent: Some((node, step)), ..Node::default() });
         self.nodes[node].parts.push((step, child));
         child
     }
@@ -224,7 +221,9 @@ impl Maker {
             return Some(word);
         }
         let words = self.nodes[node].words?;
-        let wanted = self.wanted.get(&node).and_then(|wanted| words.iter().position(|word| word == wanted)).unwrap_or(0);
+        // In a type that contains itself the last one comes first, as with all enums.
+        let first = if self.is_again(node) { words.len().saturating_sub(1) } else { 0 };
+        let wanted = self.wanted.get(&node).and_then(|wanted| words.iter().position(|word| word == wanted)).unwrap_or(first);
         let word = *words.get((wanted + self.choose(words.len())).checked_rem(words.len())?)?;
         self.words_here.push((node, word));
         Some(word)
@@ -290,9 +289,14 @@ impl Maker {
         }
     }
 
-    /// Whether the type that is here is one that it stands in, so that nothing new is to be seen.
+    /// Whether the type that is here is one that it stands in, or stands in such a one, so that nothing new is to be seen.
     pub(super) fn is_again(&self, node: usize) -> bool {
-        self.nodes[node].within || self.nodes[node].again.is_some()
+        self.and_above(node).any(|place| self.nodes[place].again.is_some())
+    }
+
+    /// A place, and those that it stands in, from the inside to the outside.
+    pub(super) fn and_above(&self, node: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(node), |place| self.nodes[*place].parent.map(|(parent, _)| parent))
     }
 
     /// The place of a variant: the one that is wanted comes first.
@@ -311,7 +315,7 @@ impl Maker {
     /// Begins anew for a variant that was not taken yet; false if there is none.
     pub(super) fn wants_more(&mut self) -> bool {
         let missing = self.nodes.iter().enumerate().find_map(|(place, node)| {
-            let names = match node.kind.filter(|_| !node.within && node.again.is_none())? {
+            let names = match node.kind.filter(|_| !self.is_again(place))? {
                 Kind::Enum(names) => names,
                 _ => node.words?,
             };

@@ -3,7 +3,7 @@
 use super::{
     fault::{Fault, Given},
     json::Number,
-    loose::KINDS,
+    loose::{KINDS, TAGGED},
     maker::{Kind, Maker, OTHER, Step},
 };
 use std::borrow::Cow;
@@ -103,7 +103,7 @@ impl<'m> Sampler<'m> {
     /// What is given to a type that does not say what it wants; how it calls itself may be a name.
     pub(super) fn any(mut self, calls_itself: &str, ty: &'static str) -> Result<Drawn<'m>, Fault> {
         self.is(Kind::Plain("any"));
-        if let Some(name) = calls_itself.strip_prefix("internally tagged enum ") {
+        if let Some(name) = calls_itself.strip_prefix(TAGGED) {
             self.maker.enter(self.node, name, ty);
         }
         let Some(given) = self.maker.draw(self.node, KINDS) else { return Err(Fault::data("it contains itself without end")) };

@@ -49,11 +49,25 @@ pub(crate) fn tell_rules(reader: &str, schema: &mut Value) -> bool {
     let Some(def) = inventory::iter::<RulesDef>.into_iter().find(is_read) else { return false };
     let before = schema.clone();
     for (field, rule, limits) in def.rules {
-        if let Some(Value::Object(field)) = schema.pointer_mut("/properties").and_then(|fields| fields.get_mut(field)) {
+        if let Some(Value::Object(field)) = schema.get_mut("properties").and_then(|fields| named(fields, field)) {
             tell(field, rule, limits);
         }
     }
     *schema != before
+}
+
+/// The field of this name; or the one of it that is written in another case, as `rename_all` does.
+fn named<'f>(fields: &'f mut Value, name: &str) -> Option<&'f mut Value> {
+    let fields = fields.as_object_mut()?;
+    if fields.contains_key(name) {
+        return fields.get_mut(name);
+    }
+    let plain = |name: &str| name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect::<String>();
+    let mut same = fields.iter_mut().filter(|(known, _)| plain(known) == plain(name));
+    match (same.next(), same.next()) {
+        (Some((_, field)), None) => Some(field),
+        _ => None,
+    }
 }
 
 /// Puts a rule into the schema of a field.
