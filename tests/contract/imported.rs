@@ -37,6 +37,9 @@ fn events_and_aggregates_are_read_as_they_are_told() {
     assert_eq!(shipped.weights["a"], 1.5);
     let parcel: shipping::Parcel = serde_json::from_str(r#"{"state":"on the way"}"#).unwrap();
     assert_eq!(parcel.state, shipping::State::OnTheWay);
+    let parcel: shipping::Parcel = serde_json::from_str(r#"{"state":"there","way":{"by":"night_train","number":7}}"#).unwrap();
+    assert_eq!(parcel.way, Some(shipping::Way::NightTrain { number: 7 }));
+    assert_eq!(serde_json::to_value(shipping::Way::Foot).unwrap(), serde_json::json!({ "by": "foot" }));
 }
 
 /// A handler takes it as it is.

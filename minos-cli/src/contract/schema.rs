@@ -25,8 +25,18 @@ pub(crate) struct Compare<'c> {
 }
 
 /// The bounds of numbers and lengths: the name, and whether it is a lower one.
-const BOUNDS: &[(&str, bool)] =
-    &[("minimum", true), ("maximum", false), ("minLength", true), ("maxLength", false), ("minItems", true), ("maxItems", false)];
+const BOUNDS: &[(&str, bool)] = &[
+    ("minimum", true),
+    ("exclusiveMinimum", true),
+    ("maximum", false),
+    ("exclusiveMaximum", false),
+    ("minLength", true),
+    ("maxLength", false),
+    ("minItems", true),
+    ("maxItems", false),
+    ("minProperties", true),
+    ("maxProperties", false),
+];
 
 impl<'c> Compare<'c> {
     pub(crate) fn new(old: &'c Value, new: &'c Value, way: Way, is_strict: bool) -> Self {
@@ -97,6 +107,9 @@ impl<'c> Compare<'c> {
             let seen = resolved(whole, one);
             let fields = seen.get("properties").and_then(Value::as_object);
             match (seen.get("enum").and_then(Value::as_array), fields) {
+                (None, Some(fields)) if tag(fields).is_some() => {
+                    named.extend(tag(fields).map(|word| (word.to_string(), one.clone())));
+                }
                 (Some(words), _) => named.extend(words.iter().map(|word| (word.to_string(), Value::Bool(true)))),
                 (_, Some(fields)) if fields.len() == 1 && seen.get("additionalProperties") == Some(&Value::Bool(false)) => {
                     named.extend(fields.iter().map(|(name, content)| (format!("\"{name}\""), content.clone())));
@@ -198,6 +211,11 @@ impl<'c> Compare<'c> {
             told.tell_at(&deeper(path, name), self.way == Way::Taken && is_needed, what);
         }
     }
+}
+
+/// The word of a tag, by which an alternative is told from the others.
+fn tag(fields: &Map<String, Value>) -> Option<&Value> {
+    fields.values().find_map(|field| field.get("const"))
 }
 
 fn deeper(path: &[String], name: &str) -> Vec<String> {

@@ -130,3 +130,31 @@ fn a_consumer_is_only_told_what_it_uses() {
     assert_eq!(counts(json!({ "events": { "Order.OrderPlaced": reads("sum") }, "messages": {} })), 0);
     assert_eq!(counts(json!({ "events": { "Order.OrderPaid": {} }, "messages": { "PlaceOrder": { "content": {}, "reply": {} } } })), 1);
 }
+
+/// Alternatives that are objects are told apart by their tags.
+#[test]
+fn variants_with_a_tag_are_compared_each_with_its_own() {
+    let way = |number: Value, words: &[&str]| {
+        let mut all = vec![json!({
+            "type": "object", "properties": { "by": { "const": "train" }, "number": number }, "required": ["by", "number"],
+        })];
+        all.extend(words.iter().map(|word| json!({ "type": "object", "properties": { "by": { "const": word } }, "required": ["by"] })));
+        let mut contract = contract();
+        contract["components"]["schemas"]["PlaceOrder"]["properties"]["way"] = json!({ "oneOf": all });
+        contract
+    };
+    let old = way(json!({ "type": "integer", "maximum": 99 }), &["foot", "ship"]);
+    let what =
+        |new: &Value| changes(&old, new).iter().map(|change| (change.breaks, format!("{} {}", change.at, change.what))).collect::<Vec<_>>();
+    assert_eq!(what(&old), []);
+    // Each is told of the route and of the topic.
+    let narrower = what(&way(json!({ "type": "integer", "maximum": 9 }), &["foot", "ship"]));
+    assert!(
+        matches!(&narrower[..], [(true, what), (true, _)] if what.contains("train.number") && what.contains("`maximum` was 99, and is 9")),
+        "{narrower:?}"
+    );
+    let gone = what(&way(json!({ "type": "integer", "maximum": 99 }), &["foot"]));
+    assert!(matches!(&gone[..], [(true, what), (true, _)] if what.contains("\"ship\" is gone")), "{gone:?}");
+    let new = what(&way(json!({ "type": "integer", "maximum": 99 }), &["foot", "ship", "air"]));
+    assert!(matches!(&new[..], [(false, what), (false, _)] if what.contains("\"air\" is new")), "{new:?}");
+}

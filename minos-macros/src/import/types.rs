@@ -127,6 +127,10 @@ impl<'c> Types<'c> {
 
     /// The fields of a struct. Of those that may be missing, one that is has its default.
     pub(super) fn fields(&mut self, of: &str, fields: &[(String, Json, bool)]) -> TokenStream {
+        self.fields_that_are(&quote!(pub), of, fields)
+    }
+
+    fn fields_that_are(&mut self, vis: &TokenStream, of: &str, fields: &[(String, Json, bool)]) -> TokenStream {
         let fields = fields.iter().map(|(name, schema, is_needed)| {
             let ty = self.of(schema, &format!("{of}{}", type_name(name)));
             let is_option = ty.to_string().contains(":: Option <");
@@ -140,14 +144,37 @@ impl<'c> Types<'c> {
             };
             let field = ident(&snake(name));
             let rename = (field != *name).then(|| quote!(#[serde(rename = #name)]));
-            quote!(#default #rename pub #field: #ty)
+            quote!(#default #rename #vis #field: #ty)
         });
         let fields: Vec<_> = fields.collect();
         quote!(#(#fields),*)
     }
 
+    /// An enum whose variants are told apart by a tag, if these are the variants of one.
+    fn tagged(&mut self, ident: &Ident, all: &[Json]) -> Option<TokenStream> {
+        let mut variants = Vec::new();
+        let tag = fields_of(all.first()?).into_iter().find(|(_, schema, _)| schema.get("const").is_some())?.0;
+        for one in all {
+            let (tags, fields): (Vec<_>, Vec<_>) = fields_of(one).into_iter().partition(|(name, ..)| *name == tag);
+            let [(_, schema, true)] = &tags[..] else { return None };
+            let word = schema.get("const").and_then(Json::text)?;
+            let variant = self::ident(&type_name(word));
+            let rename = (variant != *word).then(|| quote!(#[serde(rename = #word)]));
+            let fields = (!fields.is_empty()).then(|| self.fields_that_are(&quote!(), &format!("{ident}{variant}"), &fields));
+            variants.push(match fields {
+                Some(fields) => quote!(#rename #variant { #fields }),
+                None => quote!(#rename #variant),
+            });
+        }
+        let derives = self.derives();
+        Some(quote!(#derives #[serde(tag = #tag)] pub enum #ident { #(#variants),* }))
+    }
+
     /// An enum, if these are the variants of one.
     fn variants(&mut self, ident: &Ident, all: &[Json]) -> Option<TokenStream> {
+        if let Some(tagged) = self.tagged(ident, all) {
+            return Some(tagged);
+        }
         let mut variants = Vec::new();
         for one in all {
             let words = one.get("enum").map(Json::list).unwrap_or_default();
@@ -160,7 +187,9 @@ impl<'c> Types<'c> {
             if !words.is_empty() {
                 continue;
             }
-            let [(name, content, true)] = &fields_of(one)[..] else { return None };
+            // Beside its name there is nothing.
+            let is_closed = matches!(one.get("additionalProperties"), Some(Json::Bool(false)));
+            let [(name, content, true)] = &fields_of(one).into_iter().filter(|_| is_closed).collect::<Vec<_>>()[..] else { return None };
             let variant = self::ident(&type_name(name));
             let rename = (variant != *name).then(|| quote!(#[serde(rename = #name)]));
             let content = self.of(content, &format!("{ident}{variant}"));
