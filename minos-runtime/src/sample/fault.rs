@@ -112,11 +112,6 @@ impl Fault {
     pub(super) fn said(&self) -> &Said {
         &self.0.said
     }
-
-    /// The field that is missing.
-    pub(super) fn missing(&self) -> Option<&'static str> {
-        if let Said::Missing(field) = self.0.said { Some(field) } else { None }
-    }
 }
 
 impl fmt::Display for Fault {

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 /// An object whose tag tells what stands beside it: one alternative for each word. None if there is no tag, or its words are not known.
 pub(super) fn by_tag(maker: &Maker, at: usize, node: &Node, named: &mut Named) -> Option<Value> {
-    let tag = node.tag?;
+    // Of an enum without tags it is one of the variants.
+    let tag = node.tag.filter(|_| node.is_seen && !node.loose.is_untagged)?;
     let words = maker.words_of(at);
     let place = maker.tag_of(at).and_then(|place| maker.nodes.get(place))?;
     if words.is_empty() {
@@ -18,8 +19,10 @@ pub(super) fn by_tag(maker: &Maker, at: usize, node: &Node, named: &mut Named) -
     }
     let mut all = Vec::new();
     for word in &words {
-        if !place.taken.contains(word) {
+        if !place.accepted.contains(word) {
             named.is_open(node, &format!("no sample of its variant `{word}` could be made"));
+            all.push(json!({ "type": "object", "properties": { tag: { "const": word } }, "required": [tag] }));
+            continue;
         }
         let mut alternative = fields_beside(maker, node, word, named);
         alternative["properties"][tag] = json!({ "const": word });
@@ -74,6 +77,9 @@ fn word_of(node: &Node, word: &str) -> &'static str {
 /// A map from which a type takes its own fields, and others theirs.
 pub(super) fn flat(maker: &Maker, node: &Node, named: &mut Named) -> Value {
     named.is_open(node, "of what is flattened, fields that may be missing do not show");
+    if !node.is_seen {
+        return json!({ "type": "object" });
+    }
     let mut schema = fields_beside(maker, node, "", named);
     schema["additionalProperties"] = true.into();
     tidy(schema)
@@ -89,11 +95,13 @@ fn tidy(mut schema: Value) -> Value {
 /// What is taken in a place, kind by kind.
 pub(super) fn by_kind(maker: &Maker, node: &Node, named: &mut Named) -> Value {
     let loose = &node.loose;
-    let Some(settled) = loose.settled.filter(|settled| *settled != Given::Null && !node.is_ignored) else { return json!({}) };
+    let Some(settled) = loose.settled.filter(|settled| *settled != Given::Null && node.is_seen && !node.is_ignored) else {
+        return json!({});
+    };
     // An enum whose variants are words: that each may also stand in an object is for formats that have nothing else.
     if loose.wants.iter().all(|wanted| wanted == "string or map")
         && let Some(words) = node.words
-        && words.iter().all(|word| node.taken.contains(word))
+        && words.iter().all(|word| node.accepted.contains(word))
     {
         return json!({ "type": "string", "enum": words });
     }

@@ -48,8 +48,12 @@ pub(super) struct Node {
     pub(super) types: Vec<&'static str>,
     /// The name of the type, if it is one that it stands in.
     pub(super) again: Option<Cow<'static, str>>,
-    /// The variants, or words, that were taken.
-    pub(super) taken: Vec<&'static str>,
+    /// The variants, or words, that were given.
+    taken: Vec<&'static str>,
+    /// Those with which a sample was made.
+    pub(super) accepted: Vec<&'static str>,
+    /// Whether it was in a sample that was made: what was not may not be all that it could be.
+    pub(super) is_seen: bool,
     /// Other names of fields, and those that they mean.
     pub(super) aliases: Vec<(&'static str, String)>,
     /// Fields whose other names come later.
@@ -76,6 +80,8 @@ pub(super) struct Node {
     pub(super) optional: Vec<(&'static str, &'static str)>,
     /// Whether any string is taken.
     pub(super) is_plain: bool,
+    /// Whether a long one is that has no form.
+    pub(super) is_long: bool,
 }
 
 /// What a sample is to show of a place.
@@ -87,12 +93,16 @@ pub(super) enum Ask {
     Without(usize, &'static str, &'static str),
     /// Whether any string is taken: `a` is given.
     Plain(usize),
+    /// Whether a long one without any form is taken.
+    Long(usize),
     /// What comes of this kind.
     Kind(usize, Given),
     /// Whether other variants are taken than those that have names.
     Other(usize),
 }
 
+/// As long as a UUID, and of no form.
+const LONG: &str = "zzzzzzzz zzzz zzzz zzzz zzzzzzzzzzzz";
 /// The name of a variant that no type has.
 pub(super) const OTHER: &str = "~";
 
@@ -118,6 +128,8 @@ pub(super) struct Maker {
     came_up: bool,
     /// The place of the tag that was read last.
     pub(super) last: Option<usize>,
+    /// The places that were asked for.
+    visited: Vec<usize>,
     /// What was given in places that do not say what they want.
     pub(super) draws: Vec<Draw>,
     /// The words that were given, by place.
@@ -134,6 +146,7 @@ impl Maker {
     pub(super) fn begin(&mut self) {
         (self.made, self.path, self.offered, self.last, self.came_up) = (0, Vec::new(), None, None, false);
         self.values.clear();
+        self.visited.clear();
         self.draws.clear();
         self.words_here.clear();
         if self.nodes.is_empty() {
@@ -174,6 +187,7 @@ impl Maker {
     }
 
     pub(super) fn note(&mut self, node: usize, kind: Kind) {
+        self.visited.push(node);
         let node = &mut self.nodes[node];
         node.mixed |= *node.kind.get_or_insert(kind) != kind;
     }
@@ -229,11 +243,15 @@ impl Maker {
         Some(word)
     }
 
-    /// Whether it is to be seen here if any string is taken.
-    pub(super) fn is_plain_here(&mut self, node: usize) -> bool {
-        let is_here = self.ask == Ask::Plain(node);
-        self.came_up |= is_here;
-        is_here
+    /// The string that is to be given here, to see if any is taken.
+    pub(super) fn plain_here(&mut self, node: usize) -> Option<&'static str> {
+        let text = match self.ask {
+            Ask::Plain(place) if place == node => "a",
+            Ask::Long(place) if place == node => LONG,
+            _ => return None,
+        };
+        self.came_up = true;
+        Some(text)
     }
 
     /// Whether what is left out, or given in place of something, has come up in this sample: not in an option that is none.
@@ -253,6 +271,12 @@ impl Maker {
         self.settle();
         for (node, word) in std::mem::take(&mut self.words_here) {
             self.takes(node, word);
+            if !self.nodes[node].accepted.contains(&word) {
+                self.nodes[node].accepted.push(word);
+            }
+        }
+        for node in std::mem::take(&mut self.visited) {
+            self.nodes[node].is_seen = true;
         }
     }
 
@@ -269,7 +293,7 @@ impl Maker {
                 }
                 self.aim(place);
             }
-            Ask::Plain(place) | Ask::Kind(place, _) | Ask::Other(place) => self.aim(place),
+            Ask::Plain(place) | Ask::Long(place) | Ask::Kind(place, _) | Ask::Other(place) => self.aim(place),
         }
     }
 

@@ -185,8 +185,8 @@ impl<'m> Sampler<'m> {
         if let Some(word) = self.maker.choose_word(self.node) {
             return Ok(Cow::Borrowed(word));
         }
-        if self.maker.is_plain_here(self.node) {
-            return Ok(Cow::Borrowed("a"));
+        if let Some(text) = self.maker.plain_here(self.node) {
+            return Ok(Cow::Borrowed(text));
         }
         let (taken, is_settled) = (self.maker.nodes[self.node].taken_value, self.maker.nodes[self.node].loose.settled.is_some());
         let chosen = match taken.filter(|_| is_settled) {

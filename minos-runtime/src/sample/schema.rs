@@ -168,7 +168,7 @@ fn place(maker: &Maker, at: usize, named: &mut Named) -> Value {
         return reference(name);
     }
     let schema = here(maker, at, node, named);
-    let is_tagged = node.tag.is_some() && node.kind == Some(Kind::Plain("any"));
+    let is_tagged = node.tag.is_some() && node.kind == Some(Kind::Plain("any")) && !node.loose.is_untagged;
     let has_name = (is_tagged || matches!(node.kind, Some(Kind::Struct(_) | Kind::Enum(_)))) && !node.mixed;
     match node.name.as_deref().filter(|_| has_name) {
         Some(name) if named.take(name, &schema, &node.types) => reference(name),
@@ -212,11 +212,13 @@ fn here(maker: &Maker, at: usize, node: &Node, named: &mut Named) -> Value {
             }
             let needed: Vec<_> = names.iter().filter(own).filter(|name| !node.optional.contains(&("", **name))).collect();
             let mut schema = json!({ "type": "object", "properties": fields });
-            if !needed.is_empty() {
+            // Which of them may be missing was not seen of what was in no sample.
+            if node.is_seen && !needed.is_empty() {
                 schema["required"] = json!(needed);
             }
             schema
         }
+        Some(Kind::Enum(_)) if !node.is_seen => json!({}),
         Some(Kind::Enum(names)) => variants(maker, node, names, named),
     }
 }
@@ -230,11 +232,20 @@ fn variants(maker: &Maker, node: &Node, names: &[&'static str], named: &mut Name
     let (mut words, mut all) = (Vec::new(), Vec::new());
     for name in names {
         let child = node.parts.iter().find(|(step, _)| *step == Step::Named(name)).and_then(|(_, child)| maker.nodes.get(*child));
-        if child.is_some_and(|child| child.kind == Some(Kind::Plain(""))) {
+        let is_word = child.is_some_and(|child| child.kind == Some(Kind::Plain("")));
+        if is_word {
             words.push(*name);
             continue;
         }
-        let content = part(maker, node, Step::Named(name), named);
+        let is_accepted = node.accepted.contains(name);
+        if !is_accepted {
+            named.is_open(node, &format!("no sample of its variant `{name}` could be made"));
+        }
+        // What was asked for of a variant is its content; nothing was, if it was refused before.
+        if child.is_none_or(|child| child.kind.is_none()) {
+            words.push(*name);
+        }
+        let content = if is_accepted { part(maker, node, Step::Named(name), named) } else { json!({}) };
         all.push(json!({ "type": "object", "properties": { *name: content }, "required": [name], "additionalProperties": false }));
     }
     if !words.is_empty() {
@@ -300,6 +311,7 @@ pub(super) fn text(node: &Node) -> Value {
     match node.taken_value {
         Some(0) | None => json!({ "type": "string" }),
         Some(_) if node.is_plain => json!({ "type": "string", "minLength": 1 }),
+        Some(_) if node.is_long => json!({ "type": "string" }),
         Some(1) => json!({ "type": "string", "format": "uuid" }),
         Some(2) => json!({ "type": "string", "format": "date-time" }),
         Some(3) => json!({ "type": "string", "format": "date" }),

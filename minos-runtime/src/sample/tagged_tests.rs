@@ -437,6 +437,94 @@ fn defaults_and_options_of_such_types_may_be_missing() {
     assert_eq!(second, &json!({ "anyOf": [{ "$ref": "#/components/schemas/Payment" }, { "type": "null" }] }));
 }
 
+/// One of its variants is read by a tag, and the others are not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Mixed {
+    Payment(Payment),
+    Names(BTreeMap<String, u8>),
+    Both { first: u8, second: String },
+    Number(u64),
+}
+
+/// What has no sample stands beside what may be missing, and within lists, options and variants.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Owner {
+    note: Option<String>,
+    iban: Iban,
+    kind: Holder,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Holder {
+    Company(Box<Owner>),
+    Person { name: Option<String>, iban: Iban },
+    Nobody,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Owners {
+    all: Vec<Owner>,
+    first: Option<Owner>,
+    holder: Holder,
+    by_name: BTreeMap<String, Holder>,
+}
+
+/// Text that has to be long, and of no form.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct Long(String);
+
+impl TryFrom<String> for Long {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.len() > 12 { Ok(Long(text)) } else { Err("too short".to_owned()) }
+    }
+}
+
+impl From<Long> for String {
+    fn from(long: Long) -> String {
+        long.0
+    }
+}
+
+#[test]
+fn an_enum_without_tags_may_have_variants_with_some() {
+    let mixed = || {
+        let payments = payments().into_iter().map(Mixed::Payment);
+        payments.chain([
+            Mixed::Names(BTreeMap::from([("a".to_owned(), 3)])),
+            Mixed::Both { first: 3, second: "x".to_owned() },
+            Mixed::Number(3),
+        ])
+    };
+    holds(mixed());
+    never_wrong(mixed().map(|mixed| HashMap::from([("mixed".to_owned(), mixed)])));
+}
+
+#[test]
+fn what_was_in_no_sample_is_said_to_be_no_more_than_it_is() {
+    let iban = || Iban("DE02120300000000202051".to_owned());
+    let owner = |kind: Holder| Owner { note: None, iban: iban(), kind };
+    let person = || Holder::Person { name: None, iban: iban() };
+    let owners = |holder: Holder| Owners {
+        all: vec![owner(person()), owner(Holder::Nobody)],
+        first: Some(owner(Holder::Company(Box::new(owner(person()))))),
+        by_name: BTreeMap::from([("a".to_owned(), holder.clone()), ("b".to_owned(), Holder::Nobody)]),
+        holder,
+    };
+    holds([owner(person()), owner(Holder::Nobody)]);
+    holds([person(), Holder::Nobody]);
+    holds([owners(person()), owners(Holder::Nobody)]);
+    never_wrong([owner(person()), owner(Holder::Nobody)]);
+    never_wrong([owners(person()), owners(Holder::Company(Box::new(owner(Holder::Nobody))))]);
+    let hidden = seen::<Owners>().hidden.unwrap();
+    assert!(hidden.contains("`Holder`: no sample of its variant `Company`"), "{hidden}");
+    holds([Long("a text that is long enough".to_owned())]);
+    assert_eq!(seen::<Long>().schema.root, json!({ "type": "string" }));
+}
+
 #[test]
 fn what_cannot_be_known_is_open_and_says_so() {
     let iban = || Iban("DE02120300000000202051".to_owned());

@@ -69,6 +69,7 @@ impl Tracer {
             Ask::Nothing => {}
             Ask::Without(node, word, name) => self.maker.nodes[node].optional.push((word, name)),
             Ask::Plain(node) => self.maker.nodes[node].is_plain = true,
+            Ask::Long(node) => self.maker.nodes[node].is_long = true,
             Ask::Kind(node, given) => self.maker.came_of(node, given, None),
             Ask::Other(node) => self.maker.nodes[node].takes_others = true,
         }
@@ -97,7 +98,15 @@ impl Tracer {
                 false
             }
             Goal::Ask(Ask::Other(_)) if self.maker.has_come_up() => false,
-            Goal::Ask(Ask::Without(_, _, name)) if fault.missing() == Some(name) => false,
+            Goal::Ask(Ask::Without(_, _, name)) if heard.contains(&Said::Missing(name)) => false,
+            Goal::Ask(ask @ Ask::Without(..)) => {
+                let goes_on = self.tries < FEW && (self.maker.is_alias(text) || self.maker.next());
+                // Nobody has missed it, so nobody may.
+                if !goes_on && self.maker.has_come_up() {
+                    self.is_taken(ask);
+                }
+                goes_on
+            }
             Goal::Ask(_) => self.tries < FEW && (self.maker.is_alias(text) || self.maker.next()),
             _ => self.tries < TRIES && (self.maker.is_alias(text) || self.maker.learn(fault.said(), heard) || self.maker.next()),
         }
@@ -150,7 +159,7 @@ impl Tracer {
         }
         let is_text = node.kind == Some(Kind::Plain("string")) || was_taken(Given::Text);
         if is_text && node.words.is_none() && node.taken_value.is_some_and(|taken| taken > 0) {
-            questions.push(Ask::Plain(place));
+            questions.extend([Ask::Plain(place), Ask::Long(place)]);
         }
         questions
     }
