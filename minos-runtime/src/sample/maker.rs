@@ -1,7 +1,5 @@
 //! What was chosen and what was seen while values of a type are made.
 
-#[cfg(any(test, feature = "testing"))]
-use super::shape::{Part, Shape};
 use super::{
     fault::{Given, heard_so_far},
     loose::{Draw, Loose},
@@ -405,42 +403,5 @@ impl Maker {
             node.first.push(name);
         }
         true
-    }
-
-    /// All that was seen.
-    #[cfg(any(test, feature = "testing"))]
-    pub(super) fn shape(&self) -> Shape {
-        if self.nodes.is_empty() { Shape::plain("unknown") } else { self.shape_of(ROOT) }
-    }
-
-    #[cfg(any(test, feature = "testing"))]
-    fn shape_of(&self, node: usize) -> Shape {
-        let node = &self.nodes[node];
-        if let Some(name) = &node.again {
-            return Shape::plain(&format!("{name} again"));
-        }
-        let part = |step: Step| {
-            let found = node.parts.iter().find(|(known, _)| *known == step);
-            found.map_or_else(|| Shape::plain("unknown"), |(_, child)| self.shape_of(*child))
-        };
-        let named = |name: &&'static str| {
-            let also = node.aliases.iter().filter(|(_, of)| of == name).map(|(alias, _)| (*alias).to_owned()).collect();
-            Part { name: (*name).to_owned(), also, shape: part(Step::Named(name)) }
-        };
-        match node.kind {
-            None => Shape::plain("unknown"),
-            Some(Kind::Plain(kind)) => Shape::plain(kind),
-            Some(Kind::Optional) => part(Step::Some).under("optional"),
-            #[cfg(feature = "sensitive")]
-            Some(Kind::Sensitive) => part(Step::Some).under("sensitive"),
-            Some(Kind::List) => part(Step::Item).under("list of"),
-            Some(Kind::Map) => Shape::map(part(Step::Key), part(Step::Item)),
-            Some(Kind::Tuple(of)) => Shape::of("tuple", (0..of).map(|n| Part::new(&n.to_string(), part(Step::Nth(n)))).collect()),
-            Some(Kind::Struct(names)) => {
-                let is_alias = |name: &&&str| node.aliases.iter().any(|(alias, _)| alias == *name);
-                Shape::of("struct", names.iter().filter(|name| !is_alias(name)).map(named).collect())
-            }
-            Some(Kind::Enum(names)) => Shape::of("enum", names.iter().map(named).collect()),
-        }
     }
 }

@@ -25,6 +25,8 @@ mod shape;
 #[cfg(test)]
 mod tagged_tests;
 #[cfg(test)]
+mod tagged_types;
+#[cfg(test)]
 mod tests;
 mod tracer;
 

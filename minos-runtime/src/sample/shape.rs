@@ -1,5 +1,6 @@
 //! What a type looks like when it is stored: as lines of text, and what is another one.
 
+use super::maker::{Kind, Maker, ROOT, Step};
 use std::fmt::Write;
 
 /// The shape of a type.
@@ -206,4 +207,41 @@ fn is_same(old: &Shape, new: &Shape) -> bool {
     let bare =
         |shape: &Shape| Shape { head: shape.head.strip_prefix("optional ").unwrap_or(&shape.head).to_owned(), parts: shape.parts.clone() };
     bare(old) == bare(new)
+}
+
+impl Maker {
+    /// All that was seen.
+    pub(super) fn shape(&self) -> Shape {
+        if self.nodes.is_empty() { Shape::plain("unknown") } else { self.shape_of(ROOT) }
+    }
+
+    fn shape_of(&self, node: usize) -> Shape {
+        let node = &self.nodes[node];
+        if let Some(name) = &node.again {
+            return Shape::plain(&format!("{name} again"));
+        }
+        let part = |step: Step| {
+            let found = node.parts.iter().find(|(known, _)| *known == step);
+            found.map_or_else(|| Shape::plain("unknown"), |(_, child)| self.shape_of(*child))
+        };
+        let named = |name: &&'static str| {
+            let also = node.aliases.iter().filter(|(_, of)| of == name).map(|(alias, _)| (*alias).to_owned()).collect();
+            Part { name: (*name).to_owned(), also, shape: part(Step::Named(name)) }
+        };
+        match node.kind {
+            None => Shape::plain("unknown"),
+            Some(Kind::Plain(kind)) => Shape::plain(kind),
+            Some(Kind::Optional) => part(Step::Some).under("optional"),
+            #[cfg(feature = "sensitive")]
+            Some(Kind::Sensitive) => part(Step::Some).under("sensitive"),
+            Some(Kind::List) => part(Step::Item).under("list of"),
+            Some(Kind::Map) => Shape::map(part(Step::Key), part(Step::Item)),
+            Some(Kind::Tuple(of)) => Shape::of("tuple", (0..of).map(|n| Part::new(&n.to_string(), part(Step::Nth(n)))).collect()),
+            Some(Kind::Struct(names)) => {
+                let is_alias = |name: &&&str| node.aliases.iter().any(|(alias, _)| alias == *name);
+                Shape::of("struct", names.iter().filter(|name| !is_alias(name)).map(named).collect())
+            }
+            Some(Kind::Enum(names)) => Shape::of("enum", names.iter().map(named).collect()),
+        }
+    }
 }
