@@ -259,3 +259,35 @@ async fn who_closes_its_connections_is_about_to_end_and_left_alone() {
     assert_eq!((ending.asked(), other.asked()), (1, others + 20));
     gateway.stop().await;
 }
+
+/// An instance that says this and closes the connection, whatever it is asked.
+async fn dying(said: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(said).await;
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_off_is_not_taken_for_a_whole_one() {
+    // Chunked, so that nothing but its last chunk says that an answer is whole; and at once, so that its head comes together with its end.
+    for said in [
+        &b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"[..],
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n",
+    ] {
+        let gateway = gateway(&format!("[services.foo]\nurls = [\"{}\"]\nroutes = [{ROUTES}]", dying(said).await)).await;
+        // Whether the end comes with the head is a matter of chance.
+        for n in 0..20 {
+            let got = Client::new(gateway.addr()).send(request("GET", "/foos", &[], "")).await;
+            assert!(got.is_err(), "{n}, after {}: {got:?}", String::from_utf8_lossy(said));
+        }
+        gateway.stop().await;
+    }
+}

@@ -28,6 +28,8 @@ struct Passing {
     incoming: Incoming,
     /// What came already.
     held: VecDeque<Frame<Bytes>>,
+    /// Why no more came behind that. It is told once only, and to whom does not hear it what is left looks like a whole answer.
+    broken: Option<hyper::Error>,
     /// Goes back to the pool at the end.
     connection: Option<Box<Connection>>,
     under_way: Option<UnderWay>,
@@ -48,7 +50,7 @@ impl Body {
     pub(super) async fn passing(incoming: Incoming, connection: Box<Connection>, under_way: UnderWay, deadline: Instant) -> Self {
         let pause = under_way.0.settings.idle_timeout;
         let (connection, under_way) = (Some(connection), Some(under_way));
-        let mut passing = Passing { incoming, held: VecDeque::new(), connection, under_way, pause, deadline, late: None };
+        let mut passing = Passing { incoming, held: VecDeque::new(), broken: None, connection, under_way, pause, deadline, late: None };
         if passing.incoming.is_end_stream() {
             passing.finish();
             return Body(Kind::Whole(Bytes::new()));
@@ -72,8 +74,11 @@ impl Passing {
             match self.next(cx) {
                 Poll::Ready(Some(Ok(frame))) => self.held.push_back(frame),
                 Poll::Ready(None) => return true,
-                // An error comes again.
-                Poll::Ready(Some(Err(_))) | Poll::Pending => return false,
+                Poll::Ready(Some(Err(error))) => {
+                    self.broken = Some(error);
+                    return false;
+                }
+                Poll::Pending => return false,
             }
             if self.connection.is_none() {
                 return true;
@@ -129,6 +134,9 @@ impl HttpBody for Body {
         if let Some(frame) = passing.held.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
+        if let Some(error) = passing.broken.take() {
+            return Poll::Ready(Some(Err(error.into())));
+        }
         let polled = passing.next(cx);
         if polled.is_ready() {
             passing.late = None;
@@ -147,7 +155,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Passing(passing) => passing.held.is_empty() && passing.incoming.is_end_stream(),
+            Kind::Passing(passing) => passing.held.is_empty() && passing.broken.is_none() && passing.incoming.is_end_stream(),
         }
     }
 
