@@ -2,7 +2,7 @@
 //!
 //! A path is compared with the routes as it was sent, and sent on as it is. So what is refused here is only what an instance might take for another path.
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 
 /// What is wrong with a path. `%2F` is a slash of a parameter and none of the path, as long as nobody could walk with it.
 pub(in crate::gateway) fn wrong(path: &str) -> Option<&'static str> {
@@ -25,8 +25,9 @@ pub(in crate::gateway) fn wrong(path: &str) -> Option<&'static str> {
         {
             return Some("it has a part that is `.` or `..`");
         }
-        let decoded = percent_decode_str(std::str::from_utf8(&text).unwrap_or_default()).collect::<Vec<u8>>();
-        if decoded == text || decoded.is_empty() {
+        // As bytes: what is no text after the first time can still be decoded by others.
+        let decoded = percent_decode(&text).collect::<Vec<u8>>();
+        if decoded == text {
             break;
         }
         text = decoded;
@@ -49,6 +50,8 @@ mod tests {
             "/foos/..%2fadmin",
             "/foos/%2e%2e%2fadmin",
             "/foos/%252e%252e/admin",
+            "/foos/%ff/%252e%252e/admin",
+            "/foos/%ff%250a",
             "/foos/..%5cadmin",
             "/foos/..\\admin",
             "/foos/..;/admin",
