@@ -104,10 +104,8 @@ impl App {
         let origin = self.cors.as_ref().and_then(|_| parts.headers.get(header::ORIGIN).cloned());
         let mut route = None;
         let mut answer = self.handle(peer, &mut parts, body, &ids, &mut route).await;
-        if let (Some(cors), Some(origin)) = (&self.cors, origin)
-            && !answer.headers().contains_key(header::ACCESS_CONTROL_MAX_AGE)
-        {
-            cors.tell(&origin, answer.headers_mut());
+        if let Some(cors) = &self.cors {
+            cors.tell(origin.as_ref(), &mut answer);
         }
         answer.headers_mut().entry(super::edge::CORRELATION).or_insert_with(|| ids.text.clone());
         let (took, status) = (started.elapsed(), answer.status());

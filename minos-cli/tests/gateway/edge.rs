@@ -100,6 +100,8 @@ async fn pages_of_other_origins_are_told_what_they_may() {
     let upstream = Upstream::new(async |_| {
         let mut answer = answer(200, "{}");
         answer.headers_mut().insert("access-control-allow-origin", "*".parse().unwrap());
+        // As some add to each answer, and not to those to preflights only.
+        answer.headers_mut().insert("access-control-max-age", "600".parse().unwrap());
         answer
     })
     .await;
@@ -129,6 +131,12 @@ async fn pages_of_other_origins_are_told_what_they_may() {
     let good = asked("https://shop.example").await;
     assert_eq!((good.header("access-control-allow-origin"), good.header("vary")), (Some("https://shop.example"), Some("origin")));
     assert_eq!(asked("https://evil.example").await.header("access-control-allow-origin"), None, "whatever the service says");
+    let nowhere = ask(addr, "GET", "/foos", &[], "").await;
+    assert_eq!(
+        (nowhere.header("access-control-allow-origin"), nowhere.header("vary")),
+        (None, Some("origin")),
+        "a cache that keeps it knows that it is not for pages"
+    );
     let missing = ask(gateway.addr(), "GET", "/x", &[("origin", "https://shop.example")], "").await;
     assert_eq!(
         (missing.status, missing.header("access-control-allow-origin")),

@@ -3,6 +3,10 @@
 use crate::gateway::{config::CorsConfig, upstream::Body};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
+/// Marks an answer to a preflight, in which all is told.
+#[derive(Clone)]
+struct Preflight;
+
 /// What pages of other origins are told.
 pub(in crate::gateway) struct Cors {
     origins: Vec<HeaderValue>,
@@ -42,6 +46,7 @@ impl Cors {
         request.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
         let mut answer = Response::new(Body::from(bytes::Bytes::new()));
         *answer.status_mut() = StatusCode::NO_CONTENT;
+        answer.extensions_mut().insert(Preflight);
         let headers = answer.headers_mut();
         headers.insert(header::VARY, HeaderValue::from_static("origin, access-control-request-method, access-control-request-headers"));
         if self.allows(origin) {
@@ -55,13 +60,23 @@ impl Cors {
         Some(answer)
     }
 
-    /// Tells a page what it may read of an answer. What the instance says about that does not count: there is one place that decides.
-    pub(in crate::gateway) fn tell(&self, origin: &HeaderValue, headers: &mut HeaderMap) {
-        for name in [header::ACCESS_CONTROL_ALLOW_ORIGIN, header::ACCESS_CONTROL_ALLOW_CREDENTIALS, header::ACCESS_CONTROL_EXPOSE_HEADERS] {
+    /// Tells a page what it may read of an answer. What the instance says about that does not count: there is one place that decides. Who asks for no page is told that others may get
+    /// something else: a cache may keep it for a page.
+    pub(in crate::gateway) fn tell(&self, origin: Option<&HeaderValue>, answer: &mut Response<Body>) {
+        if answer.extensions().get::<Preflight>().is_some() {
+            return;
+        }
+        let headers = answer.headers_mut();
+        for name in [
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            header::ACCESS_CONTROL_MAX_AGE,
+        ] {
             headers.remove(name);
         }
         headers.append(header::VARY, HeaderValue::from_static("origin"));
-        if self.allows(origin) {
+        if let Some(origin) = origin.filter(|origin| self.allows(origin)) {
             self.tell_origin(headers, origin);
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, self.expose.clone());
         }
