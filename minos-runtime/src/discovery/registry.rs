@@ -3,6 +3,7 @@
 use super::{Discovery, DiscoveryError, DiscoveryResult, Instance, LONGEST_WAIT, Listing, check, outgoing};
 use crate::{config::Secret, sync::lock};
 use futures_util::future::BoxFuture;
+use http::HeaderValue;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
@@ -16,6 +17,8 @@ use std::{
 
 /// How long an answer may take that is not waited for on purpose.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a revision may be, in bytes.
+const LONGEST_REVISION: usize = 200;
 
 /// The registry `minos discovery`.
 pub struct Registry {
@@ -103,6 +106,11 @@ impl Registry {
             (Answered::NothingNew, None) => Err(self.foreign("it says that there is nothing new, and was not told what is known")),
             (Answered::Body(body), _) => {
                 let listing: Listing = serde_json::from_slice(&body).map_err(|error| self.foreign(&error.to_string()))?;
+                // It is said again in a header, and what cannot be said there would be asked for in vain for ever.
+                let revision = &listing.directory.revision;
+                if revision.len() > LONGEST_REVISION || HeaderValue::from_str(revision).is_err() {
+                    return Err(self.foreign("its revision is none: it is too long, or has control characters"));
+                }
                 *lock(&self.last) = Some(Arc::new(listing.clone()));
                 Ok(listing)
             }

@@ -190,7 +190,15 @@ async fn the_last_good_answer_is_kept_while_the_registry_is_down() {
     until("it is known that it is down", async || services.failing().is_some()).await;
     assert_eq!(ids(&services, "order").await, ["a"]);
     let back = Somebody::at(addr).await;
-    for (status, body) in [("200 OK", "<html>"), ("500 Internal Server Error", ""), ("200 OK", "{\"revision\":\"x\",\"instances\":[{}]}")] {
+    let long = format!("{{\"revision\":\"{}\",\"instances\":[]}}", "x".repeat(100_000));
+    for (status, body) in [
+        ("200 OK", "<html>"),
+        ("500 Internal Server Error", ""),
+        ("200 OK", "{\"revision\":\"x\",\"instances\":[{}]}"),
+        // It would have to be said again in each question.
+        ("200 OK", "{\"revision\":\"x\\ny\",\"instances\":[]}"),
+        ("200 OK", &long),
+    ] {
         back.says(status, body);
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(ids(&services, "order").await, ["a"], "{status} {body}");
