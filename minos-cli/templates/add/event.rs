@@ -2,7 +2,7 @@
 
 use minos::prelude::*;
 
-/// Gets the events of each aggregate in {{module}}. What it does in the store happens once; what it does outside, through `cx.effect`, at least once, with
+/// Gets the events of each aggregate in order. What it does in the store happens once; what it does outside, through `cx.effect`, at least once, with
 /// the same key each time.
 #[event("{{Name}}")]
 async fn {{module}}(cx: &mut Context, event: Event<serde_json::Value>) -> Result<()> {
