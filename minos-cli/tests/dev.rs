@@ -191,6 +191,10 @@ fn from_an_empty_directory_to_a_service_that_is_changed_while_it_runs() {
     fs::write(&source, text.replace("input.name.is_empty()", "input.nam.is_empty()")).unwrap();
     dev.hear(before, "no field `nam`");
     dev.hear(before, "the services go on as they were");
+    assert!(
+        !dev.lines.lock().unwrap().iter().any(|line| line.contains("/health/ready")),
+        "the registry asks all the time, and that is no news"
+    );
     assert_eq!(get(addr, &format!("/orders/{uuid}"))["name"], "a lamp", "what does not compile ends nothing");
 
     let before = dev.now();

@@ -126,7 +126,14 @@ impl App {
             tell(&mut span, &method, uri.path(), version, answer.status());
         }
         let micros = took.as_micros() as u64;
-        RequestLine { method: &method, path: uri.path(), status: answer.status().as_u16(), micros, correlation, trace: ids.trace }.tell();
+        let line =
+            RequestLine { method: &method, path: uri.path(), status: answer.status().as_u16(), micros, correlation, trace: ids.trace };
+        // Probes come all the time, and would drown all else. One that fails is news.
+        if matches!(uri.path(), HEALTH | READY | METRICS) && answer.status().is_success() {
+            line.tell_quietly()
+        } else {
+            line.tell()
+        }
         answer
     }
 

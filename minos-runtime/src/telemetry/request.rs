@@ -50,6 +50,12 @@ impl RequestLine<'_> {
         }
     }
 
+    /// For who asks for all lines.
+    pub(crate) fn tell_quietly(&self) {
+        let RequestLine { method, path, status, micros, correlation, trace } = self;
+        tracing::debug!(target: TARGET, method = %method, path, status, micros, correlation = %correlation, traceparent = trace.map(tracing::field::display), "http");
+    }
+
     fn tell_generally(&self) {
         let RequestLine { method, path, status, micros, correlation, trace } = self;
         tracing::info!(target: TARGET, method = %method, path, status, micros, correlation = %correlation, traceparent = trace.map(tracing::field::display), "http");
@@ -98,6 +104,7 @@ mod tests {
             let mut short = "now".to_owned();
             line.write(&mut short).unwrap();
             assert_eq!(short, written(|| line.tell_generally()));
+            assert_eq!(short.replacen("  INFO ", " DEBUG ", 1), written(|| line.tell_quietly()));
         }
         let odd = RequestLine { method: &Method::GET, path: "/a\"b", status: 404, micros: 0, correlation: &uuid, trace: None };
         assert_eq!(odd.write(&mut String::new()), None, "what has to be escaped is left to who knows how");
