@@ -245,13 +245,12 @@ impl<A: Answers> Connections<A> {
         phase: watch::Receiver<Phase>,
     ) -> Result<(), BoxError> {
         let activity = Arc::new(Activity { begun: Instant::now(), under_way: AtomicUsize::new(0), last: AtomicU64::new(0) });
-        let (answers, active) = (self.answers.clone(), activity.clone());
+        let (answers, active, patience) = (self.answers.clone(), activity.clone(), self.config.body_timeout);
         let service = service_fn(move |request| {
             let (answers, peer, active) = (answers.clone(), peer.clone(), Active::new(active.clone()));
             async move {
                 let answer = answers.answer(peer, request).await;
-                drop(active);
-                Ok::<_, Infallible>(answer)
+                Ok::<_, Infallible>(answer.map(|body| body.taken_within(patience, active)))
             }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -276,9 +275,19 @@ impl<A: Answers> Connections<A> {
         }
         // It says up to which request it goes on, so nobody has to guess.
         connection.as_mut().graceful_shutdown();
+        let stuck = async {
+            // Answers that nobody takes would keep it open for ever.
+            loop {
+                tokio::time::sleep(self.config.header_timeout).await;
+                if activity.is_idle(self.config.header_timeout * 6) {
+                    return;
+                }
+            }
+        };
         tokio::select! {
             done = connection => done.map_err(Into::into),
             () = reached(phase, Phase::Over) => Ok(()),
+            () = stuck => Ok(()),
         }
     }
 }

@@ -1,10 +1,18 @@
 //! Who means harm: slow clients, smuggled requests, floods.
 
 use crate::kit::*;
-use std::time::{Duration, Instant};
+use http_body_util::BodyExt;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 
 const QUIET: Duration = Duration::from_millis(300);
@@ -248,4 +256,67 @@ async fn headers_without_an_end_end_the_connection() {
 async fn settings_and_pings_without_end_do_no_harm() {
     let (_, _, asked) = flood((0..20_000).map(|n| if n % 2 == 0 { frame(4, 0, 0, &[]) } else { frame(6, 0, 0, &[0; 8]) })).await;
     assert_eq!(asked, 1);
+}
+
+/// An instance whose answers have no end, and how many of them it is at.
+async fn pouring() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (url, busy) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
+    let count = busy.clone();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let count = count.clone();
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                count.fetch_add(1, SeqCst);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+                while stream.write_all(format!("4000\r\n{}\r\n", "x".repeat(0x4000)).as_bytes()).await.is_ok() {}
+                count.fetch_sub(1, SeqCst);
+            });
+        }
+    });
+    (url, busy)
+}
+
+async fn within(seconds: u64, what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(seconds), "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_nothing_of_answers_over_http2_keeps_no_instance_busy() {
+    const ASKED: usize = 20;
+    let (url, busy) = pouring().await;
+    let text = format!("[services.foo]\nurls = [\"{url}\"]\nroutes = [{ROUTES}]\n[http]\nheader_timeout = \"1s\"\nbody_timeout = \"1s\"");
+    let gateway = gateway(&text).await;
+    let stream = TcpStream::connect(gateway.addr()).await.unwrap();
+    // It answers pings, so nothing is wrong with the connection as such.
+    let mut client = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    // Those that are not taken leave room on the connection for the one that is.
+    client.initial_stream_window_size(64 * 1024).initial_connection_window_size(8 * 1024 * 1024);
+    let (sender, connection) = client.handshake(TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut answers = Vec::new();
+    for _ in 0..ASKED {
+        let request = http::Request::get("http://shop.example/foos").body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+        answers.push(sender.clone().send_request(request).await.unwrap());
+    }
+    assert_eq!(busy.load(SeqCst), ASKED);
+    // One of them is taken, though slowly.
+    let mut taken = answers.pop().unwrap().into_body();
+    let taking = tokio::spawn(async move {
+        for _ in 0..30 {
+            taken.frame().await.expect("there is more").expect("it goes on");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    within(5, "what nobody takes is let go", || busy.load(SeqCst) <= 1).await;
+    taking.await.unwrap();
+    within(5, "and so is what nobody takes any more", || busy.load(SeqCst) == 0).await;
+    within(20, "in the end the connection is closed", || connection.is_finished()).await;
+    gateway.stop().await;
 }

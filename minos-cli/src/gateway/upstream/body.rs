@@ -1,10 +1,11 @@
 //! The body of an answer on its way to a client.
 
-use super::{connection::Connection, instance::UnderWay};
+use super::{connection::Connection, instance::UnderWay, watched::Watched};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
+    any::Any,
     collections::VecDeque,
     future::{Future, poll_fn},
     pin::Pin,
@@ -21,10 +22,11 @@ pub(in crate::gateway) struct Body(Kind);
 enum Kind {
     Whole(Bytes),
     Passing(Box<Passing>),
+    Watched(Watched),
 }
 
 /// An answer that an instance has not sent to its end.
-struct Passing {
+pub(super) struct Passing {
     incoming: Incoming,
     /// What came already.
     held: VecDeque<Frame<Bytes>>,
@@ -63,6 +65,14 @@ impl Body {
                 Body(Kind::Whole(only.unwrap_or_default()))
             }
             _ => Body(Kind::Passing(Box::new(passing))),
+        }
+    }
+
+    /// The same, but what is still to come is let go if the client takes nothing of it for so long; and something that is kept until all of it has been taken or let go.
+    pub(in crate::gateway) fn taken_within(self, patience: Duration, kept: impl Any + Send) -> Self {
+        match self.0 {
+            Kind::Passing(passing) => Body(Kind::Watched(Watched::new(passing, patience, Box::new(kept)))),
+            other => Body(other),
         }
     }
 }
@@ -121,57 +131,77 @@ impl Passing {
     }
 }
 
-impl HttpBody for Body {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let passing = match &mut self.0 {
-            Kind::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
-            Kind::Whole(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Kind::Passing(passing) => passing,
-        };
-        if let Some(frame) = passing.held.pop_front() {
+impl Passing {
+    /// The next piece for the client.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(frame) = self.held.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
-        if let Some(error) = passing.broken.take() {
+        if let Some(error) = self.broken.take() {
             return Poll::Ready(Some(Err(error.into())));
         }
-        let polled = passing.next(cx);
+        let polled = self.next(cx);
         if polled.is_ready() {
-            passing.late = None;
+            self.late = None;
             return polled.map_err(Into::into);
         }
-        if passing.is_late(cx) {
-            if let Some(under_way) = &passing.under_way {
-                tracing::warn!("{} of `{}` did not end its answer in time", under_way.0.url, under_way.0.service);
-            }
-            (passing.connection, passing.under_way) = (None, None);
+        if self.is_late(cx) {
+            self.tell("did not end its answer in time");
+            (self.connection, self.under_way) = (None, None);
             return Poll::Ready(Some(Err("the answer did not end in time".into())));
         }
         Poll::Pending
     }
 
+    /// Tells the operator of its instance.
+    pub(super) fn tell(&self, what: &str) {
+        if let Some(under_way) = &self.under_way {
+            tracing::warn!("{} of `{}` {what}", under_way.0.url, under_way.0.service);
+        }
+    }
+
+    pub(super) fn is_end(&self) -> bool {
+        self.held.is_empty() && self.broken.is_none() && self.incoming.is_end_stream()
+    }
+
+    pub(super) fn size(&self) -> SizeHint {
+        let held: usize = self.held.iter().filter_map(|frame| frame.data_ref().map(Bytes::len)).sum();
+        let hint = self.incoming.size_hint();
+        let mut whole = SizeHint::new();
+        whole.set_lower(hint.lower() + held as u64);
+        if let Some(upper) = hint.upper() {
+            whole.set_upper(upper + held as u64);
+        }
+        whole
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.0 {
+            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Passing(passing) => passing.poll(cx),
+            Kind::Watched(watched) => watched.poll(cx),
+        }
+    }
+
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Passing(passing) => passing.held.is_empty() && passing.broken.is_none() && passing.incoming.is_end_stream(),
+            Kind::Passing(passing) => passing.is_end(),
+            Kind::Watched(watched) => watched.is_end(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Passing(passing) => {
-                let held: usize = passing.held.iter().filter_map(|frame| frame.data_ref().map(Bytes::len)).sum();
-                let hint = passing.incoming.size_hint();
-                let mut whole = SizeHint::new();
-                whole.set_lower(hint.lower() + held as u64);
-                if let Some(upper) = hint.upper() {
-                    whole.set_upper(upper + held as u64);
-                }
-                whole
-            }
+            Kind::Passing(passing) => passing.size(),
+            Kind::Watched(watched) => watched.size(),
         }
     }
 }
