@@ -15,6 +15,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(super) const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// How long they may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// With how many instances the past is added to what is said: as many as a registry has at most, unless it is told otherwise.
+const MOST: usize = 10_000;
 
 /// Since when which services are kept against the registry's word.
 pub(super) struct Doubts {
@@ -36,7 +38,8 @@ impl Doubts {
     pub(super) async fn believe(&mut self, before: &Directory, said: &Listing) -> Directory {
         let mut instances = said.directory.instances.clone();
         if said.warming {
-            instances.extend(still_there(before, said));
+            let room = MOST.saturating_sub(instances.len());
+            instances.extend(still_there(before, said).into_iter().take(room));
         }
         instances.extend(self.vanished(before, &instances, said).await);
         Directory::of(instances)
@@ -131,6 +134,17 @@ mod tests {
         let now = Directory::of(vec![instance("order", "up", &up)]);
         assert_eq!(ids(&doubts.believe(&now, &Listing::default()).await), [""; 0], "in the end the registry is believed");
         assert!(!doubts.any());
+    }
+
+    #[tokio::test]
+    async fn who_never_ends_to_begin_names_no_more_than_there_can_be() {
+        let (mut doubts, mut now) = (Doubts::new(client().unwrap()), Directory::default());
+        for round in 0..30 {
+            let all = (0..1000).map(|n| instance("order", &format!("{round}-{n}"), &format!("http://10.0.{round}.1:{}", n + 1))).collect();
+            now = doubts.believe(&now, &Listing { directory: Directory::of(all), warming: true, gone: Vec::new() }).await;
+        }
+        assert_eq!(now.instances.len(), MOST);
+        assert_eq!(now.instances.iter().filter(|one| one.id.starts_with("29-")).count(), 1000, "what is said now counts first");
     }
 
     #[tokio::test]
