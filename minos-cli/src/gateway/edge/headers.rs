@@ -63,6 +63,12 @@ impl Identity {
                     || begins("x-minos-")
                     || begins("x-auth-request-")
                     || begins("x-forwarded-user")
+                    // What proxies that log people in say beside it.
+                    || begins("x-forwarded-email")
+                    || begins("x-forwarded-groups")
+                    || begins("x-forwarded-preferred-username")
+                    || begins("x-forwarded-access-token")
+                    || begins("x-remote-user")
                     || self.names.contains(name)
             }
             Some(b'm') => begins("minos-") || self.names.contains(name),
@@ -202,6 +208,12 @@ mod tests {
             "Remote-User",
             "X-Auth-Request-User",
             "x-forwarded-user",
+            "X-Forwarded-Email",
+            "X-Forwarded-Groups",
+            "X_Forwarded_Groups",
+            "X-Forwarded-Preferred-Username",
+            "X-Forwarded-Access-Token",
+            "X-Remote-User",
         ];
         let given: Vec<_> = forged.iter().map(|name| (*name, "admin")).collect();
         let headers = cleaned("1.2.3.4:5", &given);
