@@ -132,6 +132,10 @@ impl App {
             let detail = "the gateway has as many requests as it can have at once; nothing was done; try again later";
             return self.refuse("overloaded", || later(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail, 1, ids));
         }
+        if !headers::names_host(parts.version, &parts.headers) {
+            let detail = "a request names one `Host`, and no other";
+            return self.refuse("host", || problem(StatusCode::BAD_REQUEST, "malformed request", detail, ids));
+        }
         let path = parts.uri.path();
         let is_addressed = parts.method != Method::CONNECT && parts.method != Method::TRACE;
         if let Some(wrong) = path::wrong(path).filter(|_| is_addressed && !(parts.method == Method::OPTIONS && path == "*")) {

@@ -165,6 +165,23 @@ async fn no_request_is_smuggled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_host_is_named_and_no_other() {
+    for (head, status) in [
+        ("GET /foos HTTP/1.1\r\n", "400"),
+        ("GET /foos HTTP/1.1\r\nHost: a\r\nHost: b\r\n", "400"),
+        ("GET /foos HTTP/1.1\r\nHost: a\r\nHost: a\r\n", "400"),
+        ("GET http://shop.example/foos HTTP/1.1\r\n", "400"),
+        ("GET http://shop.example/foos HTTP/1.1\r\nHost: x\r\n", "200"),
+        ("GET /foos HTTP/1.1\r\nHost:\r\n", "200"),
+        ("GET /foos HTTP/1.0\r\n", "200"),
+    ] {
+        let (seen, said) = seen(format!("{head}\r\n").as_bytes()).await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")) || said.starts_with(&format!("HTTP/1.0 {status} ")), "{head}: {said}");
+        assert_eq!(seen.len(), usize::from(status == "200"), "{head}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_behind_each_other_are_answered_in_order() {
     let mut bytes = String::new();
     for n in 0..20 {

@@ -1,7 +1,7 @@
 //! Headers that are of one connection only, that say who somebody is, or that say where something comes from.
 
 use super::Peer;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use std::fmt::Write;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -130,6 +130,12 @@ fn remove_hops(headers: &mut HeaderMap) -> bool {
 /// Whether somebody wants another protocol, and will not go on with this one.
 pub(in crate::gateway) fn wants_upgrade(headers: &HeaderMap) -> bool {
     headers.get(header::UPGRADE).is_some_and(|value| !value.as_bytes().to_ascii_lowercase().starts_with(b"h2c"))
+}
+
+/// Whether a request of HTTP/1.1 names one host, as each has to (RFC 9112, 3.2).
+pub(in crate::gateway) fn names_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    version != Version::HTTP_11 || (hosts.next().is_some() && hosts.next().is_none())
 }
 
 /// Whether a request goes in a circle.
