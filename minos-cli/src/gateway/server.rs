@@ -2,7 +2,7 @@
 
 use super::{
     config::HttpConfig,
-    edge::Peer,
+    edge::{Peer, bucket},
     tls::Tls,
     upstream::{Body, BoxError},
     workers::Workers,
@@ -113,7 +113,7 @@ struct Connections<A> {
     config: HttpConfig,
     tls: Option<Tls>,
     answers: Arc<A>,
-    /// How many connections each address has.
+    /// How many connections each client has.
     clients: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -126,9 +126,9 @@ struct Place<A: Answers> {
 impl<A: Answers> Place<A> {
     /// Nothing, if the client has as many as it may have.
     fn take(connections: &Arc<Connections<A>>, from: SocketAddr) -> Option<Self> {
-        let client = super::config::plain(from.ip());
-        let config = &connections.config;
-        let is_trusted = config.trusted_proxies.iter().any(|network| network.has(client));
+        let address = super::config::plain(from.ip());
+        let (client, config) = (bucket(address), &connections.config);
+        let is_trusted = config.trusted_proxies.iter().any(|network| network.has(address));
         let mut clients = connections.lock();
         let count = clients.entry(client).or_default();
         if *count >= config.max_connections_per_client && !is_trusted {
@@ -325,5 +325,33 @@ impl Activity {
     fn is_idle(&self, patience: Duration) -> bool {
         let last = Duration::from_secs(self.last.load(Relaxed));
         self.under_way.load(Relaxed) == 0 && self.begun.elapsed().saturating_sub(last) > patience
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::GatewayConfig;
+
+    struct Nobody;
+
+    impl Answers for Nobody {
+        async fn answer(self: Arc<Self>, _: Arc<Peer>, _: Request<Incoming>) -> Response<Body> {
+            Response::new(Body::from(bytes::Bytes::new()))
+        }
+    }
+
+    #[test]
+    fn who_has_a_network_of_addresses_is_one_client() {
+        let config = GatewayConfig::parse("[http]\nmax_connections_per_client = 2\ntrusted_proxies = [\"2001:db8:9::/48\"]").unwrap().http;
+        let connections = Arc::new(Connections { config, tls: None, answers: Arc::new(Nobody), clients: Mutex::default() });
+        let take = |address: &str| Place::take(&connections, SocketAddr::new(address.parse().unwrap(), 1));
+        let both = (take("2001:db8::1"), take("2001:db8::2"));
+        assert!(both.0.is_some() && both.1.is_some() && take("2001:db8::3").is_none(), "one network");
+        assert!(take("2001:db8:0:1::1").is_some(), "another one");
+        drop(both);
+        assert!(connections.lock().is_empty() && take("2001:db8::3").is_some(), "who has gone counts no more");
+        let ours: Vec<_> = (0..3).map(|_| take("2001:db8:9::1")).collect();
+        assert!(ours.iter().all(Option::is_some), "proxies of ours may have all");
     }
 }

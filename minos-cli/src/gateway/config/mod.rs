@@ -64,7 +64,7 @@ pub struct HttpConfig {
     /// How many connections are open at once; more wait to be accepted. Default `10000`.
     #[serde(deserialize_with = "number")]
     pub max_connections: usize,
-    /// How many of them one client address may have; more are closed at once. Trusted proxies may have all. Default `1000`.
+    /// How many of them one client may have, which is an address, or a /64 network of IPv6; more are closed at once. Trusted proxies may have all. Default `1000`.
     #[serde(deserialize_with = "number")]
     pub max_connections_per_client: usize,
     /// How many requests are under way at once; more are answered with 503 at once. Default `10000`.

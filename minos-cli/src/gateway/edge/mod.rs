@@ -10,5 +10,5 @@ pub(super) mod rate;
 pub(super) mod tokens;
 pub(super) mod verify;
 
-pub(super) use client::Peer;
+pub(super) use client::{Peer, bucket};
 pub(super) use ids::{CORRELATION, Ids};
