@@ -1,6 +1,6 @@
 //! HTTP/2 by prior knowledge, on the same port.
 
-use crate::setup::start;
+use crate::setup::{start, start_with};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, client::conn::http2};
@@ -74,4 +74,23 @@ async fn a_panic_costs_one_request_and_a_stop_answers_the_others() {
     crate::common::until("it has begun", async || calls.count() == 1).await;
     running.stop().await;
     assert_eq!(begun.await.unwrap(), (200, "\"done\"".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_nothing_for_long_is_let_go_though_it_answers_pings() {
+    let (running, addr, calls) = start_with("trouble", "header_timeout = \"500ms\"", "header_timeout = \"100ms\"").await;
+    let stream = TokioIo::new(TcpStream::connect(addr).await.unwrap());
+    let (mut client, connection) = http2::handshake::<_, _, Full<Bytes>>(TokioExecutor::new(), stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    // Longer than it may be idle: a request that runs is asked for.
+    let mut other = client.clone();
+    let asked = tokio::spawn(async move { try_send(&mut other, "GET", "/takes-a-while", "").await });
+    crate::common::until("it has begun", async || calls.count() == 1).await;
+    assert_eq!(asked.await.unwrap().unwrap().0, 200);
+    assert_eq!(send(&mut client, "GET", "/nothing", "").await.0, 404, "it goes on");
+    // The client is there, and only says that it is.
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), connection).await;
+    assert!(ended.is_ok(), "the connection was left open");
+    drop(client);
+    running.stop().await;
 }

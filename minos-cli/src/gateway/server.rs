@@ -14,7 +14,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use minos_runtime::http::{ConnectionTimer, LATE, Phase, Socket, accept, queued, reached, speaks_two};
+use minos_runtime::http::{Activity, ConnectionTimer, LATE, Phase, Socket, accept, queued, reached, speaks_two};
 use std::{
     collections::HashMap,
     convert::Infallible,
@@ -24,7 +24,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -32,7 +32,6 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::Instant,
 };
 
 /// So many requests may be under way on one connection of HTTP/2.
@@ -244,10 +243,11 @@ impl<A: Answers> Connections<A> {
         peer: Arc<Peer>,
         phase: watch::Receiver<Phase>,
     ) -> Result<(), BoxError> {
-        let activity = Arc::new(Activity { begun: Instant::now(), under_way: AtomicUsize::new(0), last: AtomicU64::new(0) });
+        // Who only keeps the connection open has had it long enough.
+        let (activity, longest) = (Activity::begin(), self.config.header_timeout * 6);
         let (answers, active, patience) = (self.answers.clone(), activity.clone(), self.config.body_timeout);
         let service = service_fn(move |request| {
-            let (answers, peer, active) = (answers.clone(), peer.clone(), Active::new(active.clone()));
+            let (answers, peer, active) = (answers.clone(), peer.clone(), active.asked());
             async move {
                 let answer = answers.answer(peer, request).await;
                 Ok::<_, Infallible>(answer.map(|body| body.taken_within(patience, active)))
@@ -260,29 +260,19 @@ impl<A: Answers> Connections<A> {
             .keep_alive_interval(self.config.header_timeout)
             .keep_alive_timeout(self.config.header_timeout)
             .serve_connection(TokioIo::new(socket), service);
-        let idle = async {
-            // Who only keeps the connection open has had it long enough.
-            while !activity.is_idle(self.config.header_timeout * 6) {
-                tokio::time::sleep(self.config.header_timeout).await;
-            }
-        };
         let mut connection = pin!(connection);
         tokio::select! {
             biased;
             done = connection.as_mut() => return done.map_err(Into::into),
             () = reached(phase.clone(), Phase::Ending) => {}
-            () = idle => {}
+            () = activity.idle(longest) => {}
         }
         // It says up to which request it goes on, so nobody has to guess.
         connection.as_mut().graceful_shutdown();
         let stuck = async {
             // Answers that nobody takes would keep it open for ever.
-            loop {
-                tokio::time::sleep(self.config.header_timeout).await;
-                if activity.is_idle(self.config.header_timeout * 6) {
-                    return;
-                }
-            }
+            tokio::time::sleep(self.config.header_timeout).await;
+            activity.idle(longest).await;
         };
         tokio::select! {
             done = connection => done.map_err(Into::into),
@@ -296,36 +286,6 @@ impl<A: Answers> Connections<A> {
 enum Begun {
     Plain(Socket, bool),
     Tls(Box<tokio_rustls::server::TlsStream<Socket>>, bool),
-}
-
-/// When something was last asked on a connection.
-struct Activity {
-    begun: Instant,
-    under_way: AtomicUsize,
-    last: AtomicU64,
-}
-
-struct Active(Arc<Activity>);
-
-impl Active {
-    fn new(activity: Arc<Activity>) -> Self {
-        activity.under_way.fetch_add(1, Relaxed);
-        Active(activity)
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        self.0.last.store(self.0.begun.elapsed().as_secs(), Relaxed);
-        self.0.under_way.fetch_sub(1, Relaxed);
-    }
-}
-
-impl Activity {
-    fn is_idle(&self, patience: Duration) -> bool {
-        let last = Duration::from_secs(self.last.load(Relaxed));
-        self.under_way.load(Relaxed) == 0 && self.begun.elapsed().saturating_sub(last) > patience
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The way in by HTTP: from a socket to a handler's request, and from its answer back.
 
+mod activity;
 mod app;
 mod body;
 mod budget;
@@ -23,6 +24,7 @@ pub use server::Server;
 // What the gateway serves with, too.
 #[doc(hidden)]
 pub use {
+    activity::{Active, Activity},
     listen::{LATE, Phase, accept, queued, reached},
     socket::{Socket, speaks_two},
     timer::ConnectionTimer,

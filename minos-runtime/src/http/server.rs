@@ -2,6 +2,7 @@
 
 use super::{
     Response, Way,
+    activity::Activity,
     body::BoxError,
     listen::{LATE, Phase, accept, queued, reached},
     socket::{Socket, speaks_two},
@@ -34,6 +35,9 @@ use tokio::{
 
 /// What the headers of one request may take in memory.
 const MAX_HEADERS: usize = 64 * 1024;
+
+/// How many times as long as the headers of a request may take a connection of HTTP/2 may be idle.
+const IDLE: u32 = 6;
 
 /// A listening socket, and who answers on it.
 pub struct Server {
@@ -139,13 +143,23 @@ impl Connections {
             tokio::time::sleep(LATE).await;
         };
         // Which version it is has to be said within this time: what looks at it afterwards waits for ever.
-        tokio::select! {
-            asks = tokio::time::timeout(self.config.header_timeout, speaks_two(&stream)) => drop(asks??),
+        let is_two = tokio::select! {
+            asks = tokio::time::timeout(self.config.header_timeout, speaks_two(&stream)) => asks??,
             () = too_late => return Ok(()),
             () = reached(phase.clone(), Phase::Over) => return Ok(()),
-        }
+        };
+        let activity = is_two.then(Activity::begin);
+        let idle = async || match &activity {
+            Some(activity) => activity.idle(self.config.header_timeout * IDLE).await,
+            // Hyper looks after those of HTTP/1.1.
+            None => std::future::pending().await,
+        };
         // One for each connection: a count that all requests change would go from core to core.
-        let line = Arc::new(Line { way: Arc::new(self.way.clone()), is_ending: AtomicBool::new(*phase.borrow() >= Phase::Ending) });
+        let line = Arc::new(Line {
+            way: Arc::new(self.way.clone()),
+            activity: activity.clone(),
+            is_ending: AtomicBool::new(*phase.borrow() >= Phase::Ending),
+        });
         let service = service_fn(|request| line.clone().answer(request));
         let socket = Socket::new(stream, self.config.body_timeout);
         let mut builder = self.builder.clone();
@@ -155,6 +169,15 @@ impl Connections {
             // First the connection: what has arrived is read, and so is no idle connection any more.
             biased;
             done = connection.as_mut() => return done,
+            () = idle() => {
+                connection.as_mut().graceful_shutdown();
+                return tokio::select! {
+                    done = connection => done,
+                    () = reached(phase.clone(), Phase::Over) => Ok(()),
+                    // It may still ask what it had begun to, but not for ever.
+                    () = async { tokio::time::sleep(self.config.header_timeout).await; idle().await } => Ok(()),
+                };
+            }
             () = ended() => line.is_ending.store(true, Relaxed),
         }
         // A client that keeps the connection may be sending its next request just now, and could not know whether it was done: it is answered, and told to go.
@@ -175,6 +198,8 @@ impl Connections {
 /// What the requests of one connection have in common.
 struct Line {
     way: Arc<Way>,
+    /// Of a connection of HTTP/2.
+    activity: Option<Arc<Activity>>,
     /// The next answer is the last.
     is_ending: AtomicBool,
 }
@@ -182,7 +207,11 @@ struct Line {
 impl Line {
     async fn answer(self: Arc<Self>, request: http::Request<Incoming>) -> Result<Response, Infallible> {
         let is_first_version = request.version() <= Version::HTTP_11;
+        let active = self.activity.as_ref().map(Activity::asked);
         let mut answer = self.way.clone().answer(request).await?;
+        if let Some(active) = active {
+            answer = answer.map(|body| body.keeping(active));
+        }
         if is_first_version && self.is_ending.load(Relaxed) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
