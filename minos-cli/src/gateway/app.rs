@@ -16,7 +16,7 @@ use super::{
     openapi::Documents,
     patience::{Patience, Waiting},
     table::{Found, OWN, Route, Table, shape},
-    upstream::{Asked, Body, Forward, Refused, RetryBudget, Unreadable},
+    upstream::{Asked, Body, Forward, Refused, RetryBudget},
 };
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
@@ -250,16 +250,9 @@ impl App {
                     "this took too long, and may have been done: ask again, with the same `Idempotency-Key` if it changes something";
                 self.refuse("late", || problem(StatusCode::GATEWAY_TIMEOUT, "gateway timeout", detail, ids))
             }
-            Refused::Body(Unreadable::TooLarge) => {
-                let detail = format!("the body is larger than {} bytes", config.http.max_body);
-                self.refuse("body", || problem(StatusCode::PAYLOAD_TOO_LARGE, "too large", &detail, ids))
-            }
-            Refused::Body(Unreadable::TooSlow) => {
-                let detail = "the body did not arrive in time";
-                self.refuse("body", || problem(StatusCode::REQUEST_TIMEOUT, "request timeout", detail, ids))
-            }
-            Refused::Body(Unreadable::BrokeOff) => {
-                self.refuse("body", || problem(StatusCode::BAD_REQUEST, "malformed request", "the body broke off", ids))
+            Refused::Body(unreadable) => {
+                let (status, title, detail) = unreadable.told(config.http.max_body);
+                self.refuse("body", || problem(status, title, &detail, ids))
             }
         }
     }

@@ -243,8 +243,7 @@ impl<A: Answers> Connections<A> {
         peer: Arc<Peer>,
         phase: watch::Receiver<Phase>,
     ) -> Result<(), BoxError> {
-        // Who only keeps the connection open has had it long enough.
-        let (activity, longest) = (Activity::begin(), self.config.header_timeout * 6);
+        let activity = Activity::begin(self.config.header_timeout);
         let (answers, active, patience) = (self.answers.clone(), activity.clone(), self.config.body_timeout);
         let service = service_fn(move |request| {
             let (answers, peer, active) = (answers.clone(), peer.clone(), active.asked());
@@ -265,19 +264,16 @@ impl<A: Answers> Connections<A> {
             biased;
             done = connection.as_mut() => return done.map_err(Into::into),
             () = reached(phase.clone(), Phase::Ending) => {}
-            () = activity.idle(longest) => {}
+            // Who only keeps the connection open has had it long enough.
+            () = activity.idle() => {}
         }
         // It says up to which request it goes on, so nobody has to guess.
         connection.as_mut().graceful_shutdown();
-        let stuck = async {
-            // Answers that nobody takes would keep it open for ever.
-            tokio::time::sleep(self.config.header_timeout).await;
-            activity.idle(longest).await;
-        };
         tokio::select! {
             done = connection => done.map_err(Into::into),
             () = reached(phase, Phase::Over) => Ok(()),
-            () = stuck => Ok(()),
+            // Answers that nobody takes would keep it open for ever.
+            () = activity.stuck() => Ok(()),
         }
     }
 }

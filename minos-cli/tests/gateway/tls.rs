@@ -1,10 +1,10 @@
 //! HTTPS.
 
-use super::kit::{Upstream, answer, header, raw, service, with_port};
+use super::kit::{Upstream, answer, gateway, header, raw, service, with_port};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use minos_cli::gateway::{Gateway, GatewayConfig, GatewayError, RunningGateway};
+use minos_cli::gateway::{Gateway, GatewayConfig};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -54,14 +54,10 @@ impl Certificate {
     }
 }
 
-async fn start(text: &str) -> Result<RunningGateway, GatewayError> {
-    Gateway::new(with_port(GatewayConfig::parse(text).unwrap())).start().await
-}
-
 #[tokio::test]
 async fn both_versions_of_http_come_in_by_tls() {
     let (certificate, upstream) = (Certificate::new(), Upstream::echo().await);
-    let gateway = start(&format!("{}{}", certificate.section(), service(&[&upstream], "\"GET /foos/{id}\""))).await.unwrap();
+    let gateway = gateway(&format!("{}{}", certificate.section(), service(&[&upstream], "\"GET /foos/{id}\""))).await;
     let request = |uri: &str| http::Request::builder().uri(uri).header("host", NAME).body(Full::<bytes::Bytes>::default()).unwrap();
 
     let stream = certificate.connect(gateway.addr(), &[b"http/1.1"]).await.unwrap();
@@ -93,7 +89,7 @@ async fn both_versions_of_http_come_in_by_tls() {
 async fn who_speaks_no_tls_or_stops_in_its_middle_is_let_go() {
     let (certificate, upstream) = (Certificate::new(), Upstream::echo().await);
     let text = format!("[http]\nheader_timeout = \"300ms\"\n{}{}", certificate.section(), service(&[&upstream], "\"GET /foos/{id}\""));
-    let gateway = start(&text).await.unwrap();
+    let gateway = gateway(&text).await;
     let quiet = Duration::from_secs(5);
     let plain = raw(gateway.addr(), b"GET /foos/1 HTTP/1.1\r\nhost: shop.example\r\n\r\n", quiet).await;
     assert!(!plain.contains("HTTP/1.1"), "{plain}");
@@ -115,8 +111,8 @@ async fn what_is_no_certificate_is_refused_at_the_start() {
     let (certificate, other) = (Certificate::new(), Certificate::new());
     fs::write(certificate.path("empty.pem"), "nothing\n").unwrap();
     let refused = async |pem: &str, key: &str| {
-        let started = start(&format!("[tls]\ncertificate = \"{pem}\"\nkey = \"{key}\"\n")).await;
-        started.err().expect("it is refused").to_string()
+        let config = GatewayConfig::parse(&format!("[tls]\ncertificate = \"{pem}\"\nkey = \"{key}\"\n")).unwrap();
+        Gateway::new(with_port(config)).start().await.err().expect("it is refused").to_string()
     };
     let (pem, key) = (certificate.path("certificate.pem"), certificate.path("key.pem"));
     let missing = refused(&certificate.path("missing.pem"), &key).await;
@@ -141,7 +137,7 @@ async fn requests_that_run_when_it_stops_are_answered_by_tls_too() {
         }
     });
     let upstream = upstream.await;
-    let gateway = start(&format!("{}{}", certificate.section(), service(&[&upstream], "\"GET /foos/{id}\""))).await.unwrap();
+    let gateway = gateway(&format!("{}{}", certificate.section(), service(&[&upstream], "\"GET /foos/{id}\""))).await;
     let addr = gateway.addr();
     let stream = certificate.connect(addr, &[b"http/1.1"]).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();

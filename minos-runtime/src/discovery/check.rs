@@ -63,9 +63,7 @@ impl Instance {
         }
         self.endpoints.iter().try_for_each(check_endpoint)
     }
-}
 
-impl Instance {
     /// The same without an address of the operator's API that cannot be asked: it is worth having all the same.
     #[cfg(feature = "discovery")]
     pub(super) fn without_unfit_admin(mut self) -> Self {

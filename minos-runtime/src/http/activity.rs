@@ -11,9 +11,14 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
+/// How many times as long as the headers of a request may take a connection may be idle.
+const IDLE: u32 = 6;
+
 /// When something was last asked on a connection, and not yet answered to its end.
 pub struct Activity {
     begun: Instant,
+    /// How long the headers of a request may take.
+    header_timeout: Duration,
     under_way: AtomicUsize,
     /// Milliseconds from the beginning until the last answer had ended.
     last: AtomicU64,
@@ -30,9 +35,9 @@ impl Drop for Active {
 }
 
 impl Activity {
-    /// For a connection that has just begun.
-    pub fn begin() -> Arc<Self> {
-        Arc::new(Activity { begun: Instant::now(), under_way: AtomicUsize::new(0), last: AtomicU64::new(0) })
+    /// For a connection that has just begun, on which the headers of a request may take so long.
+    pub fn begin(header_timeout: Duration) -> Arc<Self> {
+        Arc::new(Activity { begun: Instant::now(), header_timeout, under_way: AtomicUsize::new(0), last: AtomicU64::new(0) })
     }
 
     /// Something is asked.
@@ -41,11 +46,17 @@ impl Activity {
         Active(self.clone())
     }
 
-    /// Ends when nothing was under way for so long.
-    pub async fn idle(&self, patience: Duration) {
-        while let Some(left) = self.left(patience) {
+    /// Ends when nothing was under way for too long.
+    pub async fn idle(&self) {
+        while let Some(left) = self.left(self.header_timeout * IDLE) {
             sleep(left).await;
         }
+    }
+
+    /// Ends when a client that was told to go has had time for what it had begun to ask, and is idle all the same.
+    pub async fn stuck(&self) {
+        sleep(self.header_timeout).await;
+        self.idle().await;
     }
 
     /// How long it takes at least until that is so.
@@ -66,17 +77,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn idle_is_who_asks_nothing_for_so_long() {
-        let activity = Activity::begin();
+        let activity = Activity::begin(2 * SECOND);
         let begun = Instant::now();
-        activity.idle(10 * SECOND).await;
-        assert_eq!(begun.elapsed(), 10 * SECOND);
+        activity.idle().await;
+        assert_eq!(begun.elapsed(), 12 * SECOND);
         let asked = activity.asked();
         let other = activity.clone();
         tokio::spawn(async move {
             sleep(25 * SECOND).await;
             drop(asked);
         });
-        other.idle(10 * SECOND).await;
-        assert_eq!(begun.elapsed(), 45 * SECOND, "ten seconds after the last one has been answered");
+        other.idle().await;
+        assert_eq!(begun.elapsed(), 49 * SECOND, "twelve seconds after the last one has been answered");
+        other.stuck().await;
+        assert_eq!(begun.elapsed(), 51 * SECOND, "time for a head is given once more");
     }
 }

@@ -36,9 +36,6 @@ use tokio::{
 /// What the headers of one request may take in memory.
 const MAX_HEADERS: usize = 64 * 1024;
 
-/// How many times as long as the headers of a request may take a connection of HTTP/2 may be idle.
-const IDLE: u32 = 6;
-
 /// A listening socket, and who answers on it.
 pub struct Server {
     listener: TcpListener,
@@ -148,16 +145,11 @@ impl Connections {
             () = too_late => return Ok(()),
             () = reached(phase.clone(), Phase::Over) => return Ok(()),
         };
-        let activity = is_two.then(Activity::begin);
-        let idle = async || match &activity {
-            Some(activity) => activity.idle(self.config.header_timeout * IDLE).await,
-            // Hyper looks after those of HTTP/1.1.
-            None => std::future::pending().await,
-        };
+        let activity = Activity::begin(self.config.header_timeout);
         // One for each connection: a count that all requests change would go from core to core.
         let line = Arc::new(Line {
             way: Arc::new(self.way.clone()),
-            activity: activity.clone(),
+            activity: is_two.then(|| activity.clone()),
             is_ending: AtomicBool::new(*phase.borrow() >= Phase::Ending),
         });
         let service = service_fn(|request| line.clone().answer(request));
@@ -169,13 +161,14 @@ impl Connections {
             // First the connection: what has arrived is read, and so is no idle connection any more.
             biased;
             done = connection.as_mut() => return done,
-            () = idle() => {
+            // Hyper looks after those of HTTP/1.1.
+            () = activity.idle(), if is_two => {
                 connection.as_mut().graceful_shutdown();
                 return tokio::select! {
                     done = connection => done,
                     () = reached(phase.clone(), Phase::Over) => Ok(()),
                     // It may still ask what it had begun to, but not for ever.
-                    () = async { tokio::time::sleep(self.config.header_timeout).await; idle().await } => Ok(()),
+                    () = activity.stuck() => Ok(()),
                 };
             }
             () = ended() => line.is_ending.store(true, Relaxed),

@@ -14,7 +14,7 @@ use crate::gateway::{
         problem::{later, problem, set},
         verify::{self, Token},
     },
-    upstream::{Asked, Body, Forward, Instance, Refused, RetryBudget, Unreadable},
+    upstream::{Asked, Body, Forward, Instance, Refused, RetryBudget},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts};
 use http_body::Body as _;
@@ -237,13 +237,10 @@ impl Way<'_> {
                 let detail = format!("the instance `{id}` of `{service}` did not answer in time; {known}");
                 problem(StatusCode::GATEWAY_TIMEOUT, "gateway timeout", &detail, ids)
             }
-            Refused::Body(Unreadable::TooLarge) => {
-                problem(StatusCode::PAYLOAD_TOO_LARGE, "too large", &format!("the body is larger than {MAX_BODY} bytes"), ids)
+            Refused::Body(unreadable) => {
+                let (status, title, detail) = unreadable.told(MAX_BODY);
+                problem(status, title, &detail, ids)
             }
-            Refused::Body(Unreadable::TooSlow) => {
-                problem(StatusCode::REQUEST_TIMEOUT, "request timeout", "the body did not arrive in time", ids)
-            }
-            Refused::Body(Unreadable::BrokeOff) => problem(StatusCode::BAD_REQUEST, "malformed request", "the body broke off", ids),
         }
     }
 }

@@ -61,6 +61,17 @@ pub(in crate::gateway) enum Unreadable {
     BrokeOff,
 }
 
+impl Unreadable {
+    /// What its client is told.
+    pub(in crate::gateway) fn told(self, max_body: usize) -> (StatusCode, &'static str, String) {
+        match self {
+            Unreadable::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too large", format!("the body is larger than {max_body} bytes")),
+            Unreadable::TooSlow => (StatusCode::REQUEST_TIMEOUT, "request timeout", "the body did not arrive in time".to_owned()),
+            Unreadable::BrokeOff => (StatusCode::BAD_REQUEST, "malformed request", "the body broke off".to_owned()),
+        }
+    }
+}
+
 impl From<Unread> for Refused {
     fn from(unread: Unread) -> Self {
         Refused::Body(match unread {

@@ -14,7 +14,7 @@ mod watched;
 pub(super) use body::{Body, BoxError};
 pub(super) use budget::RetryBudget;
 pub(super) use fetch::fetch;
-pub(super) use forward::{Asked, Forward, Refused, Unreadable};
+pub(super) use forward::{Asked, Forward, Refused};
 pub(super) use instance::{Instance, Standing};
 
 use std::{sync::OnceLock, time::Duration};
