@@ -1,6 +1,13 @@
 //! What servers of HTTP have in common, whatever they answer: taking connections, and the phases in which they end.
 
-use std::{io::ErrorKind, net::SocketAddr, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io::ErrorKind,
+    net::SocketAddr,
+    pin::pin,
+    task::{Poll, Waker},
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -25,8 +32,21 @@ pub enum Phase {
 }
 
 /// Ends with this phase. That nobody is left who could say it counts as said.
+///
+/// It is asked whenever anything happens on a connection. Who has told once whom to wake need not tell again, so mostly one number is looked at.
 pub async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
-    let _ = phase.wait_for(|phase| *phase >= wanted).await;
+    let seen = phase.clone();
+    let mut told = pin!(async move { drop(phase.wait_for(|phase| *phase >= wanted).await) });
+    let mut wakes: Option<Waker> = None;
+    poll_fn(|cx| {
+        let is_told = wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_told && !seen.has_changed().unwrap_or(true) {
+            return Poll::Pending;
+        }
+        wakes = Some(cx.waker().clone());
+        told.as_mut().poll(cx)
+    })
+    .await;
 }
 
 /// The connections that clients have made and nobody has accepted yet. There are none after them.
@@ -53,5 +73,32 @@ pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_phase_is_woken_by_it() {
+        let (phase, _) = watch::channel(Phase::Open);
+        let mut waiting = Box::pin(reached(phase.subscribe(), Phase::Over));
+        assert!((0..3).all(|_| waiting.as_mut().now_or_never().is_none()));
+        // From here on somebody else is to be woken.
+        let waiting = tokio::spawn(waiting);
+        tokio::task::yield_now().await;
+        phase.send_replace(Phase::Ending);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished(), "not yet");
+        phase.send_replace(Phase::Over);
+        tokio::time::timeout(LATE, waiting).await.expect("it is woken").expect("it ends");
+        reached(phase.subscribe(), Phase::Ending).await;
+        let (nobody, _) = watch::channel(Phase::Open);
+        let waiting = tokio::spawn(reached(nobody.subscribe(), Phase::Over));
+        tokio::task::yield_now().await;
+        drop(nobody);
+        tokio::time::timeout(LATE, waiting).await.expect("nobody is left who could say it").expect("it ends");
     }
 }

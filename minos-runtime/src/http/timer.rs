@@ -9,20 +9,32 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 use tokio::time;
 
-type Alarm = Arc<Mutex<Option<Pin<Box<time::Sleep>>>>>;
-
 /// The timer of a connection, of whose sleeps only the latest is waited for. A clone is the same timer.
 #[derive(Clone, Default)]
-pub struct ConnectionTimer(Alarm);
+pub struct ConnectionTimer(Arc<Mutex<Option<Alarm>>>);
 
-struct Until {
+struct Alarm {
+    sleep: Pin<Box<time::Sleep>>,
+    /// Who is woken when it rings.
+    wakes: Waker,
+}
+
+/// A sleep of a [`ConnectionTimer`].
+pub struct Until {
     deadline: time::Instant,
-    alarm: Alarm,
+    alarm: Arc<Mutex<Option<Alarm>>>,
+}
+
+impl ConnectionTimer {
+    /// A sleep that is not boxed.
+    pub fn until(&self, deadline: time::Instant) -> Until {
+        Until { deadline, alarm: self.0.clone() }
+    }
 }
 
 impl Timer for ConnectionTimer {
@@ -31,7 +43,7 @@ impl Timer for ConnectionTimer {
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-        Box::pin(Until { deadline: deadline.into(), alarm: self.0.clone() })
+        Box::pin(self.until(deadline.into()))
     }
 
     fn now(&self) -> Instant {
@@ -46,16 +58,26 @@ impl Future for Until {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut alarm = lock(&self.alarm);
-        let alarm = alarm.get_or_insert_with(|| Box::pin(time::sleep_until(self.deadline)));
-        if alarm.deadline() > self.deadline {
-            alarm.as_mut().reset(self.deadline);
+        // It is asked whenever anything happens on the connection, and mostly the alarm that somebody else has set will do.
+        if let Some(set) = &*alarm
+            && !set.sleep.is_elapsed()
+            && set.sleep.deadline() <= self.deadline
+            && set.wakes.will_wake(cx.waker())
+        {
+            return Poll::Pending;
         }
+        let Alarm { sleep, wakes } =
+            alarm.get_or_insert_with(|| Alarm { sleep: Box::pin(time::sleep_until(self.deadline)), wakes: cx.waker().clone() });
+        if sleep.deadline() > self.deadline {
+            sleep.as_mut().reset(self.deadline);
+        }
+        wakes.clone_from(cx.waker());
         // It may ring for an earlier sleep.
-        while alarm.as_mut().poll(cx).is_ready() {
-            if alarm.deadline() >= self.deadline {
+        while sleep.as_mut().poll(cx).is_ready() {
+            if sleep.deadline() >= self.deadline {
                 return Poll::Ready(());
             }
-            alarm.as_mut().reset(self.deadline);
+            sleep.as_mut().reset(self.deadline);
         }
         Poll::Pending
     }

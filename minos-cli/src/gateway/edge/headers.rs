@@ -2,7 +2,6 @@
 
 use super::Peer;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
-use std::fmt::Write;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -13,6 +12,8 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 /// The gateway, as it is told to instances.
 const OWN: &str = "1.1 minos-gateway";
+/// How many headers a request gets.
+const ADDED: usize = 7;
 /// So often a request may have come through a gateway.
 const MOST_GATEWAYS: usize = 3;
 
@@ -149,6 +150,7 @@ pub(in crate::gateway) fn clean_request(headers: &mut HeaderMap, host: Option<&H
     remove_hops(headers);
     remove_all(headers, &HOPS_ASKED);
     identity.remove(headers);
+    headers.reserve(ADDED);
     headers.append(header::VIA, HeaderValue::from_static(OWN));
     let proto = if peer.is_tls { "https" } else { "http" };
     if peer.is_trusted && headers.contains_key(FORWARDED_FOR) {
@@ -159,20 +161,20 @@ pub(in crate::gateway) fn clean_request(headers: &mut HeaderMap, host: Option<&H
         headers.insert(FORWARDED_FOR, peer.text.clone());
     }
     headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(proto));
-    let mut forwarded = String::with_capacity(64);
+    let mut forwarded = String::with_capacity(128);
     let address = peer.text.to_str().unwrap_or("unknown");
-    let quote = if peer.address.is_ipv6() { ("\"[", "]\"") } else { ("", "") };
-    let _ = write!(forwarded, "for={}{address}{};proto={proto}", quote.0, quote.1);
+    let (begin, end) = if peer.address.is_ipv6() { ("for=\"[", "]\";proto=") } else { ("for=", ";proto=") };
+    forwarded.extend([begin, address, end, proto]);
     if let Some(host) = host {
         headers.entry(FORWARDED_HOST).or_insert_with(|| host.clone());
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte);
         if let Ok(text) = host.to_str()
             && text.as_bytes().iter().all(is_plain)
         {
-            let _ = write!(forwarded, ";host=\"{text}\"");
+            forwarded.extend([";host=\"", text, "\""]);
         }
     }
-    if let Ok(value) = HeaderValue::from_str(&forwarded) {
+    if let Ok(value) = HeaderValue::try_from(forwarded) {
         headers.append(header::FORWARDED, value);
     }
 }

@@ -37,12 +37,13 @@ impl Ids {
             return;
         }
         headers.remove(TRACESTATE);
-        let parent = Uuid::from_u64_pair(fastrand::u64(1..), 0);
-        let (mut trace, mut span) = ([0; 32], [0; 32]);
-        let (trace, span) = (self.correlation.simple().encode_lower(&mut trace), parent.simple().encode_lower(&mut span));
         // Of each request: without the machinery of `format!`.
-        let text = ["00-", trace, "-", &span[..16], "-01"].concat();
-        if let Ok(value) = HeaderValue::try_from(text) {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
+        self.correlation.simple().encode_lower(&mut text[3..35]);
+        let mut span = [0; 32];
+        Uuid::from_u64_pair(fastrand::u64(1..), 0).simple().encode_lower(&mut span);
+        text[36..52].copy_from_slice(&span[..16]);
+        if let Ok(value) = HeaderValue::from_bytes(&text) {
             headers.insert(TRACEPARENT, value);
         }
     }

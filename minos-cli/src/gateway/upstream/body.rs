@@ -6,7 +6,6 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
     any::Any,
-    collections::VecDeque,
     future::{Future, poll_fn},
     pin::Pin,
     task::{Context, Poll},
@@ -28,8 +27,8 @@ enum Kind {
 /// An answer that an instance has not sent to its end.
 pub(super) struct Passing {
     incoming: Incoming,
-    /// What came already.
-    held: VecDeque<Frame<Bytes>>,
+    /// What came already, at most two pieces: without a list, which each request would have to have memory for.
+    held: [Option<Frame<Bytes>>; 2],
     /// Why no more came behind that. It is told once only, and to whom does not hear it what is left looks like a whole answer.
     broken: Option<hyper::Error>,
     /// Goes back to the pool at the end.
@@ -52,18 +51,15 @@ impl Body {
     pub(super) async fn passing(incoming: Incoming, connection: Box<Connection>, under_way: UnderWay, deadline: Instant) -> Self {
         let pause = under_way.0.settings.idle_timeout;
         let (connection, under_way) = (Some(connection), Some(under_way));
-        let mut passing = Passing { incoming, held: VecDeque::new(), broken: None, connection, under_way, pause, deadline, late: None };
+        let mut passing = Passing { incoming, held: [None, None], broken: None, connection, under_way, pause, deadline, late: None };
         if passing.incoming.is_end_stream() {
             passing.finish();
             return Body(Kind::Whole(Bytes::new()));
         }
         let is_whole = poll_fn(|cx| Poll::Ready(passing.look(cx))).await;
-        match (is_whole, passing.held.len()) {
-            (true, 0) => Body(Kind::Whole(Bytes::new())),
-            (true, 1) if passing.held[0].is_data() => {
-                let only = passing.held.pop_front().and_then(|frame| frame.into_data().ok());
-                Body(Kind::Whole(only.unwrap_or_default()))
-            }
+        match &mut passing.held {
+            [None, _] if is_whole => Body(Kind::Whole(Bytes::new())),
+            [Some(only), None] if is_whole && only.is_data() => Body(Kind::Whole(only.data_mut().map(std::mem::take).unwrap_or_default())),
             _ => Body(Kind::Passing(Box::new(passing))),
         }
     }
@@ -80,9 +76,9 @@ impl Body {
 impl Passing {
     /// Takes what is here, without waiting, and not much of it. Whether that is all.
     fn look(&mut self, cx: &mut Context<'_>) -> bool {
-        for _ in 0..2 {
+        for at in 0..self.held.len() {
             match self.next(cx) {
-                Poll::Ready(Some(Ok(frame))) => self.held.push_back(frame),
+                Poll::Ready(Some(Ok(frame))) => self.held[at] = Some(frame),
                 Poll::Ready(None) => return true,
                 Poll::Ready(Some(Err(error))) => {
                     self.broken = Some(error);
@@ -134,7 +130,7 @@ impl Passing {
 impl Passing {
     /// The next piece for the client.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Some(frame) = self.held.pop_front() {
+        if let Some(frame) = self.held.iter_mut().find_map(Option::take) {
             return Poll::Ready(Some(Ok(frame)));
         }
         if let Some(error) = self.broken.take() {
@@ -161,11 +157,11 @@ impl Passing {
     }
 
     pub(super) fn is_end(&self) -> bool {
-        self.held.is_empty() && self.broken.is_none() && self.incoming.is_end_stream()
+        self.held.iter().all(Option::is_none) && self.broken.is_none() && self.incoming.is_end_stream()
     }
 
     pub(super) fn size(&self) -> SizeHint {
-        let held: usize = self.held.iter().filter_map(|frame| frame.data_ref().map(Bytes::len)).sum();
+        let held: usize = self.held.iter().flatten().filter_map(|frame| frame.data_ref().map(Bytes::len)).sum();
         let hint = self.incoming.size_hint();
         let mut whole = SizeHint::new();
         whole.set_lower(hint.lower() + held as u64);

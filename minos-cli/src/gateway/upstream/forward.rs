@@ -11,7 +11,7 @@ use crate::gateway::{config::GatewayConfig, edge::headers};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
-use hyper::{body::Incoming, rt::Timer};
+use hyper::body::Incoming;
 use prometheus_client::metrics::counter::Counter;
 use std::{
     future::poll_fn,
@@ -292,7 +292,7 @@ async fn head(
         tokio::select! {
             biased;
             sent = sending.as_mut() => return sent.map_err(Failure::Broken),
-            () = timer.sleep_until(until.into_std()) => {
+            () = timer.until(until) => {
                 let came = upload.map_or(begun, |upload| upload.came().max(begun));
                 if until == deadline || came <= since {
                     return Err(Failure::Late);
