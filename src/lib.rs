@@ -77,7 +77,8 @@ struct Readme;
 #[doc(inline)]
 pub use minos_macros::aggregate;
 
-/// Makes a struct the part of another service's aggregate that this one knows, to be held in a [`Ref`].
+/// Makes a struct the part of another service's aggregate that this one knows, to be held in a [`Ref`]. It says as well that this is another service's aggregate, so that
+/// its events are handled where it is not: in tests, and by a service that runs alone. It may have no fields.
 ///
 /// ```
 /// use minos::prelude::*;

@@ -79,11 +79,25 @@ fn what_is_added_is_added_once_and_leaves_the_rest_as_it_is() {
     place.told(&["new", "service", "stock", "--aggregate", "Article"]);
     assert!(place.refused(&["add", "command", "CountArticles"]).contains("say which service: `--service` with one of order, stock"));
     place.told(&["add", "command", "CountArticles", "--service", "stock"]);
+    let note = place.noted(&["add", "event", "OrderCreated", "--service", "stock"]);
+    assert!(note.contains("`Order` is of the service order: `minos dev` runs both in one process"), "{note}");
+    assert_eq!(place.noted(&["add", "event", "ArticleCreated", "--service", "stock"]).matches("is of the service").count(), 0, "its own");
+    let note = place.noted(&["add", "event", "InvoiceDeleted", "--service", "stock"]);
+    assert!(note.contains("no service of the project has an aggregate `Invoice`"), "{note}");
+    // What is known there of others is not theirs.
+    let texts = ["on_order_created", "on_invoice_deleted"]
+        .map(|module| fs::read_to_string(place.path().join(format!("shop/services/stock/src/{module}.rs"))).unwrap());
+    assert!(texts.iter().all(|text| text.matches("#[aggregate_ref]").count() == 1), "{texts:?}");
+    place.told(&["add", "event", "OrderDeleted", "--service", "stock"]);
+    let again = fs::read_to_string(place.path().join("shop/services/stock/src/on_order_deleted.rs")).unwrap();
+    assert!(!again.contains("#[aggregate_ref]"), "it is said once: {again}");
     assert!(
         place
             .refused(&["add", "command", "CountArticles", "--service", "nobody"])
             .contains("there is no service `nobody`: there are order, stock")
     );
+    // What is said there of an aggregate of another service does not keep that service from having it.
+    place.told(&["new", "service", "invoice"]);
 }
 
 /// The promise to whoever begins: all of it compiles, passes its tests, and neither `clippy` nor `rustfmt` has anything to say.
@@ -107,7 +121,19 @@ fn what_is_made_is_whole_at_once() {
     ] {
         project.told(&["add", kind, name, "--service", "order"]);
     }
+    // Of another service, and of none that is here.
+    for name in
+        ["OrderCreated", "OrderUpdated.name", "OrderUpdated.lines.create", "OrderDeleted", "Account.AVeryLargeAmountOfMoneyWasDeposited"]
+    {
+        project.told(&["add", "event", name, "--service", "user"]);
+    }
     project.cargo(&["fmt", "--check"]);
     project.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
     project.cargo(&["test", "--workspace"]);
+    // Each service starts by itself, and says what it does not hear then.
+    project.cargo(&["build", "--package", "user"]);
+    let told = project.starts("user").join("\n");
+    for event in ["OrderCreated", "OrderUpdated.name", "OrderUpdated.lines.create", "OrderDeleted", "AVeryLargeAmountOfMoneyWasDeposited"] {
+        assert!(told.contains(&format!("gets no `{event}` here: ")), "{told}");
+    }
 }

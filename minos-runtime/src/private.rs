@@ -11,9 +11,9 @@ pub use crate::{
 };
 pub use crate::{
     aggregate::{
-        Aggregate, AggregateDef, AggregateRef, Created, Deleted, DomainEvent, EventDef, Evolution, EvolutionDef, Field, Limit, NewValue,
-        QueryableDef, Recorded, Root, RulesDef, SetsDef, Snapshots, Stored, Subject, UniqueDef, Updated, Validate, Violations, WasSet,
-        load as load_from_snapshot, old_content, upcast, upcast_fields,
+        Aggregate, AggregateDef, AggregateRef, AggregateRefDef, Created, Deleted, DomainEvent, EventDef, Evolution, EvolutionDef, Field,
+        Limit, NewValue, QueryableDef, Recorded, Root, RulesDef, SetsDef, Snapshots, Stored, Subject, UniqueDef, Updated, Validate,
+        Violations, WasSet, load as load_from_snapshot, old_content, upcast, upcast_fields,
     },
     auth::Access,
     context::Context,

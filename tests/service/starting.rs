@@ -19,6 +19,8 @@ async fn mistakes_between_handlers_are_told_with_both_places() {
     }
     assert!(lines.iter().all(|line| error.matches(line.as_str()).count() == 2), "{error}");
     assert!(error.contains("nothing can deliver `NoSuchThingCreated` to `waits_for_ever` at tests/service/app/twice.rs:"), "{error}");
+    let unknown = mistake(&error, "`NoSuchThingCreated`");
+    assert!(unknown.contains("; if it is another service's, say so by `#[aggregate_ref] pub struct NoSuchThing { … }`"), "{error}");
     let no_set = "nothing can deliver `OrderUpdated.address.create` to `no_set` at tests/service/app/twice.rs:";
     assert!(error.contains(no_set) && error.contains("are `lines`, `tags`"), "{error}");
     for what in ["two aggregates named `Lamp`", "two events of `Lamp` are named `LampLit`"] {
@@ -27,6 +29,17 @@ async fn mistakes_between_handlers_are_told_with_both_places() {
     assert_eq!(mistake(&error, "has an event `LampDeleted` by itself").matches("tests/service/app/twice.rs:").count(), 1, "{error}");
     let one_name = mistake(&error, "app::twice::same");
     assert_eq!(one_name.matches("tests/service/app/twice.rs:").count(), 2, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_handles_events_of_another_service_starts_without_it_and_says_what_does_not_come() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::start(process::service(directory.path(), "service::app::tide", &config("test", "memory:")));
+    assert_eq!(get(process.addr().await, "/health/ready").await.status, 200);
+    for (function, event) in [("came", "TideCreated"), ("rose", "TideUpdated.height"), ("turned", "TideTurned")] {
+        let told = process.says(&format!("`{function}` gets no `{event}` here: `Tide` is another service's")).await;
+        assert!(told.contains("give both the same `kafka://…`"), "{told}");
+    }
 }
 
 /// The one of several mistakes that says this.

@@ -6,6 +6,7 @@ mod drive;
 mod given;
 mod holds;
 mod lock;
+mod pier;
 mod replay;
 mod theatre;
 mod whole;

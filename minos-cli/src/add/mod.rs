@@ -1,14 +1,16 @@
 //! `minos add`: an aggregate, command, query, event handler or saga more in a service, in a file of its own.
 
+mod event;
 mod insert;
 
 use crate::{
     error::{CliError, CliResult},
     new::{fill, format},
     output,
-    project::{Project, TypeName, here, unreadable},
+    project::{Member, Project, TypeName, here, unreadable},
 };
 use clap::ValueEnum;
+use event::{Handled, Owner};
 use serde_json::json;
 use std::{fs, path::Path};
 
@@ -62,11 +64,7 @@ impl Kind {
     /// The text of its module.
     pub(crate) fn source(self, name: &TypeName) -> String {
         let path = if self == Kind::Aggregate { name.paths() } else { name.path() };
-        self.fill(name.as_str(), &name.module(), &path)
-    }
-
-    fn fill(self, name: &str, module: &str, path: &str) -> String {
-        fill(self.template(), &[("Name", name), ("module", module), ("path", path)])
+        fill(self.template(), &[("Name", name.as_str()), ("module", &name.module()), ("path", &path)])
     }
 }
 
@@ -88,10 +86,35 @@ pub(crate) fn check_new(project: &Project, kind: Kind, name: &TypeName) -> CliRe
     }
 }
 
-/// Whether a type of this name stands in a text.
+/// Whether a type of this name is defined in a text; what is known here of another service's aggregate is none.
 fn declares(text: &str, name: &str) -> bool {
+    definitions(text, name).any(|before| !is_reference(before))
+}
+
+/// Whether it is said in a text that this aggregate is another service's.
+fn refers_to(text: &str, name: &str) -> bool {
+    definitions(text, name).any(is_reference)
+}
+
+/// What stands before each definition of a type of this name.
+fn definitions<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = &'t str> {
     let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-    ["struct ", "enum "].iter().any(|word| text.split(word).skip(1).any(|rest| rest.strip_prefix(name).is_some_and(ends)))
+    ["struct ", "enum "].iter().flat_map(move |word| {
+        text.match_indices(word)
+            .filter(move |(at, _)| text[at + word.len()..].strip_prefix(name).is_some_and(ends))
+            .map(|(at, _)| &text[..at])
+    })
+}
+
+/// Whether what stands before a definition says that it is the part of another service's aggregate.
+fn is_reference(before: &str) -> bool {
+    let mut lines = before.rsplit('\n');
+    let own = lines.next().unwrap_or_default();
+    let above = lines.map(str::trim_start).take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+    [own.trim_start()]
+        .into_iter()
+        .chain(above)
+        .any(|line| line.starts_with("#[aggregate_ref") || line.starts_with("#[minos::aggregate_ref"))
 }
 
 /// Whether a topic of this name is handled in a text.
@@ -106,7 +129,7 @@ impl Add {
         let here = here()?;
         let project = Project::find(&here)?;
         let member = project.service(self.service.as_deref(), &here)?;
-        let (module, text) = self.module(&project)?;
+        let (module, text) = self.module(&project, &member)?;
         let src = member.directory.join("src");
         let lib = src.join("lib.rs");
         let root = fs::read_to_string(&lib).map_err(|error| unreadable(&lib, &error))?;
@@ -129,40 +152,26 @@ impl Add {
     }
 
     /// The name and the text of the module.
-    fn module(&self, project: &Project) -> CliResult<(String, String)> {
+    fn module(&self, project: &Project, member: &Member) -> CliResult<(String, String)> {
         if self.kind == Kind::Event {
-            let module = format!("on_{}", event_module(project, &self.name)?);
-            return Ok((module.clone(), self.kind.fill(&self.name, &module, "")));
+            let handled = Handled::parse(&self.name)?;
+            let owner = handled.owner(project, member)?;
+            let (aggregate, text) = (handled.aggregate(), handled.source(&owner, member)?);
+            match owner {
+                Owner::Itself => {}
+                Owner::Other(other) => eprintln!(
+                    "`{aggregate}` is of the service {other}: `minos dev` runs both in one process, and as processes of their own they need Kafka between them"
+                ),
+                Owner::Unknown => {
+                    eprintln!("no service of the project has an aggregate `{aggregate}`: its events have to come from elsewhere, by Kafka");
+                }
+            }
+            return Ok((handled.module(), text));
         }
         let name: TypeName = self.name.parse().map_err(CliError::Said)?;
         check_new(project, self.kind, &name)?;
         Ok((name.module(), self.kind.source(&name)))
     }
-}
-
-/// The name of an event as that of a module; an event of an aggregate that nobody has could never come.
-fn event_module(project: &Project, name: &str) -> CliResult<String> {
-    let is_word =
-        |word: &str| word.starts_with(|c: char| c.is_ascii_alphabetic()) && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let (first, rest) = name.split_once('.').unwrap_or((name, ""));
-    if !name.split('.').all(is_word) {
-        return Err(CliError::said(format!("`{name}` is no name of an event: such are `OrderCreated` and `Account.MoneyDeposited`")));
-    }
-    let is_general =
-        ["Created", "Updated", "Deleted"].iter().find_map(|end| first.strip_suffix(end)).filter(|aggregate| !aggregate.is_empty());
-    let aggregate = match (is_general, rest) {
-        (Some(aggregate), _) => aggregate,
-        (None, "") => {
-            return Err(CliError::said(format!(
-                "`{name}` does not say whose event it is: `OrderCreated`, `OrderUpdated`, `OrderUpdated.field`, `OrderDeleted`, or `Order.{name}` for an event of the domain"
-            )));
-        }
-        (None, _) => first,
-    };
-    if project.finds(|text| declares(text, aggregate))?.is_none() {
-        eprintln!("no service of the project has an aggregate `{aggregate}`: its events have to come from elsewhere, by Kafka");
-    }
-    Ok(name.split('.').map(crate::project::snake).collect::<Vec<_>>().join("_"))
 }
 
 fn write(path: &Path, text: &str) -> CliResult {
@@ -177,6 +186,15 @@ mod tests {
     fn types_and_topics_are_found_in_texts() {
         assert!(declares("pub struct Order {\n", "Order") && declares("enum Order{", "Order") && declares("struct Order;", "Order"));
         assert!(!declares("pub struct OrderLine {", "Order") && !declares("use Order;", "Order"));
+        for part in [
+            "#[aggregate_ref]\npub struct Order {}",
+            "#[minos::aggregate_ref]\n/// A part.\n#[derive(Debug)]\nstruct Order {}",
+            "#[aggregate_ref] struct Order;",
+        ] {
+            assert!(!declares(part, "Order") && refers_to(part, "Order"), "{part}");
+        }
+        let both = "#[aggregate_ref]\npub struct Person {}\n\n#[aggregate]\npub struct Order {\n";
+        assert!(declares(both, "Order") && !refers_to(both, "Order") && refers_to(both, "Person"));
         assert!(handles("    #[command(\"PlaceOrder\", POST \"/x\")]", "PlaceOrder"));
         assert!(!handles("let x = \"PlaceOrder\";", "PlaceOrder") && !handles("#[command(\"PlaceOrders\")]", "PlaceOrder"));
     }

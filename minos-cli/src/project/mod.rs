@@ -38,6 +38,12 @@ impl Member {
     pub(crate) fn module(&self) -> String {
         self.name.replace('-', "_")
     }
+
+    /// The first of its sources that this holds of.
+    pub(crate) fn finds(&self, holds: impl Fn(&str) -> bool) -> CliResult<Option<PathBuf>> {
+        let sources = sources(&self.directory.join("src"))?;
+        Ok(sources.into_iter().find(|path| fs::read_to_string(path).is_ok_and(|text| holds(&text))))
+    }
 }
 
 impl Project {
@@ -112,13 +118,11 @@ impl Project {
         }
     }
 
-    /// Texts of all the services' sources that this holds of.
+    /// The first of all the services' sources that this holds of.
     pub(crate) fn finds(&self, holds: impl Fn(&str) -> bool) -> CliResult<Option<(Member, PathBuf)>> {
         for member in self.services()? {
-            for path in sources(&member.directory.join("src"))? {
-                if fs::read_to_string(&path).is_ok_and(|text| holds(&text)) {
-                    return Ok(Some((member, path)));
-                }
+            if let Some(path) = member.finds(&holds)? {
+                return Ok(Some((member, path)));
             }
         }
         Ok(None)

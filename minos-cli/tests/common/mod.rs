@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::Arc,
@@ -63,6 +64,13 @@ impl Place {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// What is told besides, though it went well.
+    pub fn noted(&self, arguments: &[&str]) -> String {
+        let output = self.minos(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// Why it is refused.
     pub fn refused(&self, arguments: &[&str]) -> String {
         let output = self.minos(arguments).output().unwrap();
@@ -73,6 +81,28 @@ impl Place {
     /// The versions that Minos itself is built with: they are here already.
     pub fn lock(&self) {
         fs::copy(Path::new(MINOS).join("Cargo.lock"), self.path.join("Cargo.lock")).unwrap();
+    }
+
+    /// Starts a service that was built, and returns what it has told by the time that it listens.
+    pub fn starts(&self, service: &str) -> Vec<String> {
+        let mut command = Command::new(target().join("debug").join(service));
+        command
+            .current_dir(self.path.join("services").join(service))
+            .env("MINOS_HTTP_ADDR", "127.0.0.1:0")
+            .env("MINOS_ADMIN_ADDR", "127.0.0.1:0");
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut told = Vec::new();
+        for line in BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok) {
+            let listens = line.contains("listening on http://");
+            told.push(line);
+            if listens {
+                break;
+            }
+        }
+        let _ = child.kill();
+        child.wait().unwrap();
+        assert!(told.last().is_some_and(|line| line.contains("listening on http://")), "{service} does not start: {told:#?}");
+        told
     }
 
     pub fn cargo(&self, arguments: &[&str]) {

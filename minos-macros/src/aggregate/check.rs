@@ -72,8 +72,18 @@ pub(super) fn generics(errors: &Errors, input: &DeriveInput) {
 pub(super) fn fields<'i>(errors: &Errors, name: &str, input: &'i DeriveInput) -> Vec<&'i Field> {
     match &input.data {
         Data::Struct(data) => match &data.fields {
-            Fields::Named(named) if named.named.is_empty() => errors.at(&input.ident, "an aggregate has at least one named field"),
+            // Of another service's, nothing may be known but whose it is.
+            Fields::Named(named) if named.named.is_empty() && name != "aggregate_ref" => {
+                errors.at(&input.ident, "an aggregate has at least one named field")
+            }
             Fields::Named(named) => return named.named.iter().collect(),
+            Fields::Unit if name == "aggregate_ref" => {
+                let ident = &input.ident;
+                errors.at(
+                    ident,
+                    format!("what is known of an aggregate are named fields\nhelp: `struct {ident} {{}}` if nothing is known but its name"),
+                );
+            }
             Fields::Unit => errors.at(&input.ident, "an aggregate has at least one named field"),
             Fields::Unnamed(unnamed) => {
                 errors.at(unnamed, "an aggregate has named fields: the names are stored\nhelp: `struct Name { field: Type }`")

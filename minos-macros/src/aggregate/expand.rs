@@ -187,6 +187,7 @@ pub(super) fn reference(door: &Door, input: &DeriveInput, types: &[&Type]) -> To
             {
                 const NAME: &'static str = #name;
             }
+            #door::inventory::submit! { #door::AggregateRefDef { name: #name } }
         };
     }
 }

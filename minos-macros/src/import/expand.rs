@@ -9,6 +9,7 @@ use super::{
 use crate::item::snake;
 use proc_macro2::TokenStream;
 use quote::quote;
+use std::collections::BTreeSet;
 use syn::Visibility;
 
 pub(super) fn expand(import: &Import, contract: &Contract) -> TokenStream {
@@ -24,6 +25,12 @@ pub(super) fn expand(import: &Import, contract: &Contract) -> TokenStream {
         let doc =
             format!(" The event `{aggregate}.{event}`: the parameter of `#[event(\"{aggregate}.{event}\")]`, alone or as `Event<{name}>`.");
         items.push(quote!(#[doc = #doc] #derives pub struct #name { #fields }));
+    }
+    // Whose events are imported without it.
+    let owners: BTreeSet<_> = contract.events.values().map(|(aggregate, _)| aggregate).collect();
+    for name in owners.into_iter().filter(|name| !contract.aggregates.contains_key(*name)) {
+        let door = &import.door;
+        items.push(quote!(const _: () = { #door::inventory::submit! { #door::AggregateRefDef { name: #name } } };));
     }
     for (aggregate, content) in &contract.aggregates {
         items.push(self::aggregate(import, &mut types, aggregate, contract.resolved(content)));

@@ -15,6 +15,19 @@ pub trait AggregateRef {
     const NAME: &'static str;
 }
 
+/// An aggregate of which this process knows that it is another service's; registered by `#[aggregate_ref]`, and by `import_contract!`.
+#[doc(hidden)]
+pub struct AggregateRefDef {
+    pub name: &'static str,
+}
+
+inventory::collect!(AggregateRefDef);
+
+/// Whether this aggregate is said to be another service's.
+pub(crate) fn is_elsewhere(aggregate: &str) -> bool {
+    inventory::iter::<AggregateRefDef>.into_iter().any(|def| def.name == aggregate)
+}
+
 /// A reference to an aggregate by its uuid. It is stored as the uuid.
 pub struct Ref<T> {
     uuid: Uuid,

@@ -21,6 +21,8 @@ pub(super) struct Banner<'b> {
     pub(super) admin: Option<SocketAddr>,
     pub(super) defs: &'b [&'static HandlerDef],
     pub(super) topics: &'b Topics,
+    /// Events of other services that do not come while this one runs alone.
+    pub(super) awaited: &'b [String],
     pub(super) periodic: &'b Periodic,
     pub(super) sagas: &'b Manager,
     pub(super) projections: &'b Projections,
@@ -29,13 +31,16 @@ pub(super) struct Banner<'b> {
 impl Banner<'_> {
     /// One line each: the service, then each handler with all that it answers to.
     pub(super) fn tell(&self) {
-        let Banner { name, store, broker, auth, http, .. } = self;
+        let Banner { name, store, broker, auth, http, awaited, .. } = self;
         tracing::info!("{name}: store {store}, broker {broker}, auth {auth}");
         for line in self.lines() {
             tracing::info!("{name}: {line}");
         }
         if self.defs.is_empty() {
             tracing::warn!("{name}: no handlers. If they are in a library crate, name it once in the program: `use my_handlers as _;`");
+        }
+        for event in *awaited {
+            tracing::warn!("{name}: {event}");
         }
         tracing::info!("{name}: listening on http://{http}");
         if let Some(admin) = self.admin {

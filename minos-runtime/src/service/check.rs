@@ -1,7 +1,7 @@
 //! What the macros cannot see, because they see one function at a time: checked when the service starts, and told with both places.
 
 use crate::{
-    aggregate::{AggregateDef, EventDef, sets_of},
+    aggregate::{AggregateDef, EventDef, is_elsewhere, sets_of},
     broker::{Subscription, Topics},
     handler::{HandlerDef, Kind},
     message::{EventName, SetChange},
@@ -113,15 +113,38 @@ pub(super) fn projections(defs: &[&'static ProjectionDef], wrong: &mut Vec<Strin
     plans
 }
 
-/// Events that nobody in this process can send: with the local broker, they would never come.
-pub(super) fn undeliverable(topics: &Topics) -> Vec<String> {
-    topics.subscriptions().filter_map(|subscription| not_in_log(&subscription.event).map(|why| told(subscription, &why))).collect()
+/// Events that nobody in this process can send: with the local broker, they would never come. Those of another service's aggregates are answered, to be told and not
+/// refused: their service may be run in one process with this one elsewhere, and a test tells of them itself.
+pub(super) fn undeliverable(topics: &Topics, wrong: &mut Vec<String>) -> Vec<String> {
+    let mut awaited = Vec::new();
+    for subscription in topics.subscriptions() {
+        let Subscription { event, def } = subscription;
+        let (name, aggregate) = (named(event), event.aggregate);
+        match not_in_log(event) {
+            None => {}
+            Some(why) if is_here(aggregate) => wrong.push(undelivered(subscription, &why)),
+            Some(_) if is_elsewhere(aggregate) => awaited.push(format!(
+                "`{}` gets no `{name}` here: `{aggregate}` is another service's, and the broker `local:` is that of one process; run both in one, as `minos dev` does, or give both the same `kafka://…`",
+                def.function
+            )),
+            Some(why) => wrong.push(undelivered(
+                subscription,
+                &format!("{why}; if it is another service's, say so by `#[aggregate_ref] pub struct {aggregate} {{ … }}`"),
+            )),
+        }
+    }
+    awaited
 }
 
-fn told(subscription: &Subscription, why: &str) -> String {
+fn undelivered(subscription: &Subscription, why: &str) -> String {
     let Subscription { event, def } = subscription;
     let name = named(event);
     format!("nothing can deliver `{name}` to `{}` at {}: {why}", def.function, def.place())
+}
+
+/// Whether a service of this process has this aggregate.
+fn is_here(aggregate: &str) -> bool {
+    inventory::iter::<AggregateDef>.into_iter().any(|def| def.name == aggregate)
 }
 
 fn named(event: &EventName<'_>) -> String {

@@ -47,6 +47,8 @@ struct Plan {
     defs: Vec<&'static HandlerDef>,
     routes: Routes,
     topics: Topics,
+    /// Events of other services that do not come while this one runs alone.
+    awaited: Vec<String>,
     periodic: Periodic,
     sagas: Vec<saga::Plan>,
     projections: Vec<projection::Plan>,
@@ -117,15 +119,14 @@ fn plan(services: &[Service], reached: bool) -> Result<Vec<Plan>> {
         let periodic = collect(&mut wrong, Periodic::of(&defs));
         let sagas = check::sagas(&ownership.sagas(n), Policy::of(&service.config.sagas), &mut wrong);
         let projections = check::projections(&ownership.projections(n), &mut wrong);
-        if is_local(&service.config) {
-            wrong.extend(check::undeliverable(&topics));
-        }
+        let awaited = if is_local(&service.config) { check::undeliverable(&topics, &mut wrong) } else { Vec::new() };
         if let (Some(routes), Some(periodic)) = (routes, periodic) {
             let documents = ownership.documents(n, &defs);
             plans.push(Plan {
                 defs,
                 routes,
                 topics,
+                awaited,
                 periodic,
                 sagas,
                 projections,
@@ -176,7 +177,7 @@ async fn prepare(service: Service, plan: Plan, ground: &dyn Ground) -> Result<Re
 async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: SharedStore, metrics: Metrics) -> Result<Ready> {
     let Service { config, mut resources, layers, .. } = service;
     let registered = Registered::prepare(&config, &mut resources)?;
-    let Plan { defs, routes, topics, periodic, sagas, projections, queryables, uniques, indexes, documents } = plan;
+    let Plan { defs, routes, topics, awaited, periodic, sagas, projections, queryables, uniques, indexes, documents } = plan;
     let (clock, name) = (ground.clock(), config.service.name.clone());
     let health = Health::new(clock.clone());
     health.expect_every(STORE, PING_COUNTS);
@@ -244,6 +245,7 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
         admin: None,
         defs: &defs,
         topics: ready.dispatcher.topics(),
+        awaited: &awaited,
         sagas: &ready.sagas,
         projections: &ready.projections,
         periodic: &ready.periodic,

@@ -5,5 +5,6 @@ pub mod desk;
 pub mod parcels;
 pub mod rich;
 pub mod talk;
+pub mod tide;
 pub mod trouble;
 pub mod twice;

@@ -23,7 +23,8 @@ pub(in crate::service) struct Overview {
 impl Overview {
     /// The same as the banner tells, for programs.
     pub(in crate::service) fn of(banner: &Banner<'_>, health: &Health, now: Timestamp) -> Self {
-        let Banner { name, store, broker, auth, is_closed: _, http, admin: _, defs, topics, periodic, sagas, projections } = banner;
+        let Banner { name, store, broker, auth, is_closed: _, http, admin: _, defs, topics, awaited: _, periodic, sagas, projections } =
+            banner;
         let routes = defs.iter().flat_map(|def| {
             def.routes
                 .iter()
