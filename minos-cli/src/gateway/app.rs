@@ -10,7 +10,7 @@ use super::{
         path,
         problem::{document, later, problem, set},
         rate::Rates,
-        verify::{self, Operators, Token, TokenError, Verifier},
+        verify::{self, Operators, Token, TokenError, Unknown, Verifier},
     },
     metrics::Metrics,
     openapi::Documents,
@@ -180,7 +180,7 @@ impl App {
             let detail = "the request goes in a circle: the address of an instance is that of a gateway";
             return self.refuse("loop", || problem(StatusCode::LOOP_DETECTED, "loop detected", detail, ids));
         }
-        if let Err(answer) = self.let_in(&parts.headers, &found, ids).await {
+        if let Err(answer) = self.let_in(&mut parts.headers, &found, ids).await {
             return *answer;
         }
         self.forward(peer, parts, body, ids, found, waiting).await
@@ -262,33 +262,33 @@ impl App {
         answer()
     }
 
-    /// Looks at the token, if there is something to look at it with.
-    async fn let_in(&self, headers: &HeaderMap, route: &Route, ids: &Ids) -> Result<(), Box<Response<Body>>> {
+    /// Looks at the token, if there is something to look at it with. Where nobody has to be known, one that is no good counts as none.
+    async fn let_in(&self, headers: &mut HeaderMap, route: &Route, ids: &Ids) -> Result<(), Box<Response<Body>>> {
         let Some(verifier) = &self.verifier else { return Ok(()) };
-        let refused = |error: &str, detail: &str| {
-            let mut answer = self.refuse("token", || problem(StatusCode::UNAUTHORIZED, "unauthorized", detail, ids));
-            let challenge = if error.is_empty() { "Bearer".to_owned() } else { format!("Bearer error=\"{error}\"") };
-            if let Ok(value) = HeaderValue::from_str(&challenge) {
-                answer.headers_mut().insert(header::WWW_AUTHENTICATE, value);
-            }
-            Err(Box::new(answer))
-        };
-        match verify::token(headers) {
-            Token::None if self.config.access.required && !self.is_open(route) => {
-                refused("", "this needs a token: send `Authorization: Bearer …`")
-            }
-            Token::None => Ok(()),
-            Token::Malformed(why) => refused("invalid_request", why),
+        let unknown = match verify::token(headers) {
+            Token::None if !self.config.access.required => return Ok(()),
+            Token::None => Unknown::Nobody,
+            Token::Other => Unknown::Scheme,
+            Token::Malformed(why) => Unknown::Malformed(why),
             Token::Bearer(token) => match verifier.verify(token).await {
-                Err(TokenError::Wrong(why)) => refused("invalid_token", &why),
+                Ok(verified) => {
+                    return self.rates.user(&verified.user).map_err(|seconds| Box::new(self.refuse("rate", || too_many(seconds, ids))));
+                }
+                Err(TokenError::Wrong(why)) => Unknown::Wrong(why),
                 Err(TokenError::Unavailable(why)) => {
                     tracing::warn!(correlation = %ids.correlation, "a token cannot be looked at: {why}");
-                    let detail = "the token cannot be looked at now; nothing was done; try again later";
-                    Err(Box::new(self.refuse("token", || later(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail, 1, ids))))
+                    Unknown::Unavailable
                 }
-                Ok(verified) => self.rates.user(&verified.user).map_err(|seconds| Box::new(self.refuse("rate", || too_many(seconds, ids)))),
             },
+        };
+        if !self.is_open(route) {
+            return Err(Box::new(self.refuse("token", || unknown.told(ids))));
         }
+        // No service gets a token from the gateway that it has not found good. What another scheme says is for the service to look at.
+        if unknown != Unknown::Scheme {
+            headers.remove(header::AUTHORIZATION);
+        }
+        Ok(())
     }
 
     fn is_open(&self, route: &Route) -> bool {

@@ -53,7 +53,7 @@ async fn tokens_are_looked_at_first() {
         ("/foos", &["Basic eDp5"], 401, "Bearer error=\"invalid_request\""),
         ("/foos", &["Bearer good-a", "Bearer good-b"], 401, "Bearer error=\"invalid_request\""),
         ("/foos?access_token=good-a", &[], 401, "Bearer"),
-        ("/open/1", &["Bearer bad"], 401, "Bearer error=\"invalid_token\""),
+        ("/foos", &["Bearer"], 401, "Bearer error=\"invalid_request\""),
     ] {
         let got = asked(path, tokens).await;
         assert_eq!((got.status, got.header("www-authenticate")), (status, Some(challenge)), "{path} {tokens:?}");
@@ -62,7 +62,21 @@ async fn tokens_are_looked_at_first() {
     let later = asked("/foos", &["Bearer later"]).await;
     assert_eq!((later.status, later.header("retry-after")), (503, Some("1")));
     assert_eq!(upstream.asked(), 0);
-    assert_eq!(asked("/open/1", &[]).await.status, 200);
+    for (tokens, goes_on) in [
+        (&[][..], None),
+        (&["Bearer bad"], None),
+        (&["Bearer later"], None),
+        (&["Bearer"], None),
+        (&["Bearer\tgood-a"], None),
+        (&["Bearer good-a", "Bearer bad"], None),
+        (&["Basic eDp5", "Bearer bad"], None),
+        (&["Basic eDp5, Bearer bad"], None),
+        (&["Basic eDp5"], Some("Basic eDp5")),
+        (&["Bearer good-c"], Some("Bearer good-c")),
+    ] {
+        let got = asked("/open/1", tokens).await;
+        assert_eq!((got.status, header(&got.json(), "authorization").as_deref()), (200, goes_on), "{tokens:?}");
+    }
     let statuses = [asked("/foos", &["Bearer good-a"]).await.status, asked("/foos", &["Bearer good-a"]).await.status];
     assert_eq!(statuses, [200, 200]);
     let third = asked("/foos", &["Bearer good-a"]).await;

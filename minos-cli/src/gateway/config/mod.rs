@@ -318,10 +318,10 @@ impl Default for CorsConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AccessConfig {
-    /// Whether a request without a token is refused here. Else the service decides; a token that is wrong is refused in any case. Default `false`.
+    /// Whether a request without a token is refused here. Else the service decides; a token that is wrong is refused either way. Default `false`.
     #[serde(deserialize_with = "switch")]
     pub required: bool,
-    /// Routes that need no token though `required`: `["GET /foos/{uuid}"]`. Default: none.
+    /// Routes for which nobody has to be known, `["GET /foos/{uuid}"]`: no token is needed though `required`, and one that is no good counts as none. Default: none.
     #[serde(deserialize_with = "list")]
     pub public: Vec<String>,
 }

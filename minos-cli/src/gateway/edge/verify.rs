@@ -1,6 +1,11 @@
 //! Tokens, looked at before anything is asked.
 
-use http::{HeaderMap, header};
+use super::{
+    Ids,
+    problem::{later, problem, set},
+};
+use crate::gateway::upstream::Body;
+use http::{HeaderMap, Response, StatusCode, header};
 use std::{
     future::{Future, ready},
     pin::Pin,
@@ -48,6 +53,8 @@ impl<F: Fn(&str) -> Result<Verified, TokenError> + Send + Sync + 'static> Verifi
 pub(in crate::gateway) enum Token<'h> {
     None,
     Bearer(&'h str),
+    /// Of another scheme, which is the service's to look at.
+    Other,
     /// It cannot be read, or there are several: who reads the other one would see somebody else.
     Malformed(&'static str),
 }
@@ -61,7 +68,53 @@ pub(in crate::gateway) fn token(headers: &HeaderMap) -> Token<'_> {
     let Ok(text) = value.to_str() else { return Token::Malformed("`Authorization` is no text") };
     match text.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => Token::Bearer(token.trim()),
-        _ => Token::Malformed("`Authorization` has to be `Bearer` and a token"),
+        Some((scheme, _)) if is_word(scheme) && !mentions_bearer(text) => Token::Other,
+        _ => Token::Malformed(NO_BEARER),
+    }
+}
+
+const NO_BEARER: &str = "`Authorization` has to be `Bearer` and a token";
+
+fn is_word(scheme: &str) -> bool {
+    !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// Whether somebody who reads the header more loosely could find a token in it.
+fn mentions_bearer(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.eq_ignore_ascii_case("bearer"))
+}
+
+/// Why a request does not say whose it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::gateway) enum Unknown {
+    /// It has no token.
+    Nobody,
+    /// It says something by another scheme.
+    Scheme,
+    /// It cannot be said what the token is.
+    Malformed(&'static str),
+    /// The token is no good.
+    Wrong(String),
+    /// It cannot be looked at now.
+    Unavailable,
+}
+
+impl Unknown {
+    /// What the client is told where somebody has to be known (RFC 6750, 3).
+    pub(in crate::gateway) fn told(&self, ids: &Ids) -> Response<Body> {
+        let (challenge, detail) = match self {
+            Unknown::Nobody => ("Bearer", "this needs a token: send `Authorization: Bearer …`"),
+            Unknown::Scheme => ("Bearer error=\"invalid_request\"", NO_BEARER),
+            Unknown::Malformed(why) => ("Bearer error=\"invalid_request\"", *why),
+            Unknown::Wrong(why) => ("Bearer error=\"invalid_token\"", why.as_str()),
+            Unknown::Unavailable => {
+                let detail = "the token cannot be looked at now; nothing was done; try again later";
+                return later(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail, 1, ids);
+            }
+        };
+        let mut answer = problem(StatusCode::UNAUTHORIZED, "unauthorized", detail, ids);
+        set(&mut answer, header::WWW_AUTHENTICATE, challenge);
+        answer
     }
 }
 
@@ -115,7 +168,21 @@ mod tests {
         assert_eq!(token(&headers(&[])), Token::None);
         assert_eq!(token(&headers(&["Bearer abc"])), Token::Bearer("abc"));
         assert_eq!(token(&headers(&["bearer  abc"])), Token::Bearer("abc"));
-        for wrong in [&["Bearer a", "Bearer b"][..], &["Basic abc"], &["Bearer"], &["Bearer "], &[""]] {
+        for other in ["Basic eDp5", "Digest username=\"x\"", "AWS4-HMAC-SHA256 Credential=x"] {
+            assert_eq!(token(&headers(&[other])), Token::Other, "{other}");
+        }
+        for wrong in [
+            &["Bearer a", "Bearer b"][..],
+            &["Basic eDp5", "Bearer a"],
+            &["Bearer"],
+            &["Bearer "],
+            &["Bearer\ta b"],
+            &["Basic eDp5, Bearer a"],
+            &["a.b.c"],
+            &["a.b.c d"],
+            &[" x"],
+            &[""],
+        ] {
             assert!(matches!(token(&headers(wrong)), Token::Malformed(_)), "{wrong:?}");
         }
     }

@@ -267,7 +267,7 @@ fn show(headers: &mut HeaderMap, viewer: Viewer) -> Result<(), &'static str> {
             headers.remove(header::AUTHORIZATION);
             headers.extend(own);
         }
-        Token::Malformed(_) => return Err("`Service-Authorization` is one `Bearer …`, as `Authorization` is"),
+        Token::Other | Token::Malformed(_) => return Err("`Service-Authorization` is one `Bearer …`, as `Authorization` is"),
     }
     Ok(())
 }
