@@ -38,6 +38,9 @@ pub struct Place {
     pieces: u32,
 }
 
+/// Orders `pieces` of something.
+///
+/// They are on their way when `shipped` says so.
 #[command("PlaceOrder", POST "/orders")]
 async fn place_order(cx: &mut Context, input: Place) -> Result<Uuid> {
     Ok(Order::create(cx, Order { item: input.item, pieces: input.pieces, shipped: false }).await?.uuid())

@@ -38,7 +38,11 @@ pub(super) fn combine(title: &str, documents: &BTreeMap<String, Value>, served: 
         }
         if any {
             let about = document["info"]["description"].as_str().or(document["info"]["title"].as_str());
-            tags.push(json!({ "name": service, "description": about.unwrap_or(service) }));
+            // Mostly it is called what it is.
+            tags.push(match about.filter(|about| about != service) {
+                Some(about) => json!({ "name": service, "description": about }),
+                None => json!({ "name": service }),
+            });
         }
     }
     let components: Map<String, Value> = components.into_iter().map(|(kind, all)| (kind, Value::Object(all))).collect();
@@ -193,7 +197,9 @@ mod tests {
         assert_eq!(all["paths"]["/bs/{id}"]["get"]["operationId"], "b_get");
         assert_eq!(all["paths"]["/bs/{id}"]["get"]["security"], json!([{ "bearer": [] }]));
         assert_eq!(all["paths"]["/as/{id}"]["get"]["parameters"][0]["name"], "id");
-        assert_eq!(all["tags"].as_array().unwrap().len(), 2);
+        assert_eq!(all["tags"], json!([{ "name": "a", "description": "T" }, { "name": "b", "description": "T" }]));
+        let alike = BTreeMap::from([("T".to_owned(), document("/as/{id}", &json!({})))]);
+        assert_eq!(combine("Shop", &alike, &served(&[("T", "GET", "/as/{id}")]))["tags"], json!([{ "name": "T" }]), "once");
     }
 
     #[test]
