@@ -105,6 +105,10 @@ async fn the_operator_looks_and_repairs() {
     browser.shows("The rebuild of “OrderLine” has begun.").await;
     browser.picture("views").await;
 
+    browser.turn_to("#/sagas/no-such-page").await;
+    browser.shows("There is no such page.").await;
+    browser.turn_to("#/sagas/").await;
+    browser.shows("Execution").await;
     browser.turn_to("#/no-such-page").await;
     browser.shows("There is no such page.").await;
     browser.turn_to("#/saga/00000000-0000-0000-0000-000000000000").await;

@@ -2,7 +2,7 @@
 
 use crate::{
     browser::Browser,
-    common::get,
+    common::{get, until},
     kit::{GATEWAY, Shops, of_role},
     shop::{HOSTILE, Mended, place},
 };
@@ -160,8 +160,12 @@ async fn the_operator_looks_at_all_services_and_repairs_one() {
     browser.shows("OrderLine").await;
     browser.until("what is of the shop can be pressed", &pressed(false)).await;
 
-    browser.turn_to("#/services/shop/no-such-page").await;
-    browser.shows("There is no such page.").await;
+    for nowhere in ["no-such-page", "sagas/no-such-page", "dead-letter/1/2", "constructor"] {
+        browser.turn_to("#/services/shop/views").await;
+        browser.shows("OrderLine").await;
+        browser.turn_to(&format!("#/services/shop/{nowhere}")).await;
+        browser.shows("There is no such page.").await;
+    }
     browser.turn_to("#/services/nobody/").await;
     browser.shows("there is no service `nobody` now").await;
     browser.turn_to("#/services/invoices/").await;
@@ -235,6 +239,25 @@ async fn a_narrow_window_is_enough_and_darkness_too() {
         browser.find("#which-service").await;
         assert_fits(&browser).await;
     }
+    browser.close().await;
+    stock.into_iter().for_each(|one| one.dies());
+    shops.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_what_can_be_asked_says_each_thing_once_and_shows_code_as_code() {
+    let Some(browser) = Browser::start("the page of what can be asked says each thing once, and shows code as code").await else { return };
+    let (shops, stock) = Shops::open(&Mended::default()).await;
+    let gateway = shops.gateway.addr();
+    until("the shop has told what it can be asked", async || get(gateway, "/openapi.json").await.body.contains("/orders/{uuid}")).await;
+    assert!(get(gateway, "/openapi.json").await.body.contains('`'), "there is code in what is said");
+    browser.open(&format!("http://{gateway}/docs")).await;
+    browser.shows("/orders/{uuid}").await;
+    let text = browser.run("return document.querySelector('#all').textContent").await;
+    assert!(!text.as_str().unwrap().contains('`'), "{text}");
+    assert_ne!(browser.run("return document.querySelectorAll('#all p code, #all td:last-child code').length").await, 0);
+    let once = "const shop = [...document.querySelectorAll('section')].find((one) => one.querySelector('h2').textContent === 'shop'); return shop.querySelector(':scope > p') === null";
+    assert_eq!(browser.run(once).await, true, "its name is said once");
     browser.close().await;
     stock.into_iter().for_each(|one| one.dies());
     shops.close().await;

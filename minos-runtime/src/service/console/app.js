@@ -3,6 +3,8 @@
 
 const pages = [["", "Overview"], ["events", "Events"], ["sagas", "Sagas"], ["dead-letters", "Dead letters"], ["views", "Views"]];
 const routes = { "": overview, events, stream, sagas, saga, "saga-definition": definition, "dead-letters": deadLetters, "dead-letter": deadLetter, views };
+// How much an address says behind the name of its page.
+const depths = { stream: 2, saga: 1, "saga-definition": 1, "dead-letter": 1 };
 const under = { stream: "events", saga: "sagas", "saga-definition": "", "dead-letter": "dead-letters" };
 let shown = 0;
 let timer;
@@ -10,12 +12,18 @@ let timer;
 let kept = false;
 let failing = false;
 
+// The page, if the address has all that belongs to it, and no more: else something would be shown that it does not say.
+function pageOf(name, params) {
+  return Object.hasOwn(routes, name) && params.length === (depths[name] || 0) ? routes[name] : undefined;
+}
+
 // What the address means: a page of this service, or at a gateway of one of all, `#/services/{service}/…`.
 function address() {
   let parts = [""];
-  try { parts = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent); } catch { /* It is no address. */ }
-  if (!atGateway) return { service: null, name: parts[0], params: parts.slice(1), page: routes[parts[0]] };
-  if (parts[0] === "services" && parts[1]) return { service: parts[1], name: parts[2] || "", params: parts.slice(3), page: routes[parts[2] || ""] };
+  try { parts = location.hash.replace(/^#\/?/, "").replace(/\/$/, "").split("/").map(decodeURIComponent); } catch { /* It is no address. */ }
+  const own = (service, [name = "", ...params]) => ({ service, name, params, page: pageOf(name, params) });
+  if (!atGateway) return own(null, parts);
+  if (parts[0] === "services" && parts[1]) return own(parts[1], parts.slice(2));
   return { service: null, name: parts[0], params: [], page: parts[0] === "" ? services : undefined };
 }
 
