@@ -175,6 +175,7 @@ fn from_an_empty_directory_to_a_service_that_is_changed_while_it_runs() {
     assert!(page.contains("data-place=\"gateway\""), "{page}");
     let services = get(all, "/services");
     assert_eq!((&services["services"][0]["service"], &services["services"][0]["missing"]), (&json!("order"), &Value::Null), "{services}");
+    assert!(services["registry"]["is"].as_str().unwrap().starts_with("the registry at http://127.0.0.1:"), "{services}");
     assert_eq!(get(all, "/services/order/overview")["service"], "order", "it is asked through the gateway");
     // All that follows is asked of the gateway.
     let addr = gateway;

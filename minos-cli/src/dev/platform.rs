@@ -72,7 +72,7 @@ impl Platform {
         let mut config = GatewayConfig::default();
         (config.http.addr, config.http.drain_timeout, config.upstream.patience) = (gateway, DRAIN, PATIENCE);
         config.admin.addr = Some(operators);
-        let gateway = Gateway::new(config).directory(told.subscribe()).local_operators().start().await?;
+        let gateway = Gateway::new(config).directory(told.subscribe()).services(services.clone()).local_operators().start().await?;
         console.own(format_args!("the gateway is on http://{0}, and its page on http://{0}/docs", gateway.addr()));
         Ok(Platform { known: services.watch(), registry, gateway, discovery, told, following: None, _services: services })
     }

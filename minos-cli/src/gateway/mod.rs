@@ -69,6 +69,7 @@ pub enum GatewayError {
 pub struct Gateway {
     config: GatewayConfig,
     directory: Option<watch::Receiver<Arc<Directory>>>,
+    services: Option<Services>,
     verifier: Option<Arc<dyn Verifier>>,
     local_operators: bool,
 }
@@ -86,12 +87,18 @@ pub struct RunningGateway {
 impl Gateway {
     /// A gateway with this configuration.
     pub fn new(config: GatewayConfig) -> Self {
-        Gateway { config, directory: None, verifier: None, local_operators: false }
+        Gateway { config, directory: None, services: None, verifier: None, local_operators: false }
     }
 
     /// Serves the services of this directory, beside those of the configuration, and follows its changes. Then nobody else is asked, whatever `discovery.url` says.
     pub fn directory(mut self, directory: watch::Receiver<Arc<Directory>>) -> Self {
         self.directory = Some(directory);
+        self
+    }
+
+    /// Says to the operator that this is who tells which services there are. Without a [directory](Gateway::directory), what it knows is followed.
+    pub fn services(mut self, services: Services) -> Self {
+        self.services = Some(services);
         self
     }
 
@@ -112,7 +119,7 @@ impl Gateway {
     /// # Errors
     /// If the configuration makes no sense, or an address cannot be listened on.
     pub async fn start(self) -> Result<RunningGateway, GatewayError> {
-        let Gateway { config, directory, verifier, local_operators } = self;
+        let Gateway { config, directory, services, verifier, local_operators } = self;
         let tls = Tls::new(&config.tls)?;
         let verifier = match (verifier, &config.auth) {
             (None, Some(auth)) => {
@@ -121,7 +128,7 @@ impl Gateway {
             }
             (given, _) => given,
         };
-        let services = if directory.is_none() { registry(&config)? } else { None };
+        let services = if services.is_none() && directory.is_none() { registry(&config)? } else { services };
         let directory = directory.or_else(|| services.as_ref().map(Services::watch));
         let app = Arc::new(App::new(config, verifier, services)?);
         let (http, admin) = (&app.config.http, app.config.admin.addr);
