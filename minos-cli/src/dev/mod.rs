@@ -19,6 +19,7 @@ use build::{Built, build};
 use console::Console;
 use platform::{GATEWAY, Platform};
 use process::Process;
+pub(crate) use program::directory as program_of;
 use signals::Signals;
 use std::{net::SocketAddr, path::Path};
 use watch::Changes;

@@ -14,6 +14,11 @@ use toml::{Table, Value};
 /// The name of its package.
 pub(super) const NAME: &str = "minos-dev";
 
+/// Where it is in the project of this directory.
+pub(crate) fn directory(root: &Path) -> PathBuf {
+    root.join("target").join(NAME)
+}
+
 /// Writes it, and returns its directory. What is there already as it should be is not touched, so that nothing is built twice.
 pub(super) fn write(project: &Project, members: &[Member]) -> CliResult<PathBuf> {
     for member in members {
@@ -27,7 +32,7 @@ pub(super) fn write(project: &Project, members: &[Member]) -> CliResult<PathBuf>
             )));
         }
     }
-    let directory = project.root.join("target").join(NAME);
+    let directory = directory(&project.root);
     put(&directory.join("src/main.rs"), &main(members))?;
     put(&directory.join("Cargo.toml"), &manifest(project, members)?)?;
     // The versions of the project.

@@ -35,8 +35,10 @@ pub(super) fn look(root: &Path, needs_kafka: bool) -> Vec<Finding> {
 /// Whether services are built with the version of Minos that this program is of.
 fn version(root: &Path) -> Finding {
     let ours = env!("CARGO_PKG_VERSION");
+    // Who has only run `minos dev` has none but that of its program.
+    let locks = root.ancestors().map(Path::to_owned).chain([crate::dev::program_of(root)]);
     let lock: Option<Table> =
-        root.ancestors().find_map(|directory| std::fs::read_to_string(directory.join("Cargo.lock")).ok()?.parse().ok());
+        locks.into_iter().find_map(|directory| std::fs::read_to_string(directory.join("Cargo.lock")).ok()?.parse().ok());
     let Some(lock) = lock else {
         return Finding::warn(
             "minos",
@@ -91,6 +93,12 @@ mod tests {
     #[test]
     fn versions_are_compared() {
         let place = tempfile::TempDir::new().unwrap();
+        assert!(super::version(place.path()).told().1.ends_with("nothing was built here yet"));
+        let dev = crate::dev::program_of(place.path());
+        std::fs::create_dir_all(&dev).unwrap();
+        std::fs::write(dev.join("Cargo.lock"), format!("[[package]]\nname = \"minos\"\nversion = \"{}\"\n", env!("CARGO_PKG_VERSION")))
+            .unwrap();
+        assert_eq!(super::version(place.path()).told().0, Level::Ok, "by `minos dev` alone");
         let told = |version: &str| {
             std::fs::write(place.path().join("Cargo.lock"), format!("[[package]]\nname = \"minos\"\nversion = \"{version}\"\n")).unwrap();
             super::version(place.path()).told().0
