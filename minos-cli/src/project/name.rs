@@ -130,7 +130,10 @@ impl FromStr for ServiceName {
             (WINDOWS, "no name of a file on Windows"),
         ] {
             if words.contains(&module.as_str()) {
-                return Err(format!("`{name}` is {what}, so it cannot be the name of a crate: take another one, such as `{name}-service`"));
+                let dash = if name.contains('_') { '_' } else { '-' };
+                return Err(format!(
+                    "`{name}` is {what}, so it cannot be the name of a crate: take another one, such as `{name}{dash}service`"
+                ));
             }
         }
         Ok(ServiceName(name.to_owned()))
@@ -155,20 +158,12 @@ impl ServiceName {
     }
 }
 
-/// What would be a name of a crate.
+/// What would be a name of a crate: the words of this one, with `-` between them.
 fn better(name: &str) -> String {
-    let mut better = String::new();
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && better.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()) {
-            better.push('-');
-        }
-        match c.to_ascii_lowercase() {
-            c if c.is_ascii_lowercase() || (c.is_ascii_digit() && !better.is_empty()) => better.push(c),
-            _ if !better.is_empty() && !better.ends_with('-') => better.push('-'),
-            _ => {}
-        }
-    }
-    better.trim_end_matches('-').to_owned()
+    let is_letter = |c: char| c.is_ascii_alphanumeric();
+    let words = name.split(|c| !is_letter(c)).filter(|word| !word.is_empty()).map(|word| snake(word).replace('_', "-"));
+    let better = words.collect::<Vec<_>>().join("-");
+    better.trim_start_matches(|c: char| !c.is_ascii_lowercase()).to_owned()
 }
 
 /// The name of a type, such as `PlaceOrder`, and with it of a module.
@@ -254,6 +249,10 @@ mod tests {
             ("a/b", "; write `a-b`"),
             ("shop-", "; write `shop`"),
             ("", "`` is no name of a crate"),
+            ("UPPERCase", "; write `upper-case`"),
+            ("HTTPServer2", "; write `http-server2`"),
+            ("UPPER_CASE", "; write `upper-case`"),
+            ("my_Shop", "; write `my-shop`"),
             ("-", "`-` is no name of a crate: lower-case letters, digits and `-`, with a letter in front"),
             ("é", "`é` is no name of a crate"),
             ("fn", "`fn` is a word of Rust, so it cannot be the name of a crate: take another one, such as `fn-service`"),
@@ -261,7 +260,11 @@ mod tests {
             ("async", "a word of Rust"),
             ("test", "`test` is a crate that services use"),
             ("std", "a crate that services use"),
-            ("proc-macro", "a crate that services use"),
+            (
+                "proc-macro",
+                "a crate that services use, so it cannot be the name of a crate: take another one, such as `proc-macro-service`",
+            ),
+            ("proc_macro", "such as `proc_macro_service`"),
             ("serde-json", "a crate that services use"),
             ("minos", "a crate that services use"),
             ("deps", "a directory in which Cargo builds"),
