@@ -7,9 +7,12 @@ use crate::{
     error::{CliError, CliResult},
     events, gateway, new, output, projections, saga,
 };
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
 use clap_complete::{Shell, generate};
 use std::process::ExitCode;
+
+/// The status where the command line makes no sense, as `clap` has it.
+const MISUSED: u8 = 2;
 
 /// Makes services of Minos, runs them while they are worked on, and looks after those that run.
 #[derive(Parser)]
@@ -21,13 +24,13 @@ struct Arguments {
     command: Command,
 }
 
-/// What every command can be told.
+/// What every command can be told. Who is told what means nothing to it [refuses](Command::has_no_use_for) that.
 #[derive(clap::Args)]
 pub(crate) struct Shared {
-    /// The operator's API of the service: `admin.addr` in its configuration.
+    /// The operator's API of the service that is asked: `admin.addr` in its configuration.
     #[arg(long, env = "MINOS_ADMIN", default_value = "http://127.0.0.1:9090", global = true)]
     admin: String,
-    /// The token for the service, where it has `[auth]`: of a user with the role `minos:read`, or `minos:operate` to change something.
+    /// The token for the service that is asked, where it has `[auth]`: of a user with the role `minos:read`, or `minos:operate` to change something.
     #[arg(long, env = "MINOS_TOKEN", hide_env_values = true, global = true)]
     token: Option<String>,
     /// Tells what there is as JSON, for scripts.
@@ -80,6 +83,39 @@ enum Command {
 }
 
 impl Command {
+    /// Why one of the [shared](Shared) options means nothing to it, and what to write instead; none, if it means something.
+    fn has_no_use_for(&self, option: &str) -> Option<&'static str> {
+        const NO_QUESTION: &str = "it asks no service that runs; leave it away";
+        const OWN_LOG: &str = "what it tells is its log: `format = \"json\"` in `[log]` of its configuration";
+        match (self, option) {
+            (Command::DeadLetters(_) | Command::Events(_) | Command::Projections(_) | Command::Saga(_), _) => None,
+            (Command::Add(_) | Command::Contract(contract::Command::Check { .. }) | Command::Doctor(_) | Command::New(_), "json") => None,
+            (Command::Contract(_), "json") => Some("what it exports is JSON by itself; leave it away"),
+            (Command::Discovery(_), "token") => Some(
+                "it is for a service that is asked; the registry's own is `token` in `[registry]` of its configuration, or MINOS_REGISTRY_TOKEN",
+            ),
+            (Command::Discovery(_), "admin") => Some("the registry has no operator's API; where it listens, `--addr` says"),
+            (Command::Gateway(_), "token") => Some(
+                "it is for a service that is asked; that of the gateway's own operators is `token` in `[admin]` of its configuration, or MINOS_GATEWAY_ADMIN_TOKEN",
+            ),
+            (Command::Gateway(_), "admin") => Some(
+                "it is for a service that is asked; where the gateway's own operators' API listens is `addr` in `[admin]` of its configuration, or MINOS_GATEWAY_ADMIN_ADDR",
+            ),
+            (Command::Discovery(_) | Command::Gateway(_), _) => Some(OWN_LOG),
+            (Command::Dev(_), "json") => Some("what it tells is for who sits there; leave it away"),
+            (Command::Completions { .. }, "json") => Some("what it writes is for a shell; leave it away"),
+            (
+                Command::Add(_)
+                | Command::Completions { .. }
+                | Command::Contract(_)
+                | Command::Dev(_)
+                | Command::Doctor(_)
+                | Command::New(_),
+                _,
+            ) => Some(NO_QUESTION),
+        }
+    }
+
     fn run(self, shared: &Shared) -> CliResult {
         match self {
             Command::Add(add) => add.run(shared.json),
@@ -104,9 +140,24 @@ fn completions(shell: Shell) -> CliResult {
     output::print(&String::from_utf8_lossy(&text))
 }
 
-/// Does what the command line says; an error is one line on standard error, and status 1.
+/// Which of the shared options stand on the command line, and mean nothing to its command. The environment may say them: it is that of all commands.
+fn misused(command: &Command, matches: &ArgMatches) -> Option<String> {
+    let is_typed = |option: &str| matches.value_source(option) == Some(ValueSource::CommandLine);
+    let name = matches.subcommand_name().unwrap_or_default();
+    ["admin", "token", "json"].into_iter().filter(|option| is_typed(option)).find_map(|option| {
+        let why = command.has_no_use_for(option)?;
+        Some(format!("`--{option}` means nothing to `minos {name}`: {why}"))
+    })
+}
+
+/// Does what the command line says. An error is one line on standard error, and status 1; if the command line makes no sense, it is 2.
 pub fn run() -> ExitCode {
-    let Arguments { shared, command } = Arguments::parse();
+    let matches = Arguments::command().get_matches();
+    let Arguments { shared, command } = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Some(misused) = misused(&command, &matches) {
+        eprintln!("error: {misused}");
+        return ExitCode::from(MISUSED);
+    }
     match command.run(&shared) {
         Ok(()) | Err(CliError::ReadEnough) => ExitCode::SUCCESS,
         Err(CliError::Told) => ExitCode::FAILURE,
@@ -124,5 +175,51 @@ mod tests {
     #[test]
     fn the_command_line_makes_sense() {
         Arguments::command().debug_assert();
+    }
+
+    fn told(line: &str) -> Option<String> {
+        let matches = Arguments::command().try_get_matches_from(line.split(' ')).unwrap();
+        misused(&Arguments::from_arg_matches(&matches).unwrap().command, &matches)
+    }
+
+    #[test]
+    fn what_means_nothing_to_a_command_is_not_ignored() {
+        for (line, words) in [
+            (
+                "minos discovery --token x",
+                "`--token` means nothing to `minos discovery`: it is for a service that is asked; the registry's own is",
+            ),
+            ("minos --token x discovery", "MINOS_REGISTRY_TOKEN"),
+            ("minos discovery --admin 127.0.0.1:1", "the registry has no operator's API"),
+            ("minos discovery --json", "`[log]`"),
+            ("minos gateway --token x", "MINOS_GATEWAY_ADMIN_TOKEN"),
+            ("minos gateway --admin 127.0.0.1:1", "MINOS_GATEWAY_ADMIN_ADDR"),
+            ("minos gateway --json", "`[log]`"),
+            ("minos dev --json", "leave it away"),
+            ("minos dev --admin 127.0.0.1:1", "it asks no service that runs"),
+            ("minos doctor --token x", "it asks no service that runs"),
+            ("minos new project shop --token x", "`--token` means nothing to `minos new`"),
+            ("minos add command Place --admin x", "it asks no service that runs"),
+            ("minos contract export --json", "is JSON by itself"),
+            ("minos contract check a.json --token x", "it asks no service that runs"),
+            ("minos completions bash --json", "for a shell"),
+        ] {
+            let told = told(line).unwrap_or_default();
+            assert!(told.contains(words) && !told.contains('\n'), "{line}: {told}");
+        }
+        for line in [
+            "minos discovery",
+            "minos gateway --config x.toml",
+            "minos doctor --json",
+            "minos new project shop --json",
+            "minos add command Place --json",
+            "minos contract check a.json --json",
+            "minos saga list --admin 127.0.0.1:1 --token x --json",
+            "minos --token x events tail",
+            "minos dead-letters list --json --token x",
+            "minos projections list --admin x --json",
+        ] {
+            assert_eq!(told(line), None, "{line}");
+        }
     }
 }

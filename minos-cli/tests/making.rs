@@ -32,6 +32,26 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
 }
 
 #[test]
+fn a_command_line_that_makes_no_sense_has_a_status_of_its_own() {
+    let place = Place::new();
+    for (arguments, status, told) in [
+        (&["discovery", "--token", "x"][..], 2, "error: `--token` means nothing to `minos discovery`: "),
+        (&["dev", "--json"], 2, "error: `--json` means nothing to `minos dev`: "),
+        (&["new", "project", "fn"], 2, "`fn` is a word of Rust"),
+        (&["dev", "--nothing"], 2, "unexpected argument '--nothing' found"),
+        (&["new", "service", "order"], 1, "is in no project of Minos"),
+    ] {
+        let output = place.minos(arguments).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {text}");
+        assert!(text.contains(told), "{arguments:?}: {text}");
+        assert!(output.stdout.is_empty() && place.names().is_empty(), "{arguments:?} does nothing");
+    }
+    let output = place.minos(&["doctor"]).env("MINOS_TOKEN", "x").env("MINOS_ADMIN", "127.0.0.1:1").output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("is in no project of Minos"), "the environment is that of all commands");
+}
+
+#[test]
 fn services_find_their_project() {
     let place = Place::new();
     place.told(&["new", "project", "shop", "--minos-path", common::MINOS]);
