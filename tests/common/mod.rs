@@ -38,7 +38,7 @@ impl Answer {
 
 /// Sends one request on a connection of its own.
 pub async fn send(addr: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> io::Result<Answer> {
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
     raw(addr, &[head.as_bytes(), body.as_bytes()].concat()).await
 }
 

@@ -24,7 +24,12 @@ async fn send(client: &mut Client, method: &str, path: &str, body: &str) -> (u16
 }
 
 pub async fn try_send(client: &mut Client, method: &str, path: &str, body: &str) -> hyper::Result<(u16, String)> {
-    let request = Request::builder().method(method).uri(format!("http://x{path}")).body(Full::from(body.to_owned())).unwrap();
+    try_send_to(client, "x", method, path, body).await
+}
+
+/// Under a name of the client's choice.
+pub async fn try_send_to(client: &mut Client, host: &str, method: &str, path: &str, body: &str) -> hyper::Result<(u16, String)> {
+    let request = Request::builder().method(method).uri(format!("http://{host}{path}")).body(Full::from(body.to_owned())).unwrap();
     let response = client.send_request(request).await?;
     let status = response.status().as_u16();
     let body = response.into_body().collect().await?.to_bytes();

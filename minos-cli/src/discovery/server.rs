@@ -8,6 +8,7 @@ use super::{
     settings::RegistrySettings,
 };
 use minos::{Config, Error, Result, Running, Service, config::Secret, discovery, store::StoreResult};
+use minos_runtime::http::Guard;
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -86,7 +87,12 @@ pub async fn start(settings: RegistrySettings) -> Result<RegistryServer> {
         read_at: Mutex::new(now),
     });
     let client = discovery::client().map_err(|error| Error::internal(error.to_string()))?;
-    let running = Service::new(config).module(module_path!().replace("::server", "::routes")).with(shared.clone()).start().await?;
+    let mut service = Service::new(config).module(module_path!().replace("::server", "::routes")).with(shared.clone());
+    if shared.token.is_empty() {
+        service = service
+            .guarded(Guard::of_this_machine("discovery", "give the registry a token: `token` in `[registry]`, or MINOS_REGISTRY_TOKEN"));
+    }
+    let running = service.start().await?;
     shared.records.open(running.store().clone());
     if let Err(error) = shared.read().await {
         running.stop().await;

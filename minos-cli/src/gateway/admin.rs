@@ -13,11 +13,12 @@ use super::{
     server::Answers,
     upstream::{Body, Instance},
 };
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, uri::Authority};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
+use minos_runtime::http::is_for_this_machine;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 /// Answers the operator.
 pub(super) struct Admin {
@@ -79,7 +80,7 @@ impl Admin {
     /// Whether somebody is the operator.
     async fn viewer(&self, peer: &Peer, request: &Request<Incoming>) -> Option<Viewer> {
         if self.local_operators {
-            return (peer.address.is_loopback() && is_for_this_machine(request)).then_some(Viewer::Theirs);
+            return (peer.address.is_loopback() && is_for_this_machine(request.uri(), request.headers())).then_some(Viewer::Theirs);
         }
         Some(match self.app.operators.shown(request.headers()).await? {
             Shown::OwnToken => Viewer::OwnToken,
@@ -127,16 +128,6 @@ impl Admin {
         tracing::info!("{} of `{service}` is asked again: the operator says so", one.url);
         told(&instance(one))
     }
-}
-
-/// Whether it is asked under a name of this machine. A page from elsewhere that has its own name lead here has that name still.
-fn is_for_this_machine(request: &Request<Incoming>) -> bool {
-    let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    let authority = request.uri().authority().cloned().or(named);
-    authority.is_some_and(|authority| {
-        let host = authority.host().trim_matches(['[', ']']);
-        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    })
 }
 
 fn instance(one: &Instance) -> Value {

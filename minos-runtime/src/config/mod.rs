@@ -245,7 +245,7 @@ impl Default for SagasConfig {
 #[non_exhaustive]
 pub struct AdminConfig {
     /// Where the operator's API listens, such as `127.0.0.1:9090`. Absent: there is none. Who reaches it may deal with dead letters, repair sagas and release what they hold, so it
-    /// is no address for the public.
+    /// is no address for the public. Without `[auth]`, one that only this machine reaches takes what is asked under a name of this machine.
     pub addr: Option<SocketAddr>,
     /// With `[discovery]`: the URL under which others, such as the gateway, reach this API: `http://10.0.0.7:9090`. Default: that of `addr`, unless only this machine reaches it.
     pub advertise: String,

@@ -183,7 +183,7 @@ impl App {
         let _place = self.0.requests.take(1).ok_or_else(|| Refused::Http(body::busy()))?;
         if let Some(guard) = &self.0.guard {
             // In a box: most services are open, or wait for nothing here.
-            head.user = Box::pin(guard.admit(target.def, &head.headers, &head.user)).await.map_err(Refused::Guard)?;
+            head.user = Box::pin(guard.admit(target.def, head.uri, &head.headers, &head.user)).await.map_err(Refused::Guard)?;
         }
         let params = target.parameters(params)?;
         dispatch::run(self, target, PathSource::Parameters(params), head, body).await

@@ -2,12 +2,15 @@
 //!
 //! Nothing but the header `Authorization` says who somebody is. Other headers that look as if they did, and tokens in the query string, are not read.
 
-use super::problem::{self, Answer};
+use super::{
+    host::is_for_this_machine,
+    problem::{self, Answer},
+};
 use crate::{
     auth::{Access, AuthError, Denied, User},
     handler::HandlerDef,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use uuid::Uuid;
 
 /// Looks who asks, and lets nobody pass who may not.
@@ -26,6 +29,8 @@ enum Rules {
     /// An operator's API: who may look, and who may change something.
     #[cfg(feature = "auth")]
     OfOperators { reads: Access, operates: Access },
+    /// Who asks under a name of this machine may have everything. Others are told what to do instead.
+    ThisMachine { instead: &'static str },
 }
 
 /// Why somebody does not pass.
@@ -35,15 +40,26 @@ pub(super) enum Refusal {
     TwoTokens,
     Token(AuthError),
     Denied(Denied),
+    /// It is for this machine, and asked under another name; what can be done instead.
+    Elsewhere(&'static str),
 }
 
 impl Guard {
     /// A guard of a service's handlers who knows nobody but whom a layer vouches for.
     pub fn of_handlers(service: &str) -> Self {
+        Guard::new(service, Rules::OfHandlers)
+    }
+
+    /// A guard of what is open at this machine, for who is at it: it has to be asked under a name of this machine, or a page from elsewhere could ask it through a browser. Others are told what to do `instead`.
+    pub fn of_this_machine(service: &str, instead: &'static str) -> Self {
+        Guard::new(service, Rules::ThisMachine { instead })
+    }
+
+    fn new(service: &str, rules: Rules) -> Self {
         Guard {
             #[cfg(feature = "auth")]
             verifier: None,
-            rules: Rules::OfHandlers,
+            rules,
             realm: service.to_owned(),
         }
     }
@@ -68,6 +84,16 @@ impl Guard {
         self
     }
 
+    /// What it looks at, for the operator.
+    pub(crate) fn describe(&self) -> &'static str {
+        match self.rules {
+            Rules::OfHandlers => "what handlers say",
+            #[cfg(feature = "auth")]
+            Rules::OfOperators { .. } => "roles",
+            Rules::ThisMachine { .. } => "none (open at this machine)",
+        }
+    }
+
     fn access(&self, def: &HandlerDef) -> Access {
         match &self.rules {
             Rules::OfHandlers => def.access,
@@ -78,11 +104,18 @@ impl Guard {
             Rules::OfOperators { reads, .. } if def.kind == crate::handler::Kind::Query => *reads,
             #[cfg(feature = "auth")]
             Rules::OfOperators { operates, .. } => *operates,
+            Rules::ThisMachine { .. } => Access::PUBLIC,
         }
     }
 
     /// The user who asks for this handler, if they may have it. Where everybody may, a token that is no good says no more than none.
-    pub(super) async fn admit(&self, def: &HandlerDef, headers: &HeaderMap, vouched_for: &User) -> Result<User, Refusal> {
+    pub(super) async fn admit(&self, def: &HandlerDef, uri: &Uri, headers: &HeaderMap, vouched_for: &User) -> Result<User, Refusal> {
+        if let Rules::ThisMachine { instead } = self.rules
+            && !def.access.public
+            && !is_for_this_machine(uri, headers)
+        {
+            return Err(Refusal::Elsewhere(instead));
+        }
         let access = self.access(def);
         let user = match self.user(headers, vouched_for).await {
             Ok(user) => user,
@@ -130,9 +163,15 @@ impl Guard {
                 (StatusCode::UNAUTHORIZED, "not authenticated", "this takes a token: send it as `Authorization: Bearer …`".to_owned(), "")
             }
             Refusal::Denied(denied) => (StatusCode::FORBIDDEN, "forbidden", denied.to_string(), "insufficient_scope"),
+            Refusal::Elsewhere(instead) => {
+                let detail =
+                    format!("this is open at this machine only: ask at 127.0.0.1 or localhost, and under no other name, or {instead}");
+                (StatusCode::FORBIDDEN, "forbidden", detail, "")
+            }
         };
         let mut answer = problem::with_status(status, title, Some(&detail), correlation);
-        if status != StatusCode::SERVICE_UNAVAILABLE {
+        // No token would help where a name is wrong.
+        if status != StatusCode::SERVICE_UNAVAILABLE && !matches!(refusal, Refusal::Elsewhere(_)) {
             let scopes = if let Refusal::Denied(Denied::Scope(scopes)) = refusal { scopes.join(" ") } else { String::new() };
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, self.challenge(error, &detail, &scopes));
         }
@@ -212,5 +251,6 @@ mod tests {
         let odd = AuthError::Claim { claim: "a\"\\\r\nü".to_owned(), wrong: "is missing" };
         assert!(told(Refusal::Token(odd)).1.contains("the claim `a` of the token is missing"));
         assert_eq!(told(Refusal::Token(AuthError::Unavailable("secret place".to_owned()))), (503, String::new()));
+        assert_eq!(told(Refusal::Elsewhere("stay away")), (403, String::new()));
     }
 }

@@ -7,6 +7,7 @@ mod budget;
 mod dispatch;
 mod guard;
 mod health;
+mod host;
 mod layer;
 mod listen;
 mod problem;
@@ -25,6 +26,7 @@ pub use server::Server;
 #[doc(hidden)]
 pub use {
     activity::{Active, Activity},
+    host::is_for_this_machine,
     listen::{LATE, Phase, accept, queued, reached},
     socket::{Socket, speaks_two},
     timer::ConnectionTimer,

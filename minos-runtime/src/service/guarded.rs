@@ -7,7 +7,7 @@ use crate::{config::Config, error::Result, handler::HandlerDef, http::Guard};
 pub(super) struct Lock {
     /// Of its handlers; none if it is open.
     pub(super) handlers: Option<Guard>,
-    /// Of the operator's API; none if it is open.
+    /// Of the operator's API; none if it is open to who reaches it.
     pub(super) operators: Option<Guard>,
     /// How it is closed, for the operator.
     pub(super) told: String,
@@ -18,12 +18,26 @@ impl Lock {
         Lock { handlers: None, operators: None, told: "none (open to everyone)".to_owned() }
     }
 
+    /// The same, with another guard of the handlers, if there is one.
+    pub(super) fn guarded(self, by: Option<Guard>) -> Self {
+        match by {
+            Some(guard) => Lock { told: guard.describe().to_owned(), handlers: Some(guard), ..self },
+            None => self,
+        }
+    }
+
     /// What the configuration says. In a test, the test says who asks: where handlers demand something of that, the service is closed without a key to verify tokens by.
     pub(super) async fn of(config: &Config, defs: &[&'static HandlerDef], ground: &dyn Ground) -> Result<Self> {
         let name = &config.service.name;
         let Some(auth) = &config.auth else {
             let is_closed = ground.is_test() && defs.iter().any(|def| def.access.is_limited());
-            return Ok(if is_closed { Lock { handlers: Some(Guard::of_handlers(name)), ..Lock::open() } } else { Lock::open() });
+            let is_of_this_machine = config.admin.addr.is_some_and(|addr| addr.ip().to_canonical().is_loopback());
+            let instead = "give the service `[auth]`, and show a token";
+            return Ok(Lock {
+                handlers: is_closed.then(|| Guard::of_handlers(name)),
+                operators: is_of_this_machine.then(|| Guard::of_this_machine(name, instead)),
+                ..Lock::open()
+            });
         };
         #[cfg(feature = "auth")]
         {

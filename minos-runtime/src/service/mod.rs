@@ -27,7 +27,7 @@ use crate::{
     document::IndexDef,
     error::{Error, Result},
     handler::HandlerDef,
-    http::{Body, HttpService, Layers},
+    http::{Body, Guard, HttpService, Layers},
     message::MessageDef,
     projection::ProjectionDef,
     saga::SagaDef,
@@ -49,6 +49,8 @@ pub struct Service {
     modules: Vec<String>,
     resources: Resources,
     layers: Layers,
+    /// Who looks who asks, if it is not `[auth]` that says so.
+    guard: Option<Guard>,
     /// Handlers beside those of its modules.
     handlers: Vec<&'static HandlerDef>,
 }
@@ -72,7 +74,14 @@ impl Service {
 
     /// A service with this configuration.
     pub fn new(config: Config) -> Self {
-        Service { config, modules: Vec::new(), resources: Resources::default(), layers: Layers::default(), handlers: Vec::new() }
+        Service {
+            config,
+            modules: Vec::new(),
+            resources: Resources::default(),
+            layers: Layers::default(),
+            guard: None,
+            handlers: Vec::new(),
+        }
     }
 
     /// Limits the service to the handlers and aggregates of this module and those below it: `module_path!()`, or `"shop::orders"`. Without
@@ -103,6 +112,13 @@ impl Service {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         self.layers.push(layer);
+        self
+    }
+
+    /// Lets this guard look who asks, whatever the configuration says.
+    #[doc(hidden)]
+    pub fn guarded(mut self, guard: Guard) -> Self {
+        self.guard = Some(guard);
         self
     }
 

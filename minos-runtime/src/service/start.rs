@@ -175,7 +175,7 @@ async fn prepare(service: Service, plan: Plan, ground: &dyn Ground) -> Result<Re
 }
 
 async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: SharedStore, metrics: Metrics) -> Result<Ready> {
-    let Service { config, mut resources, layers, .. } = service;
+    let Service { config, mut resources, layers, guard, .. } = service;
     let registered = Registered::prepare(&config, &mut resources)?;
     let Plan { defs, routes, topics, awaited, periodic, sagas, projections, queryables, uniques, indexes, documents } = plan;
     let (clock, name) = (ground.clock(), config.service.name.clone());
@@ -194,6 +194,7 @@ async fn listen(service: Service, plan: Plan, ground: &dyn Ground, store: Shared
     }
     let lock = Lock::of(&config, &defs, ground).await?;
     environment.acts_as = lock.handlers.as_ref().and_then(|_| User::service(&name).identity().cloned());
+    let lock = lock.guarded(guard);
     environment.spans = spans;
     environment.patience = config.sagas.patience;
     environment.ask_after = config.sagas.ask_after;

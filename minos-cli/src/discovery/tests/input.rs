@@ -103,3 +103,31 @@ async fn without_a_token_it_is_for_this_machine_only() {
     let error = start(open).await.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(error.contains("without a token") && error.contains("MINOS_REGISTRY_TOKEN"), "{error}");
 }
+
+#[tokio::test]
+async fn without_a_token_it_is_asked_under_a_name_of_this_machine() {
+    let server = registry().await;
+    let (client, living) = (client().unwrap(), Living::new().await);
+    let said = json!({ "url": format!("http://{}", living.addr) }).to_string();
+    let ask = async |host: &str, method: &str, path: &str| {
+        let request = client.request(method.parse().unwrap(), format!("{}{path}", server.url())).header("host", host);
+        let request = request.header("content-type", "application/json").body(if method == "PUT" { said.clone() } else { String::new() });
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let instance = "/services/z/instances/b";
+    for (method, path) in [("PUT", instance), ("DELETE", instance), ("GET", "/directory"), ("GET", "/services")] {
+        let (status, told) = ask("evil.example:7070", method, path).await;
+        assert_eq!(status, 403, "{method} {path}: {told}");
+        assert!(told.contains("ask at 127.0.0.1 or localhost") && told.contains("MINOS_REGISTRY_TOKEN"), "{told}");
+        assert!(ask("localhost:7070", method, path).await.0 < 300, "{method} {path}");
+    }
+    for path in ["/health", "/health/ready", "/metrics"] {
+        assert_eq!(ask("probe.example", "GET", path).await.0, 200, "{path}");
+    }
+    server.stop().await;
+    let closed = start(RegistrySettings { token: "the token".into(), ..settings() }).await.unwrap();
+    let named = client.get(format!("{}/services", closed.url())).header("host", "registry.example").bearer_auth("the token");
+    assert_eq!(named.send().await.unwrap().status().as_u16(), 200, "who shows the token is no page from elsewhere");
+    closed.stop().await;
+}
