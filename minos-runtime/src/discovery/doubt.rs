@@ -4,10 +4,13 @@
 //! one that has lost its data, nor one that another took the place of, can stop what runs.
 
 use super::{Directory, Instance, InstanceName, Listing, Readiness, readiness};
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use reqwest::Client;
-use std::{collections::HashMap, collections::HashSet, time::Duration};
-use tokio::time::Instant;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
 
 /// How long who answers is kept against the registry's word: some times as long as it takes until all have told it again that they are there.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -15,6 +18,10 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(super) const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// How long they may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How many are asked at once: the addresses are those that a registry has named, and each takes a socket.
+const AT_ONCE: usize = 256;
+/// How long asking all of them may take: nothing else that the registry says is heard meanwhile.
+const IN_ALL: Duration = Duration::from_secs(5);
 /// With how many instances the past is added to what is said: as many as a registry has at most, unless it is told otherwise.
 const MOST: usize = 10_000;
 
@@ -22,11 +29,13 @@ const MOST: usize = 10_000;
 pub(super) struct Doubts {
     client: Client,
     since: HashMap<String, Instant>,
+    at_once: usize,
+    in_all: Duration,
 }
 
 impl Doubts {
     pub(super) fn new(client: Client) -> Self {
-        Doubts { client, since: HashMap::new() }
+        Doubts { client, since: HashMap::new(), at_once: AT_ONCE, in_all: IN_ALL }
     }
 
     /// Whether anything is kept against the registry's word.
@@ -49,17 +58,11 @@ impl Doubts {
     async fn vanished(&mut self, before: &Directory, now: &[Instance], said: &Listing) -> Vec<Instance> {
         let there: HashSet<&str> = now.iter().map(|instance| instance.service.as_str()).collect();
         let gone: HashSet<&InstanceName> = said.gone.iter().collect();
-        let missing: Vec<&Instance> =
-            before.instances.iter().filter(|one| !there.contains(one.service.as_str()) && !gone.contains(&one.name())).collect();
+        let missing =
+            before.instances.iter().filter(|one| !there.contains(one.service.as_str()) && !gone.contains(&one.name())).cloned().collect();
         let begun = Instant::now();
-        let mut kept = Vec::new();
-        let asked = missing.iter().map(|instance| readiness(&self.client, &instance.url, PATIENCE));
-        for (instance, answer) in missing.iter().zip(join_all(asked).await) {
-            let since = *self.since.get(&instance.service).unwrap_or(&begun);
-            if answer == Readiness::Ready && begun.duration_since(since) < LONGEST {
-                kept.push((*instance).clone());
-            }
-        }
+        let mut kept = self.ready(missing).await;
+        kept.retain(|instance| begun.duration_since(*self.since.get(&instance.service).unwrap_or(&begun)) < LONGEST);
         let kept_services: HashSet<&str> = kept.iter().map(|instance| instance.service.as_str()).collect();
         for service in &kept_services {
             if !self.since.contains_key(*service) {
@@ -70,6 +73,39 @@ impl Doubts {
         self.since.retain(|service, _| kept_services.contains(service.as_str()));
         kept
     }
+
+    /// Those of them who say that they are ready. Who was not asked in time has not said so.
+    async fn ready(&self, mut instances: Vec<Instance>) -> Vec<Instance> {
+        // One of each service before the second of any: as long as one is left, the service is.
+        let mut turns = HashMap::<String, usize>::new();
+        instances.sort_by_cached_key(|instance| {
+            let turn = turns.entry(instance.service.clone()).or_default();
+            *turn += 1;
+            *turn
+        });
+        let (mut unasked, mut ready) = (instances.len(), Vec::new());
+        let asking =
+            stream::iter(instances.into_iter().map(|instance| asked(self.client.clone(), instance))).buffer_unordered(self.at_once);
+        let mut answers = std::pin::pin!(asking.take_until(sleep(self.in_all)));
+        while let Some((instance, answer)) = answers.next().await {
+            unasked -= 1;
+            if answer == Readiness::Ready {
+                ready.push(instance);
+            }
+        }
+        if unasked > 0 {
+            tracing::warn!(
+                "{unasked} instances of services that nobody is said to run any more have not answered within {:?}: they count as gone",
+                self.in_all
+            );
+        }
+        ready
+    }
+}
+
+async fn asked(client: Client, instance: Instance) -> (Instance, Readiness) {
+    let answer = readiness(&client, &instance.url, PATIENCE).await;
+    (instance, answer)
 }
 
 /// Who was there, and is not said to be gone by somebody who may not have heard of it. An address that another one has now was given to it.
@@ -85,6 +121,10 @@ fn still_there(before: &Directory, said: &Listing) -> Vec<Instance> {
 mod tests {
     use super::*;
     use crate::discovery::client;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    };
     use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, task::JoinHandle};
 
     /// Somebody who says whether they are ready.
@@ -134,6 +174,48 @@ mod tests {
         let now = Directory::of(vec![instance("order", "up", &up)]);
         assert_eq!(ids(&doubts.believe(&now, &Listing::default()).await), [""; 0], "in the end the registry is believed");
         assert!(!doubts.any());
+    }
+
+    /// Somebody who takes this long to say that they are ready, and by how many they were asked at once at most.
+    async fn slow(pause: Duration) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (url, most) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
+        let (now, highest) = (Arc::new(AtomicUsize::new(0)), most.clone());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                highest.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+                let now = now.clone();
+                tokio::spawn(async move {
+                    let _ = stream.read(&mut [0; 1024]).await;
+                    sleep(pause).await;
+                    now.fetch_sub(1, SeqCst);
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+                });
+            }
+        });
+        (url, most)
+    }
+
+    #[tokio::test]
+    async fn not_all_are_asked_at_once() {
+        let (url, most) = slow(Duration::from_millis(20)).await;
+        let before = Directory::of((0..100).map(|n| instance("order", &n.to_string(), &url)).collect());
+        let mut doubts = Doubts { at_once: 10, ..Doubts::new(client().unwrap()) };
+        let now = doubts.believe(&before, &Listing::default()).await;
+        assert_eq!(now.instances.len(), 100, "all of them, in the end");
+        assert!(most.load(SeqCst) <= 10, "{most:?} at once");
+    }
+
+    #[tokio::test]
+    async fn asking_ends_though_nobody_answers() {
+        let ((silent, _), (up, _up)) = (slow(Duration::from_secs(60)).await, somebody("200 OK").await);
+        let silent = (0..500).map(|n| instance("order", &n.to_string(), &silent));
+        let before = Directory::of(silent.chain([instance("stock", "one", &up)]).collect());
+        let mut doubts = Doubts { at_once: 50, in_all: Duration::from_millis(500), ..Doubts::new(client().unwrap()) };
+        let begun = Instant::now();
+        let now = doubts.believe(&before, &Listing::default()).await;
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        assert_eq!(ids(&now), ["one"], "one of each service is asked first");
     }
 
     #[tokio::test]
