@@ -4,6 +4,7 @@ use super::{
     AuthError,
     fetch::Place,
     jwk::{self, NamedKey},
+    key::Key,
     token::Token,
 };
 use crate::{
@@ -75,10 +76,20 @@ impl KeySet {
     pub(super) async fn verify(&self, token: &Token<'_>) -> Result<(), AuthError> {
         let kid = token.kid.as_deref();
         let mut known = self.shared.known();
-        if found(known.as_deref(), kid).is_none() {
+        if meant(known.as_deref(), kid).next().is_none() {
             known = self.shared.renewed(kid).await?;
         }
-        found(known.as_deref(), kid).ok_or(AuthError::UnknownKey)?.verify(token)
+        // Names need not be unique: keys of two kinds may share one (RFC 7517, 4.5), and so may an old key and the one in its place.
+        let mut wrong = AuthError::UnknownKey;
+        for key in meant(known.as_deref(), kid) {
+            match key.verify(token) {
+                Ok(()) => return Ok(()),
+                // That the token is of another kind than this key says less than that another key has not signed it.
+                Err(AuthError::Algorithm) if wrong == AuthError::Signature => {}
+                Err(why) => wrong = why,
+            }
+        }
+        Err(wrong)
     }
 
     pub(super) fn describe(&self) -> String {
@@ -86,13 +97,11 @@ impl KeySet {
     }
 }
 
-/// The key that a token means: of its name, or the only one.
-fn found<'k>(known: Option<&'k [NamedKey]>, kid: Option<&str>) -> Option<&'k super::key::Key> {
-    match (known?, kid) {
-        ([one], None) => Some(&one.key),
-        (_, None) => None,
-        (keys, Some(kid)) => keys.iter().find(|key| key.kid.as_deref() == Some(kid)).map(|key| &key.key),
-    }
+/// The keys that a token may mean: those of its name, or the only one.
+fn meant<'k>(known: Option<&'k [NamedKey]>, kid: Option<&'k str>) -> impl Iterator<Item = &'k Key> {
+    let keys = known.unwrap_or_default();
+    let is_alone = keys.len() == 1;
+    keys.iter().filter(move |key| kid.map_or(is_alone, |kid| key.kid.as_deref() == Some(kid))).map(|key| &key.key)
 }
 
 impl Shared {
@@ -106,7 +115,7 @@ impl Shared {
         // Somebody else may have read it meanwhile.
         let known = self.known();
         let is_recent = reading.last.is_some_and(|last| last.elapsed() < PAUSE);
-        if found(known.as_deref(), kid).is_none() && !is_recent {
+        if meant(known.as_deref(), kid).next().is_none() && !is_recent {
             let _ = self.read(&mut reading).await;
         }
         match (self.known(), &reading.failing) {

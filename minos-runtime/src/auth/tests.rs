@@ -296,6 +296,30 @@ async fn only_keys_that_are_meant_for_it_verify() {
     assert_eq!(two.verify(&nameless).await, Err(AuthError::UnknownKey));
 }
 
+#[tokio::test]
+async fn keys_of_one_name_are_all_tried() {
+    let point = fs::read(key("p256.pub.pem")).unwrap();
+    let point = String::from_utf8(point).unwrap().lines().filter(|line| !line.starts_with('-')).collect::<String>();
+    // The point is what a `SubjectPublicKeyInfo` of P-256 ends with.
+    let bytes = base64::prelude::BASE64_STANDARD.decode(point).unwrap();
+    let (x, y) = bytes[bytes.len() - 64..].split_at(32);
+    let p256 = json!({ "kty": "EC", "crv": "P-256", "kid": "1", "x": URL.encode(x), "y": URL.encode(y) });
+    let rsa = |name: &str| jwks(&[("1", name)])["keys"][0].clone();
+    let by_p256 = token(&json!({ "alg": "ES256", "kid": "1" }), &claims(json!({})), Signed::P256("p256.der"));
+    let (by_rsa, by_other) = (signed_by("1", "rsa.der"), signed_by("1", "other.der"));
+    for (keys, results) in [
+        (vec![p256.clone(), rsa("rsa.der")], [Ok(()), Ok(()), Err(AuthError::Signature)]),
+        (vec![rsa("rsa.der"), p256.clone()], [Ok(()), Ok(()), Err(AuthError::Signature)]),
+        (vec![rsa("other.der"), rsa("rsa.der")], [Err(AuthError::Algorithm), Ok(()), Ok(())]),
+        (vec![p256], [Ok(()), Err(AuthError::Algorithm), Err(AuthError::Algorithm)]),
+    ] {
+        let verifier = verifier(Published::new(&json!({ "keys": keys.clone() })).config()).await;
+        for (token, result) in [&by_p256, &by_rsa, &by_other].into_iter().zip(results) {
+            assert_eq!(verifier.verify(token).await.map(|_| ()), result, "{keys:?}");
+        }
+    }
+}
+
 mod by_http {
     use super::*;
     use std::sync::{
