@@ -7,7 +7,7 @@ use super::{
     register::{Register, SharedRegister},
     settings::RegistrySettings,
 };
-use minos::{Config, Error, Result, Running, Service, config::Secret, discovery, store::StoreResult};
+use minos::{Config, Error, Result, Running, Service, discovery, store::StoreResult};
 use minos_runtime::http::Guard;
 use std::{
     net::SocketAddr,
@@ -23,7 +23,6 @@ const DRAIN: Duration = Duration::from_secs(3);
 
 /// What handlers and loops share.
 pub(super) struct Shared {
-    pub(super) token: Secret,
     pub(super) published: Published,
     pub(super) records: Records,
     /// Whether others may write to the same store.
@@ -79,7 +78,6 @@ pub async fn start(settings: RegistrySettings) -> Result<RegistryServer> {
     let now = Instant::now();
     let register = Register::new(settings.ttl, settings.check_every, settings.max_instances, now);
     let shared = Arc::new(Shared {
-        token: settings.token,
         published: Published::new(),
         records: Records::default(),
         is_shared,
@@ -87,18 +85,20 @@ pub async fn start(settings: RegistrySettings) -> Result<RegistryServer> {
         read_at: Mutex::new(now),
     });
     let client = discovery::client().map_err(|error| Error::internal(error.to_string()))?;
-    let mut service = Service::new(config).module(module_path!().replace("::server", "::routes")).with(shared.clone());
-    if shared.token.is_empty() {
-        service = service
-            .guarded(Guard::of_this_machine("discovery", "give the registry a token: `token` in `[registry]`, or MINOS_REGISTRY_TOKEN"));
-    }
-    let running = service.start().await?;
+    let is_open = settings.token.is_empty();
+    let guard = if is_open {
+        Guard::of_this_machine("discovery", "give the registry a token: `token` in `[registry]`, or MINOS_REGISTRY_TOKEN")
+    } else {
+        Guard::of_token("discovery", settings.token, "set `discovery.token`, or MINOS_DISCOVERY_TOKEN")
+    };
+    let service = Service::new(config).module(module_path!().replace("::server", "::routes")).with(shared.clone());
+    let running = service.guarded(guard).start().await?;
     shared.records.open(running.store().clone());
     if let Err(error) = shared.read().await {
         running.stop().await;
         return Err(Error::unavailable(error.to_string()).context("what was known cannot be read"));
     }
-    if shared.token.is_empty() {
+    if is_open {
         tracing::warn!("no token is set: whoever can run programs on this machine may register services");
     }
     let mut loops = JoinSet::new();

@@ -3,11 +3,13 @@
 //! Nothing but the header `Authorization` says who somebody is. Other headers that look as if they did, and tokens in the query string, are not read.
 
 use super::{
+    credentials::Credentials,
     host::is_for_this_machine,
     problem::{self, Answer},
 };
 use crate::{
     auth::{Access, AuthError, Denied, User},
+    config::Secret,
     handler::HandlerDef,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -31,6 +33,8 @@ enum Rules {
     OfOperators { reads: Access, operates: Access },
     /// Who asks under a name of this machine may have everything. Others are told what to do instead.
     ThisMachine { instead: &'static str },
+    /// Who shows this token may have everything. Others are told where it is to be written.
+    OneToken { token: Secret, hint: &'static str },
 }
 
 /// Why somebody does not pass.
@@ -40,6 +44,8 @@ pub(super) enum Refusal {
     TwoTokens,
     Token(AuthError),
     Denied(Denied),
+    /// It is not the one token that counts; where that is to be written.
+    WrongToken(&'static str),
     /// It is for this machine, and asked under another name; what can be done instead.
     Elsewhere(&'static str),
 }
@@ -53,6 +59,11 @@ impl Guard {
     /// A guard of what is open at this machine, for who is at it: it has to be asked under a name of this machine, or a page from elsewhere could ask it through a browser. Others are told what to do `instead`.
     pub fn of_this_machine(service: &str, instead: &'static str) -> Self {
         Guard::new(service, Rules::ThisMachine { instead })
+    }
+
+    /// A guard of what takes one token, which is the same for everybody. Others are told by the `hint` where to write it.
+    pub fn of_token(service: &str, token: Secret, hint: &'static str) -> Self {
+        Guard::new(service, Rules::OneToken { token, hint })
     }
 
     fn new(service: &str, rules: Rules) -> Self {
@@ -91,6 +102,7 @@ impl Guard {
             #[cfg(feature = "auth")]
             Rules::OfOperators { .. } => "roles",
             Rules::ThisMachine { .. } => "none (open at this machine)",
+            Rules::OneToken { .. } => "one token",
         }
     }
 
@@ -104,17 +116,17 @@ impl Guard {
             Rules::OfOperators { reads, .. } if def.kind == crate::handler::Kind::Query => *reads,
             #[cfg(feature = "auth")]
             Rules::OfOperators { operates, .. } => *operates,
-            Rules::ThisMachine { .. } => Access::PUBLIC,
+            Rules::ThisMachine { .. } | Rules::OneToken { .. } => Access::PUBLIC,
         }
     }
 
     /// The user who asks for this handler, if they may have it. Where everybody may, a token that is no good says no more than none.
     pub(super) async fn admit(&self, def: &HandlerDef, uri: &Uri, headers: &HeaderMap, vouched_for: &User) -> Result<User, Refusal> {
-        if let Rules::ThisMachine { instead } = self.rules
-            && !def.access.public
-            && !is_for_this_machine(uri, headers)
-        {
-            return Err(Refusal::Elsewhere(instead));
+        match &self.rules {
+            _ if def.access.public => {}
+            Rules::ThisMachine { instead } if !is_for_this_machine(uri, headers) => return Err(Refusal::Elsewhere(instead)),
+            Rules::OneToken { token, hint } if !Credentials::of(headers).are(token.expose()) => return Err(Refusal::WrongToken(hint)),
+            _ => {}
         }
         let access = self.access(def);
         let user = match self.user(headers, vouched_for).await {
@@ -130,9 +142,11 @@ impl Guard {
         if !vouched_for.is_anonymous() {
             return Ok(vouched_for.clone());
         }
-        match bearer(headers)? {
-            None => Ok(User::anonymous()),
-            Some(token) => self.verify(token).await.map_err(Refusal::Token),
+        match Credentials::of(headers) {
+            Credentials::Nothing | Credentials::Other(_) => Ok(User::anonymous()),
+            Credentials::Bearer(token) => self.verify(token).await.map_err(Refusal::Token),
+            Credentials::Several => Err(Refusal::TwoTokens),
+            Credentials::Unreadable => Err(Refusal::Token(AuthError::Malformed("it is ASCII"))),
         }
     }
 
@@ -163,6 +177,10 @@ impl Guard {
                 (StatusCode::UNAUTHORIZED, "not authenticated", "this takes a token: send it as `Authorization: Bearer …`".to_owned(), "")
             }
             Refusal::Denied(denied) => (StatusCode::FORBIDDEN, "forbidden", denied.to_string(), "insufficient_scope"),
+            Refusal::WrongToken(hint) => {
+                let detail = format!("this wants to see its token, as `Authorization: Bearer …`: {hint}");
+                (StatusCode::UNAUTHORIZED, "not authenticated", detail, "")
+            }
             Refusal::Elsewhere(instead) => {
                 let detail =
                     format!("this is open at this machine only: ask at 127.0.0.1 or localhost, and under no other name, or {instead}");
@@ -192,45 +210,9 @@ impl Guard {
     }
 }
 
-/// The token in the one `Authorization` header. Other schemes than `Bearer` say nothing here.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(first) = all.next() else { return Ok(None) };
-    if all.next().is_some() {
-        return Err(Refusal::TwoTokens);
-    }
-    let text = first.to_str().map_err(|_| Refusal::Token(AuthError::Malformed("it is ASCII")))?;
-    match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim_matches(' '))),
-        _ => Ok(None),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn with(values: &[&str]) -> HeaderMap {
-        values.iter().map(|value| (header::AUTHORIZATION, HeaderValue::from_str(value).unwrap())).collect()
-    }
-
-    #[test]
-    fn one_header_has_the_token() {
-        for (values, token) in [
-            (&[][..], Ok(None)),
-            (&["Bearer a.b.c"], Ok(Some("a.b.c"))),
-            (&["bEARER  a.b.c "], Ok(Some("a.b.c"))),
-            (&["Bearer "], Ok(Some(""))),
-            (&["Bearer"], Ok(None)),
-            (&["Basic YWRhOng="], Ok(None)),
-            (&["BearerX a"], Ok(None)),
-            (&["a.b.c"], Ok(None)),
-            (&["Bearer a", "Bearer a"], Err(Refusal::TwoTokens)),
-            (&["Basic YWRhOng=", "Bearer a"], Err(Refusal::TwoTokens)),
-        ] {
-            assert_eq!(bearer(&with(values)), token, "{values:?}");
-        }
-    }
 
     #[test]
     fn what_is_wrong_is_told_by_rfc_6750() {
@@ -251,6 +233,7 @@ mod tests {
         let odd = AuthError::Claim { claim: "a\"\\\r\nü".to_owned(), wrong: "is missing" };
         assert!(told(Refusal::Token(odd)).1.contains("the claim `a` of the token is missing"));
         assert_eq!(told(Refusal::Token(AuthError::Unavailable("secret place".to_owned()))), (503, String::new()));
+        assert_eq!(told(Refusal::WrongToken("write it")), (401, r#"Bearer realm="shop""#.to_owned()));
         assert_eq!(told(Refusal::Elsewhere("stay away")), (403, String::new()));
     }
 }

@@ -4,6 +4,7 @@ mod activity;
 mod app;
 mod body;
 mod budget;
+mod credentials;
 mod dispatch;
 mod guard;
 mod health;
@@ -26,6 +27,7 @@ pub use server::Server;
 #[doc(hidden)]
 pub use {
     activity::{Active, Activity},
+    credentials::Credentials,
     host::is_for_this_machine,
     listen::{LATE, Phase, accept, queued, reached},
     socket::{Socket, speaks_two},

@@ -5,6 +5,10 @@ use crate::discovery::{RegistrySettings, start};
 use minos::discovery::{Discovery, DiscoveryError, Registry, client};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 #[tokio::test]
 async fn what_cannot_be_is_refused_with_a_sentence() {
@@ -91,6 +95,10 @@ async fn only_who_shows_the_token_is_let_in() {
     assert_eq!(client.get(format!("{}/services", server.url())).send().await.unwrap().status().as_u16(), 401);
     let basic = client.get(format!("{}/services", server.url())).header("authorization", "Basic the token").send().await.unwrap();
     assert_eq!(basic.status().as_u16(), 401);
+    for scheme in ["bearer", "BEARER"] {
+        let request = client.get(format!("{}/services", server.url())).header("authorization", format!("{scheme} the token"));
+        assert_eq!(request.send().await.unwrap().status().as_u16(), 200, "{scheme}");
+    }
     let registry = with("the token");
     registry.announce(order).await.unwrap();
     until(&registry, "order", &["a"]).await;
@@ -130,4 +138,18 @@ async fn without_a_token_it_is_asked_under_a_name_of_this_machine() {
     let named = client.get(format!("{}/services", closed.url())).header("host", "registry.example").bearer_auth("the token");
     assert_eq!(named.send().await.unwrap().status().as_u16(), 200, "who shows the token is no page from elsewhere");
     closed.stop().await;
+}
+
+#[tokio::test]
+async fn what_nobody_may_say_is_not_listened_to() {
+    let server = start(RegistrySettings { token: "the token".into(), ..settings() }).await.unwrap();
+    let mut stream = TcpStream::connect(server.addr()).await.unwrap();
+    let head = "PUT /services/order/instances/a HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\nauthorization: Bearer x\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // No body: its end would be waited for.
+    let mut answer = [0; 1024];
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut answer)).await.expect("it waits for what it refuses").unwrap();
+    let told = String::from_utf8_lossy(&answer[..read]).into_owned();
+    assert!(told.starts_with("HTTP/1.1 401 ") && told.contains("MINOS_DISCOVERY_TOKEN"), "{told}");
+    server.stop().await;
 }

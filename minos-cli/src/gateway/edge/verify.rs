@@ -6,6 +6,7 @@ use super::{
 };
 use crate::gateway::upstream::Body;
 use http::{HeaderMap, Response, StatusCode, header};
+use minos_runtime::http::Credentials;
 use std::{
     future::{Future, ready},
     pin::Pin,
@@ -60,28 +61,24 @@ pub(in crate::gateway) enum Token<'h> {
 }
 
 pub(in crate::gateway) fn token(headers: &HeaderMap) -> Token<'_> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = all.next() else { return Token::None };
-    if all.next().is_some() {
-        return Token::Malformed("there is more than one `Authorization`");
-    }
-    let Ok(text) = value.to_str() else { return Token::Malformed("`Authorization` is no text") };
-    match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => Token::Bearer(token.trim()),
-        Some((scheme, _)) if is_word(scheme) && !mentions_bearer(text) => Token::Other,
-        _ => Token::Malformed(NO_BEARER),
+    match Credentials::of(headers) {
+        Credentials::Nothing => Token::None,
+        Credentials::Bearer(token) if !token.is_empty() => Token::Bearer(token),
+        Credentials::Other(text) if is_another_scheme(text) => Token::Other,
+        Credentials::Bearer(_) | Credentials::Other(_) => Token::Malformed(NO_BEARER),
+        Credentials::Several => Token::Malformed("there is more than one `Authorization`"),
+        Credentials::Unreadable => Token::Malformed("`Authorization` is no text"),
     }
 }
 
 const NO_BEARER: &str = "`Authorization` has to be `Bearer` and a token";
 
-fn is_word(scheme: &str) -> bool {
-    !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-}
-
-/// Whether somebody who reads the header more loosely could find a token in it.
-fn mentions_bearer(text: &str) -> bool {
-    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.eq_ignore_ascii_case("bearer"))
+/// Whether a scheme and something behind it is said, in which nobody who reads it more loosely could find a token.
+fn is_another_scheme(text: &str) -> bool {
+    let is_word =
+        |scheme: &str| !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let mentions_bearer = || text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.eq_ignore_ascii_case("bearer"));
+    text.split_once(' ').is_some_and(|(scheme, _)| is_word(scheme)) && !mentions_bearer()
 }
 
 /// Why a request does not say whose it is.
@@ -128,10 +125,10 @@ pub(in crate::gateway) struct Operators {
 impl Operators {
     /// What they have shown; none if they are no operators.
     pub(in crate::gateway) async fn shown(&self, headers: &HeaderMap) -> Option<Shown> {
-        let Token::Bearer(token) = token(headers) else { return None };
-        if !self.token.is_empty() && is_same(token.as_bytes(), self.token.as_bytes()) {
+        if Credentials::of(headers).are(&self.token) {
             return Some(Shown::OwnToken);
         }
+        let Token::Bearer(token) = token(headers) else { return None };
         let verifier = self.verifier.as_ref().filter(|_| !self.role.is_empty())?;
         verifier.verify(token).await.is_ok_and(|verified| verified.roles.contains(&self.role)).then_some(Shown::Role)
     }
@@ -144,11 +141,6 @@ pub(in crate::gateway) enum Shown {
     OwnToken,
     /// A token of the role, which others may know as well.
     Role,
-}
-
-/// Takes as long whatever is different.
-fn is_same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && std::hint::black_box(a.iter().zip(b).fold(0, |different, (a, b)| different | (a ^ b))) == 0
 }
 
 #[cfg(test)]
