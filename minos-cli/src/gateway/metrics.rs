@@ -7,7 +7,11 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, Weak},
+    time::Duration,
+};
 
 /// The measurements of a gateway. Cheap to clone.
 #[derive(Clone)]
@@ -24,7 +28,11 @@ pub(super) struct Metrics {
     ejections: Family<InstanceLabels, Gauge>,
     conflicts: Gauge,
     registry: Arc<Registry>,
+    routes: Arc<Routes>,
 }
+
+/// The routes that somebody has, so that each is measured once.
+type Routes = Mutex<HashMap<RouteLabels, Weak<RouteMetrics>>>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -58,12 +66,18 @@ struct InstanceLabels {
     instance: String,
 }
 
-/// What is measured of a route, found once.
+/// What is measured of a route, found once. When nobody has the route any more, nothing is told of it: a registry may name ever new ones.
 pub(super) struct RouteMetrics {
     labels: RouteLabels,
-    requests: Family<RequestLabels, Counter>,
+    metrics: Metrics,
     seconds: Histogram,
     ok: Counter,
+    /// Answers of other statuses, as they come.
+    others: Mutex<BTreeMap<u16, Counter>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 fn seconds() -> Histogram {
@@ -84,6 +98,7 @@ impl Metrics {
             ejections: Family::default(),
             conflicts: Gauge::default(),
             registry: Arc::default(),
+            routes: Arc::default(),
         };
         let own = &metrics;
         registry.register("requests", "Requests that a service answered, or should have", own.requests.clone());
@@ -99,11 +114,18 @@ impl Metrics {
         metrics
     }
 
-    pub(super) fn route(&self, service: &str, method: &str, route: &str) -> RouteMetrics {
+    /// What is measured of a route, as long as the answer is kept.
+    pub(super) fn route(&self, service: &str, method: &str, route: &str) -> Arc<RouteMetrics> {
         let labels = RouteLabels { service: service.to_owned(), method: method.to_owned(), route: route.to_owned() };
+        let mut routes = lock(&self.routes);
+        if let Some(known) = routes.get(&labels).and_then(Weak::upgrade) {
+            return known;
+        }
         let seconds = self.seconds.get_or_create_owned(&labels);
-        let ok = self.requests.get_or_create_owned(&labels.with(StatusCode::OK));
-        RouteMetrics { labels, requests: self.requests.clone(), seconds, ok }
+        let ok = self.requests.get_or_create_owned(&labels.with(StatusCode::OK.as_u16()));
+        let measured = Arc::new(RouteMetrics { labels: labels.clone(), metrics: self.clone(), seconds, ok, others: Mutex::default() });
+        routes.insert(labels, Arc::downgrade(&measured));
+        measured
     }
 
     /// Counts a request that the gateway answers itself.
@@ -140,8 +162,8 @@ pub(super) fn standing(standing: Standing) -> &'static str {
 }
 
 impl RouteLabels {
-    fn with(&self, status: StatusCode) -> RequestLabels {
-        RequestLabels { service: self.service.clone(), method: self.method.clone(), route: self.route.clone(), status: status.as_u16() }
+    fn with(&self, status: u16) -> RequestLabels {
+        RequestLabels { service: self.service.clone(), method: self.method.clone(), route: self.route.clone(), status }
     }
 }
 
@@ -151,7 +173,32 @@ impl RouteMetrics {
         if status == StatusCode::OK {
             self.ok.inc();
         } else {
-            self.requests.get_or_create(&self.labels.with(status)).inc();
+            self.of(&mut lock(&self.others), status.as_u16()).inc();
+        }
+    }
+
+    fn of<'o>(&self, others: &'o mut BTreeMap<u16, Counter>, status: u16) -> &'o Counter {
+        others.entry(status).or_insert_with(|| self.metrics.requests.get_or_create_owned(&self.labels.with(status)))
+    }
+}
+
+impl Drop for RouteMetrics {
+    fn drop(&mut self) {
+        let statuses = std::mem::take(&mut *lock(&self.others)).into_keys();
+        let mut routes = lock(&self.metrics.routes);
+        // Somebody may have got the route anew meanwhile: they go on with what was measured, and leave nothing of it in the end.
+        if let Some(known) = routes.get(&self.labels).and_then(Weak::upgrade) {
+            for status in statuses {
+                known.of(&mut lock(&known.others), status);
+            }
+            // Before `known`, which may be the last one by now.
+            drop(routes);
+            return;
+        }
+        routes.remove(&self.labels);
+        self.metrics.seconds.remove(&self.labels);
+        for status in statuses.chain([StatusCode::OK.as_u16()]) {
+            self.metrics.requests.remove(&self.labels.with(status));
         }
     }
 }
@@ -159,5 +206,65 @@ impl RouteMetrics {
 impl std::fmt::Debug for RouteMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.labels.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(metrics: &Metrics) -> Vec<String> {
+        let text = metrics.text(&Table::default());
+        let own = |line: &&str| line.starts_with("minos_gateway_request");
+        text.lines().filter(own).filter(|line| !line.contains("_bucket")).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_nobody_has_any_more_is_not_told() {
+        let metrics = Metrics::new();
+        let (kept, gone) = (metrics.route("foo", "GET", "/foos"), metrics.route("bar", "GET", "/bars"));
+        for status in [200, 404, 404, 503] {
+            kept.observe(StatusCode::from_u16(status).unwrap(), Duration::ZERO);
+            gone.observe(StatusCode::from_u16(status).unwrap(), Duration::ZERO);
+        }
+        assert_eq!(lines(&metrics).len(), 10, "{:?}", lines(&metrics));
+        // As when a table is made anew: the route is had twice, and then once.
+        let again = metrics.route("foo", "GET", "/foos");
+        assert!(Arc::ptr_eq(&kept, &again));
+        drop((kept, gone));
+        again.observe(StatusCode::NOT_FOUND, Duration::ZERO);
+        let left = lines(&metrics);
+        assert!(left.len() == 5 && left.iter().all(|line| line.contains("service=\"foo\"")), "{left:?}");
+        let missed = "minos_gateway_requests_total{service=\"foo\",method=\"GET\",route=\"/foos\",status=\"404\"} 3";
+        assert!(left.iter().any(|line| line == missed), "{left:?}");
+    }
+
+    #[test]
+    fn ever_new_routes_leave_nothing_behind() {
+        let metrics = Metrics::new();
+        for n in 0..1000 {
+            let route = metrics.route("foo", "GET", &format!("/foos/{n}"));
+            route.observe(StatusCode::OK, Duration::ZERO);
+            route.observe(StatusCode::BAD_GATEWAY, Duration::ZERO);
+        }
+        assert_eq!(lines(&metrics), [""; 0]);
+        assert!(lock(&metrics.routes).is_empty());
+    }
+
+    #[test]
+    fn a_route_that_comes_back_before_the_last_answer_goes_on() {
+        let metrics = Metrics::new();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..2000 {
+                        let route = metrics.route("foo", "GET", "/foos");
+                        route.observe(StatusCode::NOT_FOUND, Duration::ZERO);
+                        assert!(lines(&metrics).iter().any(|line| line.contains("status=\"404\"")), "what somebody has is told");
+                    }
+                });
+            }
+        });
+        assert_eq!(lines(&metrics), [""; 0]);
     }
 }

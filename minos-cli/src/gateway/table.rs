@@ -44,7 +44,7 @@ pub(super) struct Route {
     pub(super) path: String,
     pub(super) service: String,
     pub(super) instances: Vec<Arc<Instance>>,
-    pub(super) measured: RouteMetrics,
+    pub(super) measured: Arc<RouteMetrics>,
 }
 
 /// A route that a service does not get, because another one has it.
