@@ -63,12 +63,12 @@ impl Server {
 
     /// Serves until `stop` ends; then takes no more connections, finishes the requests that run, and returns.
     pub(super) async fn serve<A: Answers>(self, answers: Arc<A>, stop: impl Future<Output = ()>) {
-        let Server { listener, config, tls, workers, .. } = self;
+        let Server { listener, config, tls, mut workers, .. } = self;
         let permits = Arc::new(Semaphore::new(config.max_connections));
         // Each connection holds a receiver, so that the sender knows when the last one has ended.
         let (phase, _) = watch::channel(Phase::Open);
         let connections = Arc::new(Connections { config, tls, answers, clients: Mutex::default() });
-        let serve = |stream: TcpStream, from: SocketAddr, permit: Option<OwnedSemaphorePermit>| {
+        let mut serve = |stream: TcpStream, from: SocketAddr, permit: Option<OwnedSemaphorePermit>| {
             let Some(place) = Place::take(&connections, from) else { return };
             let (permits, phase) = (permits.clone(), phase.subscribe());
             workers.serve(stream, move |stream| async move {

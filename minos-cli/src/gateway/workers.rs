@@ -28,16 +28,18 @@ pub(super) fn place() -> usize {
     PLACE.get()
 }
 
-/// Threads that serve connections, until this is dropped.
+/// Threads that serve connections, until this is dropped. One that ended is replaced when the next connection comes.
 #[derive(Default)]
 pub(super) struct Workers(Vec<Worker>);
 
 struct Worker {
+    /// Which of them it is.
+    place: usize,
     runtime: Handle,
     /// Connections that it has.
     load: Arc<AtomicUsize>,
-    /// It ends when this is dropped.
-    _end: oneshot::Sender<()>,
+    /// It ends when this is dropped. The other end is the thread's, so this is closed when the thread has ended.
+    end: oneshot::Sender<()>,
 }
 
 /// A connection that a worker has, until this is dropped.
@@ -61,11 +63,13 @@ impl Workers {
     }
 
     /// Serves a connection on the thread that has fewest.
-    pub(super) fn serve<F>(&self, stream: TcpStream, serve: impl FnOnce(TcpStream) -> F + Send + 'static)
+    pub(super) fn serve<F>(&mut self, stream: TcpStream, serve: impl FnOnce(TcpStream) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Some(worker) = self.0.iter().min_by_key(|worker| worker.load.load(Relaxed)) else {
+        self.replace();
+        let living = self.0.iter().filter(|worker| worker.lives());
+        let Some(worker) = living.min_by_key(|worker| worker.load.load(Relaxed)) else {
             tokio::spawn(serve(stream));
             return;
         };
@@ -82,7 +86,30 @@ impl Workers {
     }
 }
 
+impl Workers {
+    /// Starts those anew whose threads have ended. While the system gives no thread, the others do with what there is.
+    fn replace(&mut self) {
+        for worker in self.0.iter_mut().filter(|worker| !worker.lives()) {
+            let place = worker.place;
+            match Worker::start(place) {
+                Ok(new) => {
+                    *worker = new;
+                    tracing::error!("the thread `gateway-{place}` ended, and its connections with it; another one has taken its place");
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the thread `gateway-{place}` ended, and its connections with it; no other one can be started now")
+                }
+            }
+        }
+    }
+}
+
 impl Worker {
+    /// A thread ends before its time if its runtime itself panics; what panics in a request does not end it.
+    fn lives(&self) -> bool {
+        !self.end.is_closed()
+    }
+
     fn start(place: usize) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -92,7 +119,7 @@ impl Worker {
             // That nobody is left who could say it is how it is said.
             let _ = runtime.block_on(ended);
         })?;
-        Ok(Worker { runtime: handle, load: Arc::default(), _end: end })
+        Ok(Worker { place, runtime: handle, load: Arc::default(), end })
     }
 }
 
@@ -103,7 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_are_spread_and_stay() {
-        let (workers, listener) = (Workers::start(2).unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let (mut workers, listener) = (Workers::start(2).unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         let (told, mut places) = mpsc::unbounded_channel();
         let mut clients = Vec::new();
         let (go, _) = tokio::sync::broadcast::channel::<()>(1);
@@ -130,9 +157,44 @@ mod tests {
         drop((told, workers));
     }
 
+    /// Ends a thread as a panic of its runtime would: without a word.
+    async fn end(worker: &mut Worker) {
+        let (end, _) = oneshot::channel();
+        drop(std::mem::replace(&mut worker.end, end));
+        assert!(!worker.lives());
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_ended_is_replaced() {
+        let (mut workers, listener) = (Workers::start(2).unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let (told, mut places) = mpsc::unbounded_channel();
+        for dead in [&[0][..], &[1], &[0, 1]] {
+            for worker in dead {
+                end(&mut workers.0[*worker]).await;
+            }
+            let mut clients = Vec::new();
+            for _ in 0..4 {
+                clients.push(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+                let (stream, _) = listener.accept().await.unwrap();
+                let told = told.clone();
+                workers.serve(stream, move |stream| async move {
+                    told.send(place()).unwrap();
+                    let _stream = stream;
+                    std::future::pending::<()>().await;
+                });
+            }
+            let mut all = Vec::new();
+            for _ in 0..4 {
+                let served = tokio::time::timeout(std::time::Duration::from_secs(10), places.recv()).await;
+                all.push(served.expect("each is served").unwrap());
+            }
+            assert!(all.iter().all(|place| [1, 2].contains(place)) && workers.0.iter().all(Worker::lives), "{dead:?}: {all:?}");
+        }
+    }
+
     #[tokio::test]
     async fn a_thread_ends_with_what_it_serves() {
-        let (workers, listener) = (Workers::start(1).unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let (mut workers, listener) = (Workers::start(1).unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         workers.serve(stream, |stream| async move {
