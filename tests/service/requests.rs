@@ -180,6 +180,20 @@ async fn head_and_pipelines_and_correlation_are_answered() {
     assert_eq!((all.status, statuses), (418, vec!["404", "409", "500", "200"]), "in the order of the requests");
     let huge = send(addr, "GET", "/health", &format!("x: {}\r\n", "y".repeat(200_000)), "").await;
     assert!(huge.map_or(true, |answer| answer.status == 431), "headers have a limit");
+    // All of it comes in one piece, and so does what it may be at most: 64 KiB.
+    for (target, header, status) in [(7, 65_500, 200), (7, 65_600, 431), (65_500, 7, 404), (65_530, 7, 431), (40_000, 40_000, 431)] {
+        let line = if target == 7 { "/health".to_owned() } else { format!("/{}", "t".repeat(target - 1)) };
+        let answer = common::raw(
+            addr,
+            format!("GET {line} HTTP/1.1\r\nhost: x\r\nx: {}\r\nconnection: close\r\n\r\n", "y".repeat(header)).as_bytes(),
+        )
+        .await;
+        let answer = answer.unwrap_or_else(|error| panic!("{target} {header}: {error}"));
+        assert_eq!(answer.status, status, "{target} {header}: {}", answer.head);
+        if status == 431 {
+            assert!(answer.detail().contains("more than 65536 bytes") && answer.head.contains("connection: close"), "{answer:?}");
+        }
+    }
     assert_eq!(get(addr, "/health").await.status, 200);
     running.stop().await;
 }

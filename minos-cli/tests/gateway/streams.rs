@@ -138,5 +138,17 @@ async fn too_much_is_refused() {
     // Who still sends when it is closed may not hear why.
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 431 "), "{said}");
     assert_eq!(upstream.asked(), before);
+    // In one piece, too, and whatever it is that is long: it is the sum that counts.
+    for (target, header, status) in [(6, 8100, 200), (6, 8300, 431), (5000, 5000, 431), (8300, 6, 431)] {
+        let line = format!("/large?{}", "q".repeat(target - 6));
+        let head = format!("GET {line} HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\nConnection: close\r\n\r\n", "x".repeat(header));
+        let said = raw(gateway.addr(), head.as_bytes(), QUIET).await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{target} {header}: {said}");
+        assert_eq!(said.contains("more than 8192 bytes"), status == 431, "{said}");
+    }
+    assert_eq!(upstream.asked(), before + 1);
+    let many: String = (0..101).map(|n| format!("x-{n}: y\r\n")).collect();
+    let said = raw(gateway.addr(), format!("GET /large HTTP/1.1\r\nHost: x\r\n{many}\r\n").as_bytes(), QUIET).await;
+    assert!(said.starts_with("HTTP/1.1 431 "), "headers have a limit in number: {said}");
     gateway.stop().await;
 }

@@ -7,6 +7,7 @@ mod budget;
 mod credentials;
 mod dispatch;
 mod guard;
+mod head;
 mod health;
 mod host;
 mod layer;
@@ -28,6 +29,7 @@ pub use server::Server;
 pub use {
     activity::{Active, Activity},
     credentials::Credentials,
+    head::{BETWEEN, head_size},
     host::is_for_this_machine,
     listen::{LATE, Phase, accept, queued, reached},
     socket::{Socket, speaks_two},

@@ -1,10 +1,13 @@
 //! Sockets: accepting, serving and draining connections.
 
 use super::{
-    Response, Way,
+    Body, Response, Way,
     activity::Activity,
     body::BoxError,
+    dispatch::Ids,
+    head::{BETWEEN, head_size},
     listen::{LATE, Phase, accept, queued, reached},
+    problem,
     socket::{Socket, speaks_two},
     timer::ConnectionTimer,
 };
@@ -12,7 +15,7 @@ use crate::{
     config::HttpConfig,
     error::{Error, Result},
 };
-use http::{HeaderValue, Version, header};
+use http::{HeaderValue, StatusCode, Version, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -33,7 +36,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 
-/// What the headers of one request may take in memory.
+/// How many bytes the head of one request may have.
 const MAX_HEADERS: usize = 64 * 1024;
 
 /// A listening socket, and who answers on it.
@@ -110,7 +113,7 @@ impl Server {
 
 fn builder(config: &HttpConfig) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().header_read_timeout(config.header_timeout).max_buf_size(MAX_HEADERS).pipeline_flush(true);
+    builder.http1().header_read_timeout(config.header_timeout).max_buf_size(MAX_HEADERS + BETWEEN).pipeline_flush(true);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -200,6 +203,10 @@ struct Line {
 impl Line {
     async fn answer(self: Arc<Self>, request: http::Request<Incoming>) -> Result<Response, Infallible> {
         let is_first_version = request.version() <= Version::HTTP_11;
+        // HTTP/2 counts itself.
+        if is_first_version && head_size(request.uri(), request.headers()) > MAX_HEADERS {
+            return Ok(too_large(&request));
+        }
         let active = self.activity.as_ref().map(Activity::asked);
         let mut answer = self.way.clone().answer(request).await?;
         if let Some(active) = active {
@@ -210,6 +217,14 @@ impl Line {
         }
         Ok(answer)
     }
+}
+
+/// The answer to a request that nobody looks at. It is the last one of its connection, as if all of it had come bit by bit.
+fn too_large(request: &http::Request<Incoming>) -> Response {
+    let (status, detail) = (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, format!("target and headers have more than {MAX_HEADERS} bytes"));
+    let mut answer = problem::with_status(status, "too large", Some(&detail), Ids::of(request.headers()).correlation);
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer.map(Body::from)
 }
 
 fn unusable(addr: SocketAddr, error: &io::Error) -> Error {

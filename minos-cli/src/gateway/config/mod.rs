@@ -70,7 +70,7 @@ pub struct HttpConfig {
     /// How many requests are under way at once; more are answered with 503 at once. Default `10000`.
     #[serde(deserialize_with = "number")]
     pub max_requests: usize,
-    /// What the headers of one request may take. Default `"64KiB"`.
+    /// How many bytes the head of one request may have: its target, and names and values of its headers, of which there are 100 at most. Default `"64KiB"`.
     #[serde(deserialize_with = "size")]
     pub max_headers: usize,
     /// The longest body of a request. Default `"64MiB"`.
