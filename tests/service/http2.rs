@@ -1,12 +1,25 @@
 //! HTTP/2 by prior knowledge, on the same port.
 
-use crate::setup::{start, start_with};
+use crate::{
+    common::until_within,
+    setup::{Calls, service_with, start, start_with},
+};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Request, client::conn::http2};
+use hyper::{Request, body::Frame, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
-use std::net::SocketAddr;
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::net::TcpStream;
 
 pub type Client = http2::SendRequest<Full<Bytes>>;
@@ -94,8 +107,70 @@ async fn who_asks_nothing_for_long_is_let_go_though_it_answers_pings() {
     assert_eq!(asked.await.unwrap().unwrap().0, 200);
     assert_eq!(send(&mut client, "GET", "/nothing", "").await.0, 404, "it goes on");
     // The client is there, and only says that it is.
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), connection).await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), connection).await;
     assert!(ended.is_ok(), "the connection was left open");
     drop(client);
+    running.stop().await;
+}
+
+/// A body without an end, which counts as one as long as it is there.
+struct Pouring(Arc<AtomicUsize>);
+
+impl Drop for Pouring {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+impl hyper::body::Body for Pouring {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 16 * 1024])))))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_does_not_take_is_let_go() {
+    const ASKED: usize = 5;
+    let busy = Arc::new(AtomicUsize::new(0));
+    let count = busy.clone();
+    // A layer of the user may answer with anything.
+    let layer = tower::util::MapResponseLayer::new(move |response: minos::http::Response| {
+        count.fetch_add(1, SeqCst);
+        response.map(|_| minos::http::Body::new(Pouring(count.clone())))
+    });
+    let short = |config: &str| config.replace("header_timeout = \"500ms\"", "header_timeout = \"100ms\"");
+    let running = service_with("memory:", "trouble", &Calls::default(), short).layer(layer).start().await.unwrap();
+    let stream = TokioIo::new(TcpStream::connect(running.addr()).await.unwrap());
+    let mut client = http2::Builder::new(TokioExecutor::new());
+    // Those that are not taken leave room on the connection for the one that is.
+    client.initial_stream_window_size(64 * 1024).initial_connection_window_size(8 * 1024 * 1024);
+    let (sender, connection) = client.handshake::<_, Full<Bytes>>(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut answers = Vec::new();
+    for _ in 0..ASKED {
+        answers.push(sender.clone().send_request(Request::get("http://x/nothing").body(Full::default()).unwrap()).await.unwrap());
+    }
+    assert_eq!(busy.load(SeqCst), ASKED);
+    // One of them is taken, though slowly.
+    let mut taken = answers.pop().unwrap().into_body();
+    let (enough, mut stop) = tokio::sync::oneshot::channel();
+    let taking = tokio::spawn(async move {
+        while stop.try_recv().is_err() {
+            taken.frame().await.expect("there is more").expect("it goes on");
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+        taken
+    });
+    until_within(5, "what nobody takes is let go", async || busy.load(SeqCst) <= 1).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(busy.load(SeqCst), 1, "and what is taken is not");
+    enough.send(()).unwrap();
+    let taken = taking.await.unwrap();
+    until_within(5, "and so is what nobody takes any more", async || busy.load(SeqCst) == 0).await;
+    until_within(20, "in the end the connection is closed", async || connection.is_finished()).await;
+    drop((sender, answers, taken));
     running.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Bodies of requests, within limits.
 
-use super::{activity::Active, budget::Taken};
+use super::{activity::Active, budget::Taken, watched::Watched};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -32,35 +32,14 @@ impl Body {
         Body(Kind::Other(UnsyncBoxBody::new(body.map_err(Into::into))))
     }
 
-    /// The same, and its connection is not idle before the last piece of it is gone. What is here as a whole is.
-    pub(super) fn keeping(self, active: Active) -> Self {
+    /// The same, and its connection is not idle before the last piece of it is gone, or nothing was taken of it for so long: then it is let go. What is here as a whole
+    /// keeps nothing.
+    pub(super) fn taken_within(self, patience: Duration, active: Active) -> Self {
+        let told = |_: &_| tracing::debug!("a client takes nothing of its answer, which is cut off");
         match self.0 {
             Kind::Whole(body) => body.into(),
-            Kind::Other(body) => Body::new(Kept { body, _active: active }),
+            Kind::Other(body) => Body::new(Watched::new(body, patience, Box::new(active), told)),
         }
-    }
-}
-
-/// A body that is still coming, which keeps its connection.
-struct Kept {
-    body: UnsyncBoxBody<Bytes, BoxError>,
-    _active: Active,
-}
-
-impl HttpBody for Kept {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -17,6 +17,7 @@ mod route;
 mod server;
 mod socket;
 mod timer;
+mod watched;
 
 pub use app::App;
 pub use body::Body;
@@ -34,4 +35,5 @@ pub use {
     listen::{LATE, Phase, accept, queued, reached},
     socket::{Socket, speaks_two},
     timer::ConnectionTimer,
+    watched::Watched,
 };

@@ -30,6 +30,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::Duration,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -153,6 +154,7 @@ impl Connections {
         let line = Arc::new(Line {
             way: Arc::new(self.way.clone()),
             activity: is_two.then(|| activity.clone()),
+            body_timeout: self.config.body_timeout,
             is_ending: AtomicBool::new(*phase.borrow() >= Phase::Ending),
         });
         let service = service_fn(|request| line.clone().answer(request));
@@ -196,6 +198,8 @@ struct Line {
     way: Arc<Way>,
     /// Of a connection of HTTP/2.
     activity: Option<Arc<Activity>>,
+    /// How long its client may take nothing of an answer.
+    body_timeout: Duration,
     /// The next answer is the last.
     is_ending: AtomicBool,
 }
@@ -210,7 +214,7 @@ impl Line {
         let active = self.activity.as_ref().map(Activity::asked);
         let mut answer = self.way.clone().answer(request).await?;
         if let Some(active) = active {
-            answer = answer.map(|body| body.keeping(active));
+            answer = answer.map(|body| body.taken_within(self.body_timeout, active));
         }
         if is_first_version && self.is_ending.load(Relaxed) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -1,9 +1,10 @@
 //! The body of an answer on its way to a client.
 
-use super::{connection::Connection, instance::UnderWay, watched::Watched};
+use super::{connection::Connection, instance::UnderWay};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use minos_runtime::http::Watched;
 use std::{
     any::Any,
     future::{Future, poll_fn},
@@ -21,7 +22,7 @@ pub(in crate::gateway) struct Body(Kind);
 enum Kind {
     Whole(Bytes),
     Passing(Box<Passing>),
-    Watched(Watched),
+    Watched(Watched<Box<Passing>>),
 }
 
 /// An answer that an instance has not sent to its end.
@@ -67,7 +68,9 @@ impl Body {
     /// The same, but what is still to come is let go if the client takes nothing of it for so long; and something that is kept until all of it has been taken or let go.
     pub(in crate::gateway) fn taken_within(self, patience: Duration, kept: impl Any + Send) -> Self {
         match self.0 {
-            Kind::Passing(passing) => Body(Kind::Watched(Watched::new(passing, patience, Box::new(kept)))),
+            Kind::Passing(passing) => Body(Kind::Watched(Watched::new(passing, patience, Box::new(kept), |passing| {
+                passing.tell("has an answer of which its client takes nothing: it is cut off");
+            }))),
             other => Body(other),
         }
     }
@@ -125,11 +128,21 @@ impl Passing {
         let deadline = (Instant::now() + self.pause).min(self.deadline);
         self.late.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline))).as_mut().poll(cx).is_ready()
     }
+
+    /// Tells the operator of its instance.
+    fn tell(&self, what: &str) {
+        if let Some(under_way) = &self.under_way {
+            tracing::warn!("{} of `{}` {what}", under_way.0.url, under_way.0.service);
+        }
+    }
 }
 
-impl Passing {
+impl HttpBody for Passing {
+    type Data = Bytes;
+    type Error = BoxError;
+
     /// The next piece for the client.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Some(frame) = self.held.iter_mut().find_map(Option::take) {
             return Poll::Ready(Some(Ok(frame)));
         }
@@ -149,18 +162,11 @@ impl Passing {
         Poll::Pending
     }
 
-    /// Tells the operator of its instance.
-    pub(super) fn tell(&self, what: &str) {
-        if let Some(under_way) = &self.under_way {
-            tracing::warn!("{} of `{}` {what}", under_way.0.url, under_way.0.service);
-        }
-    }
-
-    pub(super) fn is_end(&self) -> bool {
+    fn is_end_stream(&self) -> bool {
         self.held.iter().all(Option::is_none) && self.broken.is_none() && self.incoming.is_end_stream()
     }
 
-    pub(super) fn size(&self) -> SizeHint {
+    fn size_hint(&self) -> SizeHint {
         let held: usize = self.held.iter().flatten().filter_map(|frame| frame.data_ref().map(Bytes::len)).sum();
         let hint = self.incoming.size_hint();
         let mut whole = SizeHint::new();
@@ -180,24 +186,24 @@ impl HttpBody for Body {
         match &mut self.0 {
             Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Kind::Passing(passing) => passing.poll(cx),
-            Kind::Watched(watched) => watched.poll(cx),
+            Kind::Passing(passing) => Pin::new(passing).poll_frame(cx),
+            Kind::Watched(watched) => Pin::new(watched).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Passing(passing) => passing.is_end(),
-            Kind::Watched(watched) => watched.is_end(),
+            Kind::Passing(passing) => passing.is_end_stream(),
+            Kind::Watched(watched) => watched.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Passing(passing) => passing.size(),
-            Kind::Watched(watched) => watched.size(),
+            Kind::Passing(passing) => passing.size_hint(),
+            Kind::Watched(watched) => watched.size_hint(),
         }
     }
 }

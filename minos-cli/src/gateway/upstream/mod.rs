@@ -9,7 +9,6 @@ mod forward;
 mod instance;
 mod outgoing;
 mod pool;
-mod watched;
 
 pub(super) use body::{Body, BoxError};
 pub(super) use budget::RetryBudget;
