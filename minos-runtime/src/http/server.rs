@@ -114,7 +114,8 @@ impl Server {
 
 fn builder(config: &HttpConfig) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().header_read_timeout(config.header_timeout).max_buf_size(MAX_HEADERS + BETWEEN).pipeline_flush(true);
+    // No `pipeline_flush`: with it, hyper keeps what it would answer to a request that it cannot read.
+    builder.http1().header_read_timeout(config.header_timeout).max_buf_size(MAX_HEADERS + BETWEEN);
     builder
         .http2()
         .timer(TokioTimer::new())
