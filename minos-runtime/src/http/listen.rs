@@ -11,6 +11,7 @@ use std::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
+    task::unconstrained,
 };
 
 /// The longest pause after a failed accept, as when there are no file descriptors left.
@@ -36,7 +37,8 @@ pub enum Phase {
 /// It is asked whenever anything happens on a connection. Who has told once whom to wake need not tell again, so mostly one number is looked at.
 pub async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
     let seen = phase.clone();
-    let mut told = pin!(async move { drop(phase.wait_for(|phase| *phase >= wanted).await) });
+    // A task that has done much in one go would be told to come again, and whom to wake would not be heard.
+    let mut told = pin!(unconstrained(async move { drop(phase.wait_for(|phase| *phase >= wanted).await) }));
     let mut wakes: Option<Waker> = None;
     poll_fn(|cx| {
         let is_told = wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
@@ -100,5 +102,22 @@ mod tests {
         tokio::task::yield_now().await;
         drop(nobody);
         tokio::time::timeout(LATE, waiting).await.expect("nobody is left who could say it").expect("it ends");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_done_much_is_woken_as_well() {
+        let (phase, _) = watch::channel(Phase::Open);
+        let told = phase.subscribe();
+        let waiting = tokio::spawn(async move {
+            while tokio::task::coop::has_budget_remaining() {
+                tokio::task::consume_budget().await;
+            }
+            reached(told, Phase::Over).await;
+        });
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        phase.send_replace(Phase::Over);
+        tokio::time::timeout(LATE, waiting).await.expect("it is woken").expect("it ends");
     }
 }

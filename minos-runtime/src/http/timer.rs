@@ -7,12 +7,12 @@ use crate::sync::lock;
 use hyper::rt::{Sleep, Timer};
 use std::{
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
-use tokio::time;
+use tokio::{task::unconstrained, time};
 
 /// The timer of a connection, of whose sleeps only the latest is waited for. A clone is the same timer.
 #[derive(Clone, Default)]
@@ -72,8 +72,8 @@ impl Future for Until {
             sleep.as_mut().reset(self.deadline);
         }
         wakes.clone_from(cx.waker());
-        // It may ring for an earlier sleep.
-        while sleep.as_mut().poll(cx).is_ready() {
+        // It may ring for an earlier sleep. A task that has done much in one go would be told to come again, and whom to wake would not be heard.
+        while pin!(unconstrained(sleep.as_mut())).poll(cx).is_ready() {
             if sleep.deadline() >= self.deadline {
                 return Poll::Ready(());
             }
@@ -110,5 +110,27 @@ mod tests {
         assert!(longer.now_or_never().is_none());
         timer.sleep(SECOND).await;
         assert_eq!(started.elapsed(), 32 * SECOND, "a shorter one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_done_much_is_woken_as_well() {
+        let timer = ConnectionTimer::default();
+        let much = async || {
+            while tokio::task::coop::has_budget_remaining() {
+                tokio::task::consume_budget().await;
+            }
+        };
+        let sleeping = tokio::spawn(async move {
+            much().await;
+            timer.sleep(SECOND).await;
+            // The alarm is there now, and is another one's.
+            let other = timer.clone();
+            tokio::spawn(async move {
+                much().await;
+                other.sleep(SECOND).await;
+            })
+            .await
+        });
+        time::timeout(5 * SECOND, sleeping).await.expect("it is woken").expect("it ends").expect("it ends, too");
     }
 }
