@@ -127,7 +127,7 @@ impl hyper::body::Body for Pouring {
     type Error = Infallible;
 
     fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 16 * 1024])))))
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 1024 * 1024])))))
     }
 }
 

@@ -11,10 +11,13 @@ use std::{
     any::Any,
     pin::Pin,
     sync::{Arc, Mutex, Weak},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{task::AbortHandle, time::Instant};
+
+/// How much is handed on at once. The next piece is asked for when this one has gone, so it says how little a client may take in time.
+const PIECE: usize = 16 * 1024;
 
 /// A body that is let go when nothing of it is taken for too long.
 pub struct Watched<B> {
@@ -25,6 +28,8 @@ pub struct Watched<B> {
 struct State<B> {
     /// None if it was let go.
     body: Option<B>,
+    /// What is left of its last piece.
+    rest: Bytes,
     /// Since when the client is waited for; none while the body is.
     since: Option<Instant>,
     /// Dropped with the body.
@@ -42,7 +47,8 @@ impl<B> Drop for Watched<B> {
 impl<B: Send + 'static> Watched<B> {
     /// Lets the body go, and something that is `kept` for it, when nothing of it is taken for so long; `tell` is told first.
     pub fn new(body: B, patience: Duration, kept: Box<dyn Any + Send>, tell: fn(&B)) -> Self {
-        let state = Arc::new(Mutex::new(State { body: Some(body), since: Some(Instant::now()), kept: Some(kept), tell }));
+        let state =
+            Arc::new(Mutex::new(State { body: Some(body), rest: Bytes::new(), since: Some(Instant::now()), kept: Some(kept), tell }));
         let watching = tokio::spawn(watch(Arc::downgrade(&state), patience)).abort_handle();
         Watched { state, watching }
     }
@@ -58,20 +64,48 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut state = lock(&self.state);
-        let Some(body) = &mut state.body else {
-            return Poll::Ready(Some(Err("nothing of the answer was taken in time".into())));
-        };
-        let polled = Pin::new(body).poll_frame(cx);
+        let polled = state.next(cx);
         state.since = polled.is_ready().then(Instant::now);
-        polled.map_err(Into::into)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        lock(&self.state).body.as_ref().is_some_and(Body::is_end_stream)
+        let state = lock(&self.state);
+        state.rest.is_empty() && state.body.as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        lock(&self.state).body.as_ref().map(Body::size_hint).unwrap_or_default()
+        let state = lock(&self.state);
+        let (rest, hint) = (state.rest.len() as u64, state.body.as_ref().map(Body::size_hint).unwrap_or_default());
+        let mut all = SizeHint::new();
+        all.set_lower(hint.lower() + rest);
+        if let Some(upper) = hint.upper() {
+            all.set_upper(upper + rest);
+        }
+        all
+    }
+}
+
+impl<B> State<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    /// The next piece.
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(Some(Err("nothing of the answer was taken in time".into())));
+        };
+        if self.rest.is_empty() {
+            match ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map(Frame::into_data)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                Some(Ok(Err(trailers))) => return Poll::Ready(Some(Ok(trailers))),
+                Some(Ok(Ok(data))) => self.rest = data,
+            }
+        }
+        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 }
 
@@ -86,7 +120,7 @@ impl<B> State<B> {
         if let Some(body) = self.body.take() {
             (self.tell)(&body);
         }
-        self.kept = None;
+        (self.rest, self.kept) = (Bytes::new(), None);
         None
     }
 }
@@ -94,5 +128,31 @@ impl<B> State<B> {
 async fn watch<B>(state: Weak<Mutex<State<B>>>, patience: Duration) {
     while let Some(until) = state.upgrade().and_then(|state| lock(&state).look(patience)) {
         tokio::time::sleep_until(until).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::{BodyExt, Full};
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_piece_by_piece_gets_all() {
+        let all: Bytes = (0..1_000_000_u32).flat_map(u32::to_be_bytes).collect();
+        let patience = Duration::from_secs(10);
+        let mut body = Watched::new(Full::new(all.clone()), patience, Box::new(()), |_| {});
+        let mut taken = Vec::new();
+        while !body.is_end_stream() {
+            assert_eq!(body.size_hint().exact(), Some((all.len() - taken.len()) as u64));
+            let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            assert!(piece.len() <= PIECE, "{}", piece.len());
+            taken.extend_from_slice(&piece);
+            tokio::time::sleep(patience / 2).await;
+        }
+        assert!(taken == all, "all of it, in its order");
+        let mut body = Watched::new(Full::new(all), patience, Box::new(()), |_| {});
+        assert!(body.frame().await.unwrap().is_ok());
+        tokio::time::sleep(patience * 2).await;
+        assert!(body.frame().await.unwrap().is_err(), "nothing was taken for too long");
     }
 }
