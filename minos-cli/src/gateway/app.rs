@@ -21,7 +21,7 @@ use super::{
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
-use minos_runtime::discovery::Services;
+use minos_runtime::{discovery::Services, http::head_size};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},
@@ -146,6 +146,15 @@ impl App {
         if let Err(seconds) = self.rates.client(client) {
             return self.refuse("rate", || too_many(seconds, ids));
         }
+        let max = self.config.http.max_headers;
+        // Hyper looks between two reads of HTTP/1.1 only.
+        if parts.version <= Version::HTTP_11 && head_size(&parts.uri, &parts.headers) > max {
+            let detail = format!("target and headers have more than {max} bytes");
+            let answer = || problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too large", &detail, ids);
+            let mut answer = self.refuse("head", answer);
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            return answer;
+        }
         // Held until the answer has begun: a guard would hold up nobody, but there are only few of them.
         let mut waiting = self.patience.begin();
         let table = match &mut waiting {
@@ -262,7 +271,7 @@ impl App {
         answer()
     }
 
-    /// Looks at the token, if there is something to look at it with. Where nobody has to be known, one that is no good counts as none.
+    /// Looks at the token, if there is something to look at it with. On routes of `access.public`, one that is no good counts as none.
     async fn let_in(&self, headers: &mut HeaderMap, route: &Route, ids: &Ids) -> Result<(), Box<Response<Body>>> {
         let Some(verifier) = &self.verifier else { return Ok(()) };
         let unknown = match verify::token(headers) {

@@ -2,19 +2,19 @@
 
 use super::{
     config::HttpConfig,
-    edge::{Ids, Peer, bucket, problem::problem},
+    edge::{Peer, bucket},
     tls::Tls,
     upstream::{Body, BoxError},
     workers::Workers,
 };
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, header};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use minos_runtime::http::{Activity, BETWEEN, ConnectionTimer, LATE, Phase, Socket, accept, head_size, queued, reached, speaks_two};
+use minos_runtime::http::{Activity, BETWEEN, ConnectionTimer, LATE, Phase, Socket, accept, queued, reached, speaks_two};
 use std::{
     collections::HashMap,
     convert::Infallible,
@@ -200,14 +200,10 @@ impl<A: Answers> Connections<A> {
         phase: watch::Receiver<Phase>,
     ) -> Result<(), BoxError> {
         let (answers, is_ending) = (self.answers.clone(), Arc::new(AtomicBool::new(*phase.borrow() >= Phase::Ending)));
-        let (last, max_headers) = (is_ending.clone(), self.config.max_headers);
-        let service = service_fn(move |request: Request<Incoming>| {
+        let last = is_ending.clone();
+        let service = service_fn(move |request| {
             let (answers, peer, last) = (answers.clone(), peer.clone(), last.clone());
             async move {
-                // Hyper looks between two reads only.
-                if head_size(request.uri(), request.headers()) > max_headers {
-                    return Ok(too_large(&request, max_headers));
-                }
                 let mut answer = answers.answer(peer, request).await;
                 if last.load(Relaxed) {
                     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -280,14 +276,6 @@ impl<A: Answers> Connections<A> {
             () = activity.stuck() => Ok(()),
         }
     }
-}
-
-/// The answer to a request that nobody looks at. It is the last one of its connection.
-fn too_large(request: &Request<Incoming>, max: usize) -> Response<Body> {
-    let (status, detail) = (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, format!("target and headers have more than {max} bytes"));
-    let mut answer = problem(status, "too large", &detail, &Ids::of(request.headers()));
-    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    answer
 }
 
 /// What a connection turned out to be, and whether it is HTTP/2.
