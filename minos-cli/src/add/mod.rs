@@ -110,7 +110,8 @@ fn definitions<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = &'t str
 fn is_reference(before: &str) -> bool {
     let mut lines = before.rsplit('\n');
     let own = lines.next().unwrap_or_default();
-    let above = lines.map(str::trim_start).take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+    // What stands before its attributes has ended; they may go over several lines.
+    let above = lines.map(str::trim).take_while(|line| line.starts_with("//") || !(line.is_empty() || line.ends_with(['}', ';'])));
     [own.trim_start()]
         .into_iter()
         .chain(above)
@@ -190,6 +191,7 @@ mod tests {
             "#[aggregate_ref]\npub struct Order {}",
             "#[minos::aggregate_ref]\n/// A part.\n#[derive(Debug)]\nstruct Order {}",
             "#[aggregate_ref] struct Order;",
+            "use x::Y;\n#[aggregate_ref]\n#[derive(\n    Clone,\n    Debug,\n)]\npub struct Order {}",
         ] {
             assert!(!declares(part, "Order") && refers_to(part, "Order"), "{part}");
         }

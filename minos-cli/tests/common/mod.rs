@@ -91,8 +91,12 @@ impl Place {
             .env("MINOS_HTTP_ADDR", "127.0.0.1:0")
             .env("MINOS_ADMIN_ADDR", "127.0.0.1:0");
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let (says, said) = std::sync::mpsc::channel();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        std::thread::spawn(move || lines.for_each(|line| drop(says.send(line))));
         let mut told = Vec::new();
-        for line in BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok) {
+        // Until it ends, or says nothing for long.
+        while let Ok(line) = said.recv_timeout(std::time::Duration::from_secs(60)) {
             let listens = line.contains("listening on http://");
             told.push(line);
             if listens {

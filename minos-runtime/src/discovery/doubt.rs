@@ -74,7 +74,7 @@ impl Doubts {
         kept
     }
 
-    /// Those of them who say that they are ready. Who was not asked in time has not said so.
+    /// Those of them who say that they are ready. Who has not answered in time has not said so.
     async fn ready(&self, mut instances: Vec<Instance>) -> Vec<Instance> {
         // One of each service before the second of any: as long as one is left, the service is.
         let mut turns = HashMap::<String, usize>::new();
@@ -83,19 +83,19 @@ impl Doubts {
             *turn += 1;
             *turn
         });
-        let (mut unasked, mut ready) = (instances.len(), Vec::new());
+        let (mut unheard, mut ready) = (instances.len(), Vec::new());
         let asking =
             stream::iter(instances.into_iter().map(|instance| asked(self.client.clone(), instance))).buffer_unordered(self.at_once);
         let mut answers = std::pin::pin!(asking.take_until(sleep(self.in_all)));
         while let Some((instance, answer)) = answers.next().await {
-            unasked -= 1;
+            unheard -= 1;
             if answer == Readiness::Ready {
                 ready.push(instance);
             }
         }
-        if unasked > 0 {
+        if unheard > 0 {
             tracing::warn!(
-                "{unasked} instances of services that nobody is said to run any more have not answered within {:?}: they count as gone",
+                "{unheard} instances of services that nobody is said to run any more have not answered within {:?}: they count as gone",
                 self.in_all
             );
         }
