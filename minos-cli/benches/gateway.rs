@@ -29,8 +29,11 @@ struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It is ours, and may have ended by itself.
-        let _ = self.0.kill();
+        // By a signal that it can hear, for nginx ends its workers then. It is ours, and may have ended by itself.
+        let told = Command::new("kill").arg(self.0.id().to_string()).status();
+        if !told.is_ok_and(|status| status.success()) {
+            let _ = self.0.kill();
+        }
         let _ = self.0.wait();
     }
 }
