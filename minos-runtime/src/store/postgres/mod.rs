@@ -9,6 +9,7 @@ mod errors;
 mod fence;
 mod keys;
 mod load;
+mod outcome;
 mod queue;
 mod read;
 mod rows;

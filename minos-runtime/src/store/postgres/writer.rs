@@ -5,10 +5,11 @@
 //! writer's own.
 
 use super::{
-    append::{Arguments, OUTCOME, Outcome},
+    append::Arguments,
     connection::{Backend, Link, Session, pause},
     errors,
     fence::Fence,
+    outcome::{OUTCOME, Outcome},
     queue::{Batch, Queue},
     rows::FORGET_SUBJECT,
     statement,

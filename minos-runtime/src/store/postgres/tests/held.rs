@@ -31,7 +31,7 @@ impl Held {
         let arguments = append::Arguments::new(Uuid::now_v7(), 1, std::slice::from_ref(unit), &keys);
         let statement = self.0.own(append::APPEND).await.unwrap();
         let row = self.0.client().query_one(&statement, &arguments.parameters()).await.unwrap();
-        assert_eq!(append::Outcome::read(&row).unwrap().refused().count(), 0);
+        assert_eq!(outcome::Outcome::read(&row).unwrap().refused().count(), 0);
     }
 
     pub(super) async fn end(self, how: &str) {
