@@ -2,7 +2,7 @@
 
 #[cfg(feature = "sensitive")]
 use super::keys::{Keys, has_marks};
-use super::{HotStreams, RecentStreams, appended};
+use super::{HotStreams, RecentStreams, appended, recent::Writing};
 use crate::{
     auth::Identity,
     clock::Clock,
@@ -214,15 +214,20 @@ impl Environment {
     ///
     /// # Errors
     /// Why nothing of it was committed.
-    pub(crate) async fn commit(&self, mut unit: Unit) -> StoreResult<Committed> {
-        // What most do not need has boxes of its own: each commit would carry the room for it.
-        if self.queryables.get().is_some_and(|all| !all.is_empty()) {
-            Box::pin(self.show_what_changed(&mut unit)).await?;
+    pub(crate) fn commit(&self, mut unit: Unit) -> BoxFuture<'_, StoreResult<Committed>> {
+        // What most do not need has a box of its own: each commit would carry the room for it.
+        let views = self.views.get().and_then(Weak::upgrade);
+        let is_shown = self.queryables.get().is_some_and(|all| !all.is_empty());
+        if !is_shown && !views.as_ref().is_some_and(|views| views.concerns(&unit)) {
+            return self.write(unit);
         }
-        match self.views.get().and_then(Weak::upgrade) {
-            Some(views) if views.concerns(&unit) => Box::pin(self.commit_with(&*views, &unit)).await,
-            _ => self.write(unit).await,
-        }
+        Box::pin(async move {
+            self.show_what_changed(&mut unit).await?;
+            match views {
+                Some(views) if views.concerns(&unit) => self.commit_with(&*views, &unit).await,
+                _ => self.write(unit).await,
+            }
+        })
     }
 
     /// Adds what queries find of aggregates that the unit changes, unless who changed them has done so: what an isolated saga has prepared is applied
@@ -288,17 +293,22 @@ impl Environment {
     ///
     /// # Errors
     /// As [`commit`](Environment::commit).
-    pub(crate) async fn write(&self, unit: Unit) -> StoreResult<Committed> {
+    pub(crate) fn write(&self, unit: Unit) -> BoxFuture<'_, StoreResult<Committed>> {
         #[cfg(feature = "sensitive")]
         if !unit.forgotten.is_empty() || has_marks(&unit) {
-            return Box::pin(self.write_sealed(unit)).await;
+            return Box::pin(self.write_sealed(unit));
         }
-        self.write_as_is(unit).await
+        Box::pin(self.write_as_is(unit))
     }
 
-    pub(super) async fn write_as_is(&self, unit: Unit) -> StoreResult<Committed> {
+    /// Gives the unit to the store at once, so that what waits for it does not carry it along.
+    pub(super) fn write_as_is(&self, unit: Unit) -> impl Future<Output = StoreResult<Committed>> + Send + '_ {
         let writing = self.recent.writing(&unit);
-        let result = self.store.commit(unit).await;
+        let commit = self.store.commit(unit);
+        async move { self.written(writing, commit.await) }
+    }
+
+    fn written(&self, writing: Writing<'_>, result: StoreResult<Committed>) -> StoreResult<Committed> {
         match &result {
             Ok(_) => {
                 self.metrics.commits.inc();

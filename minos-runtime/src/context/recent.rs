@@ -122,17 +122,25 @@ impl RecentStreams {
         for events in appends {
             let Some((stream, first)) = events.first().map(|event| (event.stream.clone(), event.version)) else { continue };
             let mut streams = lock(streams);
-            if matches!(streams.peek(&stream), Some(Entry::Shared(_))) {
-                continue;
-            }
-            let mut known = match streams.remove(&stream) {
-                Some((_, Entry::Events(known))) => Arc::unwrap_or_clone(known),
-                _ => Vec::new(),
+            let fits = match streams.get_mut(&stream).as_deref_mut() {
+                Some(Entry::Shared(_)) => continue,
+                // What was known may be older than what the unit was made for; and of two units the later one may be told first.
+                Some(Entry::Events(known)) if known.len() as u64 + 1 == first => {
+                    let known = Arc::make_mut(known);
+                    // There are many streams, and most will not get more soon.
+                    known.reserve_exact(events.len());
+                    known.extend(events);
+                    is_small(known)
+                }
+                Some(Entry::Events(_)) => false,
+                None if first == 1 => {
+                    keep(&mut streams, stream, events);
+                    continue;
+                }
+                None => continue,
             };
-            // What was known may be older than what the unit was made for; and of two units the later one may be told first.
-            if known.len() as u64 + 1 == first {
-                known.extend(events);
-                keep(&mut streams, stream, known);
+            if !fits {
+                streams.remove(&stream);
             }
         }
     }
@@ -145,8 +153,12 @@ impl RecentStreams {
     }
 }
 
+fn is_small(events: &[StoredEvent]) -> bool {
+    events.len() <= EVENTS && bytes(events) <= BYTES
+}
+
 fn keep(streams: &mut Streams, stream: StreamId, events: Vec<StoredEvent>) {
-    if events.len() <= EVENTS && bytes(&events) <= BYTES {
+    if is_small(&events) {
         streams.insert(stream, Entry::Events(Arc::new(events)));
     } else {
         streams.remove(&stream);

@@ -193,8 +193,7 @@ impl Runner {
             let shown_in = cx.shown_in();
             let (unit, guards) = cx.finish();
             pass(failpoint::HANDLER_COMMIT_BEFORE, job);
-            // In a box: its future is larger than all else here, and each request would carry the room for it, also one that writes nothing.
-            match Box::pin(self.environment.commit(unit)).await {
+            match self.environment.commit(unit).await {
                 Ok(committed) => {
                     pass(failpoint::HANDLER_COMMIT_AFTER, job);
                     if !began.is_empty() {

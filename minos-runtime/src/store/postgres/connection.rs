@@ -2,6 +2,7 @@
 
 use super::{
     errors::{self, Place},
+    keys,
     url::Settings,
 };
 use crate::{
@@ -56,16 +57,20 @@ macro_rules! writing {
     };
 }
 
+/// Only the index is right at any size of a table, and plans are kept.
+macro_rules! planned {
+    () => {
+        "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
+        SET enable_mergejoin = off"
+    };
+}
+
 impl Role {
     fn settings(self) -> &'static str {
         match self {
             Role::Writer => writing!("10s"),
-            Role::Pipeline => writing!("50ms"),
-            // Only the index is right at any size of a table, and plans are kept.
-            Role::Internal => {
-                "SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
-                SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
-            }
+            Role::Pipeline => concat!(writing!("50ms"), ";", planned!()),
+            Role::Internal => concat!("SET default_transaction_isolation = 'read committed';", planned!()),
             Role::Reader => "SET default_transaction_read_only = on",
         }
     }
@@ -118,7 +123,7 @@ impl Session {
         if let Some(statement) = lock(&self.own).get(sql) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare(&sql.replace("{s}", &self.schema)).await?;
+        let statement = self.client.prepare(&keys::within(&self.schema, sql)).await?;
         lock(&self.own).insert(sql, statement.clone());
         Ok(statement)
     }

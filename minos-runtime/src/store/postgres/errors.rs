@@ -105,9 +105,17 @@ pub(super) fn may_pass(error: &Error) -> bool {
     }
 }
 
-/// Whether the same would go well if it were done again at once.
+/// Whether the same would go well, or be refused for what it is, if it were done again at once.
 pub(super) fn is_collision(error: &Error) -> bool {
     error.code().is_some_and(|code| [&SqlState::T_R_DEADLOCK_DETECTED, &SqlState::T_R_SERIALIZATION_FAILURE].contains(&code))
+        || is_of_a_version(error)
+}
+
+/// Whether a version of a stream is there already that was to be written. Who looks for it first, and does not lock the stream, may find it like this.
+pub(super) fn is_of_a_version(error: &Error) -> bool {
+    error
+        .as_db_error()
+        .is_some_and(|error| *error.code() == SqlState::UNIQUE_VIOLATION && error.constraint() == Some("events_uuid_aggregate_version_key"))
 }
 
 /// Whether it concerns all, and not only what was asked: no space, no memory, a lock that is not given, a server that ends or is damaged.

@@ -33,6 +33,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How soon it is looked again when somebody's end is waited for, and at the soonest when there is always something new: each look costs the server
 /// as much as some commands.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How soon at the soonest once so many numbers have been committed meanwhile: then the server has more to do than to be looked at.
+const LOOK_WHEN_BUSY: Duration = Duration::from_millis(20);
+const MANY: u64 = 64;
 /// Whoever keeps readers waiting for so long is told to the operator.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many notes are kept. When there are more, the newest takes the place of the one before it.
@@ -169,6 +172,11 @@ impl Fence {
         wait.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Whether so much has been committed here since the last look that there will be enough to read later, too.
+    fn is_busy(&self) -> bool {
+        self.committed.load(Ordering::Acquire).saturating_sub(self.drawn.load(Ordering::Acquire)) >= MANY
+    }
+
     /// The task has been ended: nobody waits for it any more.
     pub(super) fn close(&self) {
         *lock(&self.requests) = None;
@@ -198,6 +206,9 @@ impl Fence {
             tokio::select! {
                 () = self.kick.notified() => tokio::time::sleep_until(looked + LOOK_AGAIN).await,
                 () = tokio::time::sleep(pause) => {}
+            }
+            if self.is_busy() {
+                tokio::time::sleep_until(looked + LOOK_WHEN_BUSY).await;
             }
         }
     }

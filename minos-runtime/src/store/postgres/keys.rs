@@ -24,6 +24,12 @@ pub(super) fn fence(schema: &str) -> (u32, u32) {
     (CLASS, hash(&[schema.as_bytes()]) as u32 >> 1)
 }
 
+/// A statement of Minos as it is for a schema: `{s}` is its name, `{class}` and `{space}` are the lock of all who draw numbers.
+pub(super) fn within(schema: &str, sql: &str) -> String {
+    let (class, space) = fence(schema);
+    sql.replace("{s}", schema).replace("{class}", &class.to_string()).replace("{space}", &space.to_string())
+}
+
 pub(super) fn lease(schema: &str, name: &str) -> i64 {
     of(schema, "lease", &[name.as_bytes()])
 }

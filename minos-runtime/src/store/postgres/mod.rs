@@ -34,6 +34,7 @@ use load::Loads;
 use queue::Queue;
 use read::Readers;
 use std::{
+    future::ready,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -44,7 +45,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_postgres::{Error, Row, types::ToSql};
 use url::Settings;
 use uuid::Uuid;
-use writer::Writer;
+use writer::{Shared, Writer};
 
 /// How long a server that does not answer is waited for at the start: it may be starting, too.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -99,11 +100,11 @@ impl PostgresStore {
         schema::claim(&session, service, &place).await?;
         session.query(TIDY, &[]).await.map_err(|error| place.error(&error))?;
         let changes = watch::Sender::new(0);
-        let (queue, fence) = (Arc::new(Queue::new(metrics)), Arc::new(Fence::new(changes.clone())));
         // With few connections one writer does it all on one.
         let (writers, users) = if settings.connections >= 7 { (2, 2) } else { (1, 1) };
+        let (queue, fence) = (Arc::new(Queue::new(writers, metrics)), Arc::new(Fence::new(changes.clone())));
         let own: Vec<_> = (0..writers).map(|_| Arc::new(link(Role::Writer))).collect();
-        let shared = (writers > 1).then(|| Arc::new(link(Role::Pipeline)));
+        let shared = (writers > 1).then(|| Shared::new(link(Role::Pipeline)));
         let taken = own.len() + usize::from(shared.is_some()) + users + 1;
         let readers = Arc::new(Readers::new(&server, settings.connections - taken, users));
         let loads = Loads::new(readers.clone(), place.clone());
@@ -121,6 +122,17 @@ impl PostgresStore {
 
     fn check_open(&self) -> StoreResult<()> {
         if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
+    }
+
+    /// Whether a unit can be committed. What can be made so is.
+    fn check(&self, unit: &mut Unit) -> StoreResult<()> {
+        // Errors may quote anything, and what is put aside has to be stored.
+        for letter in unit.dead_letters.iter_mut().filter(|letter| letter.cause.contains('\0')) {
+            letter.cause = letter.cause.replace('\0', "\u{fffd}");
+        }
+        unit.check()?;
+        self.fence.check()?;
+        unit.statements.iter().try_for_each(statement::check)
     }
 
     fn rows<T>(&self, rows: &[Row], read: fn(&Row) -> Result<T, Error>) -> StoreResult<Vec<T>> {
@@ -157,22 +169,20 @@ impl Store for PostgresStore {
         format!("postgres {}", self.place.name())
     }
 
-    fn commit(&self, mut unit: Unit) -> BoxFuture<'_, StoreResult<Committed>> {
+    fn commit(&self, unit: Unit) -> BoxFuture<'_, StoreResult<Committed>> {
+        // In a box from here on: all that a unit may bring along makes it large, and it goes through many hands.
+        let mut unit = Box::new(unit);
+        if let Err(error) = self.check(&mut unit) {
+            return Box::pin(ready(Err(error)));
+        }
+        if unit.resolved.is_empty() {
+            let keys = keys::of_unit(&self.schema, &unit, &[]);
+            return Box::pin(self.queue.commit(unit, keys));
+        }
         Box::pin(async move {
-            // Errors may quote anything, and what is put aside has to be stored.
-            for letter in unit.dead_letters.iter_mut().filter(|letter| letter.cause.contains('\0')) {
-                letter.cause = letter.cause.replace('\0', "\u{fffd}");
-            }
-            unit.check()?;
-            self.fence.check()?;
-            unit.statements.iter().try_for_each(statement::check)?;
-            let resolved = if unit.resolved.is_empty() {
-                Vec::new()
-            } else {
-                // What key a dead letter has never changes: it is needed for the locks.
-                let ids: Vec<i64> = unit.resolved.iter().map(|id| number(*id)).collect();
-                self.rows(&self.readers.query(read::KEYS_OF, &[&ids]).await?, read::pair)?
-            };
+            // What key a dead letter has never changes: it is needed for the locks.
+            let ids: Vec<i64> = unit.resolved.iter().map(|id| number(*id)).collect();
+            let resolved = self.rows(&self.readers.query(read::KEYS_OF, &[&ids]).await?, read::pair)?;
             let keys = keys::of_unit(&self.schema, &unit, &resolved);
             self.queue.commit(unit, keys).await
         })

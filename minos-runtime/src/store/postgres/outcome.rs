@@ -31,6 +31,13 @@ impl Outcome {
         })
     }
 
+    /// That of a batch of events, none of which was refused.
+    pub(super) fn of_events(row: &Row) -> Result<Self, Error> {
+        let positions: Vec<i64> = row.try_get(0)?;
+        let drawn = positions.last().map_or(0, |position| *position as u64);
+        Ok(Outcome { positions, drawn, refused: Vec::new(), reasons: Vec::new(), items: Vec::new(), actual: Vec::new() })
+    }
+
     /// The position of the last event; 0 if there was none.
     pub(super) fn last(&self) -> u64 {
         self.positions.last().map_or(0, |position| *position as u64)
@@ -42,7 +49,7 @@ impl Outcome {
     }
 
     /// The results of the units, in their order.
-    pub(super) fn results(&self, units: &[Unit]) -> Vec<StoreResult<Committed>> {
+    pub(super) fn results(&self, units: &[Box<Unit>]) -> Vec<StoreResult<Committed>> {
         let mut results: Vec<StoreResult<Committed>> = units.iter().map(|_| Ok(Committed::default())).collect();
         for (n, unit) in self.refused().enumerate() {
             if let (Some(result), Some(unit_of)) = (results.get_mut(unit), units.get(unit)) {
@@ -63,8 +70,8 @@ impl Outcome {
     }
 
     /// The refusal of this number. `item` is counted over all rows of its kind in the batch.
-    fn refusal(&self, n: usize, place: usize, unit: &Unit, units: &[Unit]) -> StoreError {
-        let item = |count: fn(&Unit) -> usize| (self.items[n] - 1) as usize - units[..place].iter().map(count).sum::<usize>();
+    fn refusal(&self, n: usize, place: usize, unit: &Unit, units: &[Box<Unit>]) -> StoreError {
+        let item = |count: fn(&Unit) -> usize| (self.items[n] - 1) as usize - units[..place].iter().map(|unit| count(unit)).sum::<usize>();
         let keys = |unit: &Unit| unit.new_keys.len() + unit.sealed_for.len();
         let unknown =
             || StoreError::Unavailable(format!("the database refused a unit as `{}`, which this version does not know", self.reasons[n]));

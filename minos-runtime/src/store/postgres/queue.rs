@@ -46,7 +46,11 @@ struct State {
     busy: HashSet<i64>,
     /// When each batch under way was taken.
     under_way: Vec<Instant>,
+    /// How many of them the server has not answered yet.
+    unanswered: usize,
     closed: bool,
+    /// How many writers take batches.
+    writers: usize,
 }
 
 struct Job {
@@ -61,15 +65,20 @@ pub(super) struct Batch {
     pub(super) taken: Instant,
     /// It may not go behind what is under way, which takes too long.
     pub(super) aside: bool,
-    pub(super) units: Vec<Unit>,
+    pub(super) units: Vec<Box<Unit>>,
     pub(super) answers: Vec<oneshot::Sender<StoreResult<Committed>>>,
     /// The locks, unit by unit.
     pub(super) keys: Vec<Vec<i64>>,
 }
 
 impl Queue {
-    pub(super) fn new(metrics: &Metrics) -> Self {
-        Queue { state: Mutex::default(), wake: Notify::new(), room: Semaphore::new(ROOM), metrics: metrics.clone() }
+    pub(super) fn new(writers: usize, metrics: &Metrics) -> Self {
+        Queue {
+            state: Mutex::new(State { writers, ..State::default() }),
+            wake: Notify::new(),
+            room: Semaphore::new(ROOM),
+            metrics: metrics.clone(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -77,7 +86,7 @@ impl Queue {
     }
 
     /// Queues a unit, and waits for what becomes of it.
-    pub(super) async fn commit(&self, unit: Unit, keys: Vec<i64>) -> StoreResult<Committed> {
+    pub(super) async fn commit(&self, unit: Box<Unit>, keys: Vec<i64>) -> StoreResult<Committed> {
         self.room.acquire().await.map_err(|_| StoreError::Closed)?.forget();
         let (answer, wait) = oneshot::channel();
         let wakes = {
@@ -85,7 +94,7 @@ impl Queue {
             if state.closed {
                 return Err(StoreError::Closed);
             }
-            state.waiting.push_back(Job { bytes: unit.bytes(), unit: Box::new(unit), keys, answer });
+            state.waiting.push_back(Job { bytes: unit.bytes(), unit, keys, answer });
             state.waiting.len() == 1 || state.due().is_none()
         };
         if wakes {
@@ -152,6 +161,7 @@ impl Queue {
     /// one has lost, and needs no round trip to be told.
     pub(super) fn done(&self, keys: &[Vec<i64>], heads: &HashMap<&StreamId, u64>) {
         let mut state = self.state();
+        state.unanswered -= 1;
         for key in keys.iter().flatten() {
             state.busy.remove(key);
         }
@@ -195,8 +205,12 @@ impl State {
     fn pick(&mut self) -> Option<Batch> {
         let taken = Instant::now();
         let aside = self.patience().is_some_and(|patience| patience <= taken);
-        let mut batch = Batch { taken, aside, units: Vec::new(), answers: Vec::new(), keys: Vec::new() };
-        let (mut stay, mut held) = (VecDeque::new(), HashSet::new());
+        // Half of what is worth two batches, if the server has nothing to do: it is at work on one of them while the other is answered for.
+        let all = self.waiting.len();
+        let room = if self.writers > 1 && self.unanswered == 0 && all >= 2 * WORTH { all.div_ceil(2) } else { all }.min(BATCH);
+        let (units, answers, keys) = (Vec::with_capacity(room), Vec::with_capacity(room), Vec::with_capacity(room));
+        let mut batch = Batch { taken, aside, units, answers, keys };
+        let (mut stay, mut held) = (Vec::new(), HashSet::new());
         let (mut locks, mut bytes) = (0, 0);
         while let Some(job) = self.waiting.pop_front() {
             // Statements of the user run one by one, and what is done to a collection takes long: those units have batches of their own.
@@ -204,27 +218,30 @@ impl State {
             let fits = batch.units.first().is_none_or(|first| kind(first) == kind(&job.unit))
                 && (locks + job.keys.len() <= LOCKS && bytes + job.bytes <= BATCH_BYTES || batch.units.is_empty());
             let collides = job.keys.iter().any(|key| self.busy.contains(key) || held.contains(key));
-            held.extend(job.keys.iter().copied());
             if !fits || collides {
-                stay.push_back(job);
+                held.extend(job.keys.iter().copied());
+                stay.push(job);
                 continue;
             }
+            self.busy.extend(&job.keys);
             locks += job.keys.len();
             bytes += job.bytes;
-            batch.units.push(*job.unit);
+            batch.units.push(job.unit);
             batch.answers.push(job.answer);
             batch.keys.push(job.keys);
-            if batch.units.len() == BATCH {
+            if batch.units.len() == room {
                 break;
             }
         }
-        stay.append(&mut self.waiting);
-        self.waiting = stay;
-        self.busy.extend(batch.keys.iter().flatten());
+        // What stays comes before what was not looked at.
+        for job in stay.into_iter().rev() {
+            self.waiting.push_front(job);
+        }
         if batch.units.is_empty() {
             return None;
         }
         self.under_way.push(batch.taken);
+        self.unanswered += 1;
         Some(batch)
     }
 }
@@ -245,13 +262,13 @@ mod tests {
     /// Queues so many units, each of which nobody waits for.
     fn queue(queue: &Queue, units: usize) {
         for n in 0..units {
-            assert!(queue.commit(creating(), vec![n as i64]).now_or_never().is_none());
+            assert!(queue.commit(Box::new(creating()), vec![n as i64]).now_or_never().is_none());
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_few_units_wait_for_the_writer_that_is_busy_and_not_for_long() {
-        let all = Queue::new(&Metrics::new("test"));
+        let all = Queue::new(2, &Metrics::new("test"));
         queue(&all, 1);
         let first = all.next(None).await.unwrap();
         all.done(&first.keys, &HashMap::new());
@@ -272,7 +289,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn many_units_do_not_wait_for_the_writer_that_is_busy() {
-        let all = Queue::new(&Metrics::new("test"));
+        let all = Queue::new(2, &Metrics::new("test"));
         queue(&all, 1);
         let first = all.next(None).await.unwrap();
         all.done(&first.keys, &HashMap::new());
@@ -289,7 +306,8 @@ mod tests {
             unit.appends[0].events.push(NewEvent { name: "E".into(), data: "x".repeat(size) });
             state.waiting.push_back(Job { bytes: unit.bytes(), unit: Box::new(unit), keys: Vec::new(), answer: oneshot::channel().0 });
         }
-        let batches: Vec<usize> = std::iter::from_fn(|| state.pick()).map(|batch| batch.units.iter().map(Unit::bytes).sum()).collect();
+        let batches: Vec<usize> =
+            std::iter::from_fn(|| state.pick()).map(|batch| batch.units.iter().map(|unit| unit.bytes()).sum()).collect();
         assert_eq!(batches, [BATCH_BYTES / 2 + 3, BATCH_BYTES / 2, BATCH_BYTES * 2]);
     }
 }

@@ -58,10 +58,8 @@ async fn migrate(client: &Client, schema: &str, place: &Place) -> StoreResult<()
         );
         run("the table of versions", &table).await?;
     }
-    let (class, space) = keys::fence(schema);
     for (n, (what, sql)) in MIGRATIONS.iter().enumerate().skip(version) {
-        let sql = sql.replace("{s}", schema).replace("{class}", &class.to_string()).replace("{space}", &space.to_string());
-        run(what, &sql).await?;
+        run(what, &keys::within(schema, sql)).await?;
         run(what, &format!("INSERT INTO {schema}.minos_schema (version, what) VALUES ({}, '{what}')", n + 1)).await?;
     }
     run("the commit", "COMMIT").await

@@ -5,7 +5,7 @@
 //! writer's own.
 
 use super::{
-    append::Arguments,
+    append::{APPEND_EVENTS, Arguments, EVENTS_OUTCOME, OF_EVENTS},
     connection::{Backend, Link, Session, pause},
     errors,
     fence::Fence,
@@ -14,11 +14,14 @@ use super::{
     rows::FORGET_SUBJECT,
     statement,
 };
-use crate::store::{Committed, StoreError, StoreResult, StreamId, Unit};
+use crate::{
+    store::{Committed, StoreError, StoreResult, StreamId, Unit},
+    sync::lock,
+};
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -31,6 +34,9 @@ use uuid::Uuid;
 const FIND_OUT_WITHIN: Duration = Duration::from_secs(10);
 /// How often a batch is tried that is not committed for certain, and may be now.
 const ATTEMPTS: u32 = 4;
+/// How long streams are locked before they are written to, once some were written to by another process meanwhile: whoever does not lock them has to
+/// begin anew with the whole batch then.
+pub(super) const CAREFUL: Duration = Duration::from_secs(1);
 /// How many outcomes are kept at least, and how many are removed at once.
 const KEPT: i64 = 512;
 
@@ -43,7 +49,7 @@ pub(super) struct Writer {
     /// The connection of this one.
     own: Arc<Link>,
     /// That of all writers, if there are several.
-    shared: Option<Arc<Link>>,
+    shared: Option<Arc<Shared>>,
     queue: Arc<Queue>,
     fence: Arc<Fence>,
     /// The number of the last batch.
@@ -52,6 +58,28 @@ pub(super) struct Writer {
     removed: i64,
     /// Whether the last batch of any writer failed as a whole: then somebody has to prove that writing works again.
     failed: Arc<AtomicBool>,
+}
+
+/// The connection on which all writers send.
+pub(super) struct Shared {
+    link: Arc<Link>,
+    /// When a batch last met what another process had written.
+    collided: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    pub(super) fn new(link: Link) -> Arc<Self> {
+        Arc::new(Shared { link: Arc::new(link), collided: Mutex::default() })
+    }
+
+    /// Whether other processes have left the streams of this one alone lately.
+    fn is_calm(&self) -> bool {
+        lock(&self.collided).is_none_or(|at| at.elapsed() >= CAREFUL)
+    }
+
+    fn collided(&self) {
+        *lock(&self.collided) = Some(Instant::now());
+    }
 }
 
 /// Why nothing of a batch was committed.
@@ -72,7 +100,7 @@ enum Attempt {
 }
 
 /// The versions that streams are known to have now.
-fn heads<'u>(units: &'u [Unit], results: &'u [StoreResult<Committed>]) -> HashMap<&'u StreamId, u64> {
+fn heads<'u>(units: &'u [Box<Unit>], results: &'u [StoreResult<Committed>]) -> HashMap<&'u StreamId, u64> {
     let mut heads = HashMap::new();
     for (unit, result) in units.iter().zip(results) {
         match result {
@@ -85,7 +113,7 @@ fn heads<'u>(units: &'u [Unit], results: &'u [StoreResult<Committed>]) -> HashMa
 }
 
 impl Writer {
-    pub(super) fn new(own: Arc<Link>, shared: Option<Arc<Link>>, queue: Arc<Queue>, fence: Arc<Fence>, failed: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(own: Arc<Link>, shared: Option<Arc<Shared>>, queue: Arc<Queue>, fence: Arc<Fence>, failed: Arc<AtomicBool>) -> Self {
         Writer { id: Uuid::now_v7(), own, shared, queue, fence, batch: 0, removed: 0, failed }
     }
 
@@ -97,8 +125,8 @@ impl Writer {
             let results = match &self.shared {
                 // Nothing may come between the messages of a transaction that takes several, and nothing wait behind one that takes long.
                 Some(shared) if !aside && units.iter().all(|unit| !unit.has_statements() && unit.collections.is_empty()) => {
-                    let shared = shared.clone();
-                    self.commit(&shared, &units, &keys).await
+                    let link = shared.link.clone();
+                    self.commit(&link, &units, &keys).await
                 }
                 _ => self.commit(&self.own.clone(), &units, &keys).await,
             };
@@ -112,7 +140,7 @@ impl Writer {
         self.remove(self.batch + 1, 1).await;
     }
 
-    async fn commit(&mut self, link: &Arc<Link>, units: &[Unit], keys: &[Vec<i64>]) -> Vec<StoreResult<Committed>> {
+    async fn commit(&mut self, link: &Arc<Link>, units: &[Box<Unit>], keys: &[Vec<i64>]) -> Vec<StoreResult<Committed>> {
         match self.transaction(link, units, keys).await {
             Ok(outcome) => {
                 self.failed.store(false, Ordering::Relaxed);
@@ -141,17 +169,21 @@ impl Writer {
     }
 
     /// Commits a batch, again if it is certain that it was not committed and the reason has gone.
-    async fn transaction(&mut self, link: &Link, units: &[Unit], keys: &[Vec<i64>]) -> Result<Outcome, Failure> {
+    async fn transaction(&mut self, link: &Link, units: &[Box<Unit>], keys: &[Vec<i64>]) -> Result<Outcome, Failure> {
         self.batch += 1;
         let mut session = link.session().await.map_err(Failure::OfAll)?;
+        let arguments = Arguments::new(self.id, self.batch, units, keys);
+        let shared = self.shared.as_deref().filter(|shared| std::ptr::eq(link, &*shared.link));
         for attempt in 1..=ATTEMPTS {
-            match self.attempt(&session, units, keys).await {
+            match self.attempt(&session, shared, units, &arguments).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(Attempt::Failed(failure)) => return Err(failure),
-                Err(Attempt::Again) => tokio::time::sleep(pause(attempt)).await,
+                // It is as likely as not that it goes well at once.
+                Err(Attempt::Again) if attempt == 1 => {}
+                Err(Attempt::Again) => tokio::time::sleep(pause(attempt - 1)).await,
                 Err(Attempt::Lost) => {
                     link.discard(&session);
-                    let (found, next) = self.find_out(link, &session.backend).await.map_err(Failure::OfAll)?;
+                    let (found, next) = self.find_out(link, &session.backend, &arguments).await.map_err(Failure::OfAll)?;
                     if let Some(outcome) = found {
                         tracing::info!(units = units.len(), "a commit whose answer was lost is found to have succeeded");
                         return Ok(outcome);
@@ -163,13 +195,28 @@ impl Writer {
         Err(Failure::OfAll(StoreError::Unavailable("it failed again and again; nothing was committed".to_owned())))
     }
 
-    async fn attempt(&self, session: &Session, units: &[Unit], keys: &[Vec<i64>]) -> Result<Outcome, Attempt> {
-        let arguments = Arguments::new(self.id, self.batch, units, keys);
+    async fn attempt(
+        &self,
+        session: &Session,
+        shared: Option<&Shared>,
+        units: &[Box<Unit>],
+        arguments: &Arguments<'_>,
+    ) -> Result<Outcome, Attempt> {
+        if let Some(shared) = shared.filter(|shared| shared.is_calm())
+            && let Some(events) = arguments.of_events()
+        {
+            match session.query(APPEND_EVENTS, &events).await {
+                Ok(rows) if rows.is_empty() => shared.collided(),
+                Err(error) if errors::is_of_a_version(&error) => shared.collided(),
+                rows => return self.checked(rows.and_then(|rows| Outcome::of_events(&rows[0]))),
+            }
+            // Nothing was written. What is wrong, and with which unit, is found out behind the locks.
+        }
         let append = async {
             let statement = session.own(arguments.statement()).await?;
             session.client().query_one(&statement, &arguments.parameters()).await
         };
-        if !units.iter().any(Unit::has_statements) {
+        if !units.iter().any(|unit| unit.has_statements()) {
             return self.outcome(append.await);
         }
         // Behind the answer of the one that begins, the other one is answered already.
@@ -226,12 +273,12 @@ impl Writer {
     }
 
     /// What became of the last batch, whose connection was lost, and a new connection. `None`: it is not committed, and never will be.
-    async fn find_out(&self, link: &Link, lost: &Backend) -> StoreResult<(Option<Outcome>, Arc<Session>)> {
+    async fn find_out(&self, link: &Link, lost: &Backend, arguments: &Arguments<'_>) -> StoreResult<(Option<Outcome>, Arc<Session>)> {
         let started = Instant::now();
         let mut failed = 0;
         loop {
             let error = match link.session().await {
-                Ok(session) => match self.look_for_batch(&session, lost).await {
+                Ok(session) => match self.look_for_batch(&session, lost, arguments).await {
                     Ok(found) => return Ok((found, session)),
                     Err(error) => {
                         link.discard(&session);
@@ -248,12 +295,18 @@ impl Writer {
         }
     }
 
-    async fn look_for_batch(&self, session: &Session, lost: &Backend) -> Result<Option<Outcome>, Error> {
+    async fn look_for_batch(&self, session: &Session, lost: &Backend, arguments: &Arguments<'_>) -> Result<Option<Outcome>, Error> {
         // The other end may not know that the connection is lost: as long as it is there, it may still commit.
         while !session.query(END, &[&lost.pid, &lost.started]).await?.is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        session.query(OUTCOME, &[&self.id, &self.batch]).await?.first().map(Outcome::read).transpose()
+        if let Some(row) = session.query(OUTCOME, &[&self.id, &self.batch]).await?.first() {
+            return Outcome::read(row).map(Some);
+        }
+        match arguments.of_events() {
+            Some(events) => session.query(EVENTS_OUTCOME, &events[..OF_EVENTS]).await?.first().map(Outcome::of_events).transpose(),
+            None => Ok(None),
+        }
     }
 
     /// Removes outcomes that nobody can ask for any more, many at once.
@@ -261,7 +314,7 @@ impl Writer {
         if below - self.removed < at_least {
             return;
         }
-        if let Some(session) = self.shared.as_ref().unwrap_or(&self.own).connected()
+        if let Some(session) = self.shared.as_ref().map_or(&self.own, |shared| &shared.link).connected()
             && let Err(error) = session.query(REMOVE, &[&self.id, &self.removed, &below]).await
         {
             tracing::debug!(%error, "old outcomes could not be removed");

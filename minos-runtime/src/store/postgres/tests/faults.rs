@@ -114,8 +114,9 @@ async fn f22_restarts_lose_nothing_and_are_recovered_from() {
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'minos' AND pid <> pg_backend_pid()";
     client.query(sql, &[]).await.unwrap();
     load.more(200).await;
-    let sql = "SELECT pid FROM pg_stat_activity WHERE application_name = 'minos' AND query LIKE '%append_v1%' AND pid <> pg_backend_pid() LIMIT 1";
-    let pid: i32 = client.query_one(sql, &[]).await.unwrap().get(0);
+    let sql =
+        format!("SELECT pid FROM pg_stat_activity WHERE application_name = 'minos' AND {WRITING} AND pid <> pg_backend_pid() LIMIT 1");
+    let pid: i32 = client.query_one(&sql, &[]).await.unwrap().get(0);
     assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
     load.more(200).await;
     let written = load.acknowledged.clone();
@@ -199,8 +200,8 @@ async fn f4_a_commit_whose_answer_is_lost_happens_once() {
     // What came late has had its chance.
     until("all was delivered", async || proxy.delivered() == count).await;
     let client = server::client(&url).await;
-    let busy = "SELECT FROM pg_stat_activity WHERE query LIKE '%append_v1%' AND state <> 'idle' AND pid <> pg_backend_pid()";
-    until("nobody is at work", async || client.query(busy, &[]).await.unwrap().is_empty()).await;
+    let busy = format!("SELECT FROM pg_stat_activity WHERE {WRITING} AND state <> 'idle' AND pid <> pg_backend_pid()");
+    until("nobody is at work", async || client.query(&busy, &[]).await.unwrap().is_empty()).await;
     let counted = Statement { sql: format!("SELECT count(*) AS n FROM {table}"), parameters: vec![] };
     assert_eq!(store.select(counted).await.unwrap(), [json!({ "n": 6 })]);
     assert_eq!(store.outbox(0, 100).await.unwrap().len(), 6);

@@ -27,8 +27,8 @@ impl Held {
 
     /// Appends a unit that deals with dead letters of these subscribers and keys.
     pub(super) async fn append_resolving(&self, unit: &Unit, resolved: &[(String, String)]) {
-        let keys = [keys::of_unit(&self.1, unit, resolved)];
-        let arguments = append::Arguments::new(Uuid::now_v7(), 1, std::slice::from_ref(unit), &keys);
+        let (units, keys) = ([Box::new(unit.clone())], [keys::of_unit(&self.1, unit, resolved)]);
+        let arguments = append::Arguments::new(Uuid::now_v7(), 1, &units, &keys);
         let statement = self.0.own(append::APPEND).await.unwrap();
         let row = self.0.client().query_one(&statement, &arguments.parameters()).await.unwrap();
         assert_eq!(outcome::Outcome::read(&row).unwrap().refused().count(), 0);

@@ -1,5 +1,6 @@
 //! What only the store on PostgreSQL does, on a real server.
 
+mod events;
 mod faults;
 mod fence;
 mod held;
@@ -46,10 +47,14 @@ fn executing(sql: &str, parameters: Vec<serde_json::Value>) -> Unit {
     Unit { statements: vec![Statement { sql: sql.to_owned(), parameters }], ..unit() }
 }
 
-/// A unit that appends to a new stream, whose lock somebody else holds, until the client's transaction ends.
+/// What the writers' connections are seen to execute when they write.
+const WRITING: &str = "(query LIKE '%append_v1%' OR query LIKE 'WITH written%')";
+
+/// A unit that appends to a new stream, whose lock somebody else holds, until the client's transaction ends. It sends something, too: to a batch of
+/// nothing but events the lock would not matter.
 async fn locked(url: &str, client: &tokio_postgres::Client, data: &str) -> (StreamId, Unit, i64) {
     let stream = stream();
-    let unit = appending(&stream, 0, data);
+    let unit = Unit { messages: sending("topic", "").messages, ..appending(&stream, 0, data) };
     let lock = keys::of_unit(&server::schema_of(url), &unit, &[])[0];
     client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({lock})")).await.unwrap();
     (stream, unit, lock)
@@ -281,7 +286,8 @@ async fn f6_a_storm_of_conflicts() {
     until("all are read", async || replicas[0].log(0, 100, None).await.unwrap().events.len() == 60).await;
     let page = replicas[0].log(0, 100, None).await.unwrap();
     assert_eq!(page.read, page.events[59].position);
-    assert_eq!(page.read - page.events[0].position, 59, "losers draw no position");
+    // Whoever loses for the first time in a while draws a position in vain, and locks the stream from then on; all in all they lose some hundred times.
+    assert!((59..80).contains(&(page.read - page.events[0].position)), "{} from {}", page.read, page.events[0].position);
 }
 
 /// A lease that passes to another replica fences what its old owner still has under way.

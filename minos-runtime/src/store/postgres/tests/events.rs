@@ -1,0 +1,115 @@
+//! Batches of nothing but events, which lock no stream before they write to it.
+
+use super::{held::Held, server, *};
+use futures_util::future::join_all;
+
+/// A unit with so many events in this stream.
+fn events(stream: &StreamId, expected: u64, data: &[&str]) -> Append {
+    let events = data.iter().map(|data| NewEvent { name: "E".into(), data: (*data).to_owned() }).collect();
+    Append { stream: stream.clone(), expected, events }
+}
+
+async fn data(store: &PostgresStore, stream: &StreamId) -> Vec<String> {
+    store.stream(stream.clone(), 0).await.unwrap().into_iter().map(|event| event.data).collect()
+}
+
+/// Whether the last batch left an outcome behind, as those do that are appended behind locks.
+async fn outcomes(client: &tokio_postgres::Client, url: &str) -> i64 {
+    client.query_one(&format!("SELECT count(*) FROM {}.batches", server::schema_of(url)), &[]).await.unwrap().get(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_appended_in_their_order_and_need_no_outcome() {
+    let Some(url) = server::url() else { return };
+    let (store, client) = (server::store(&url).await.unwrap(), server::client(&url).await);
+    let (one, other) = (stream(), stream());
+    let first = Unit { appends: vec![events(&one, 0, &["1", "2"]), events(&other, 0, &["3"])], ..unit() };
+    let second = Unit { appends: vec![events(&other, 1, &["4", "5"]), events(&one, 2, &["6"])], ..unit() };
+    let (first, second) = (store.commit(first).await.unwrap(), store.commit(second).await.unwrap());
+    let log = store.log(0, 100, None).await.unwrap().events;
+    assert_eq!(log.iter().map(|event| event.data.as_str()).collect::<Vec<_>>(), ["1", "2", "3", "4", "5", "6"]);
+    assert_eq!((first.position, second.position), (log[2].position, log[5].position), "where the last event of each is");
+    assert_eq!(outcomes(&client, &url).await, 0);
+    store.commit(Unit { appends: vec![events(&one, 3, &["7"])], ..sending("topic", "") }).await.unwrap();
+    assert_eq!(outcomes(&client, &url).await, 1, "what has more than events goes the other way");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_wrong_about_a_version_is_refused_and_the_others_of_the_batch_are_not() {
+    let Some(url) = server::url() else { return };
+    let store = server::store(&url).await.unwrap();
+    let there = stream();
+    store.commit(appending(&there, 0, "1")).await.unwrap();
+    // Too low, too high, and one that is not there at all.
+    for (stream, expected, actual) in [(&there, 0, 1), (&there, 3, 1), (&stream(), 2, 0)] {
+        let neighbours: Vec<_> = (0..8).map(|_| store.commit(appending(&super::stream(), 0, "1"))).collect();
+        let (wrong, neighbours) = tokio::join!(store.commit(appending(stream, expected, "2")), join_all(neighbours));
+        assert_eq!(wrong, Err(StoreError::Conflict { stream: stream.clone(), expected, actual }));
+        assert!(neighbours.iter().all(Result::is_ok), "{neighbours:?}");
+        tokio::time::sleep(writer::CAREFUL).await;
+    }
+    assert_eq!(data(&store, &there).await, ["1"]);
+}
+
+/// Another process has written the same version, and not committed it yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_two_processes_writes_a_version() {
+    let Some(url) = server::url() else { return };
+    let (store, client) = (Arc::new(server::store(&url).await.unwrap()), server::client(&url).await);
+    for how in ["COMMIT", "ROLLBACK"] {
+        let stream = stream();
+        let held = Held::begin(&url).await;
+        held.append(&appending(&stream, 0, "\"theirs\"")).await;
+        let (ours, behind) = (committing(&store, appending(&stream, 0, "\"ours\"")), stream_behind(&store));
+        let waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'minos'";
+        until("it waits", async || !client.query(waits, &[]).await.unwrap().is_empty()).await;
+        assert!(behind.await.is_ok(), "others do not wait with it");
+        held.end(how).await;
+        let expected = if how == "COMMIT" { Err(StoreError::Conflict { stream: stream.clone(), expected: 0, actual: 1 }) } else { Ok(()) };
+        assert_eq!(ours.await.unwrap(), expected, "{how}");
+        assert_eq!(data(&store, &stream).await, [if how == "COMMIT" { "\"theirs\"" } else { "\"ours\"" }]);
+        tokio::time::sleep(writer::CAREFUL).await;
+    }
+}
+
+async fn stream_behind(store: &PostgresStore) -> StoreResult<Committed> {
+    tokio::time::timeout(Duration::from_secs(5), store.commit(appending(&stream(), 0, "1"))).await.expect("it does not wait")
+}
+
+/// Two processes write the same streams all the time: each version is there once, each loser is told, and nobody's neighbours suffer.
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_write_the_same_streams_lose_nothing() {
+    const EACH: usize = 40;
+    let Some(url) = server::url() else { return };
+    let stores = [server::store(&url).await.unwrap(), server::store(&url).await.unwrap()].map(Arc::new);
+    let shared: Vec<_> = (0..4).map(|_| stream()).collect();
+    let mut tasks = JoinSet::new();
+    for n in 0..16 {
+        let (store, stream) = (stores[n % 2].clone(), shared[n % 4].clone());
+        tasks.spawn(async move {
+            for _ in 0..EACH {
+                let mut version = store.stream(stream.clone(), 0).await.unwrap().len() as u64;
+                // A neighbour of each attempt, which nobody contends with.
+                while let (result, Ok(_)) =
+                    tokio::join!(store.commit(appending(&stream, version, "1")), store.commit(appending(&super::stream(), 0, "1")))
+                {
+                    match result {
+                        Ok(_) => break,
+                        Err(StoreError::Conflict { actual, expected, .. }) => {
+                            assert!(actual > expected, "{actual} is not above {expected}");
+                            version = actual;
+                        }
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    for stream in shared {
+        let events = stores[0].stream(stream, 0).await.unwrap();
+        assert_eq!(events.iter().map(|event| event.version).collect::<Vec<_>>(), (1..=4 * EACH as u64).collect::<Vec<_>>());
+    }
+}
