@@ -261,8 +261,8 @@ mod tests {
 
     /// Queues so many units, each of which nobody waits for.
     fn queue(queue: &Queue, units: usize) {
-        for n in 0..units {
-            assert!(queue.commit(Box::new(creating()), vec![n as i64]).now_or_never().is_none());
+        for _ in 0..units {
+            assert!(queue.commit(Box::new(creating()), vec![fastrand::i64(..)]).now_or_never().is_none());
         }
     }
 
@@ -296,6 +296,20 @@ mod tests {
         queue(&all, WORTH);
         assert_eq!(all.next(None).await.unwrap().units.len(), WORTH);
         assert_eq!(first.taken.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_worth_two_batches_is_sent_as_two_if_the_server_has_nothing_to_do() {
+        let all = Queue::new(2, &Metrics::new("test"));
+        queue(&all, 3 * WORTH);
+        let (first, second) = (all.next(None).await.unwrap(), all.next(None).await.unwrap());
+        assert_eq!((first.units.len(), second.units.len()), (3 * WORTH / 2, 3 * WORTH / 2));
+        all.done(&first.keys, &HashMap::new());
+        queue(&all, 3 * WORTH);
+        assert_eq!(all.next(Some(first.taken)).await.unwrap().units.len(), 3 * WORTH, "it is at work on the other one");
+        let alone = Queue::new(1, &Metrics::new("test"));
+        queue(&alone, 3 * WORTH);
+        assert_eq!(alone.next(None).await.unwrap().units.len(), 3 * WORTH, "there is nobody to send the other one");
     }
 
     #[test]
