@@ -104,7 +104,7 @@ impl RecentStreams {
         match streams.peek(stream) {
             Some(Entry::Events(known)) if known.len() >= events.len() => {}
             Some(Entry::Shared(since)) if since.elapsed() < SHARED_FOR => {}
-            _ => keep(&mut streams, stream.clone(), events.to_vec()),
+            _ => keep(&mut streams, stream.clone(), Arc::new(events.to_vec())),
         }
     }
 
@@ -122,25 +122,21 @@ impl RecentStreams {
         for events in appends {
             let Some((stream, first)) = events.first().map(|event| (event.stream.clone(), event.version)) else { continue };
             let mut streams = lock(streams);
-            let fits = match streams.get_mut(&stream).as_deref_mut() {
-                Some(Entry::Shared(_)) => continue,
-                // What was known may be older than what the unit was made for; and of two units the later one may be told first.
-                Some(Entry::Events(known)) if known.len() as u64 + 1 == first => {
-                    let known = Arc::make_mut(known);
-                    // There are many streams, and most will not get more soon.
-                    known.reserve_exact(events.len());
-                    known.extend(events);
-                    is_small(known)
-                }
-                Some(Entry::Events(_)) => false,
-                None if first == 1 => {
-                    keep(&mut streams, stream, events);
-                    continue;
-                }
-                None => continue,
+            if matches!(streams.peek(&stream), Some(Entry::Shared(_))) {
+                continue;
+            }
+            // Taken out and put back: what grows in its place would let nothing else go.
+            let mut known = match streams.remove(&stream) {
+                Some((_, Entry::Events(known))) => known,
+                _ => Arc::default(),
             };
-            if !fits {
-                streams.remove(&stream);
+            // What was known may be older than what the unit was made for; and of two units the later one may be told first.
+            if known.len() as u64 + 1 == first {
+                let all = Arc::make_mut(&mut known);
+                // There are many streams, and most will not get more soon.
+                all.reserve_exact(events.len());
+                all.extend(events);
+                keep(&mut streams, stream, known);
             }
         }
     }
@@ -153,13 +149,9 @@ impl RecentStreams {
     }
 }
 
-fn is_small(events: &[StoredEvent]) -> bool {
-    events.len() <= EVENTS && bytes(events) <= BYTES
-}
-
-fn keep(streams: &mut Streams, stream: StreamId, events: Vec<StoredEvent>) {
-    if is_small(&events) {
-        streams.insert(stream, Entry::Events(Arc::new(events)));
+fn keep(streams: &mut Streams, stream: StreamId, events: Arc<Vec<StoredEvent>>) {
+    if events.len() <= EVENTS && bytes(&events) <= BYTES {
+        streams.insert(stream, Entry::Events(events));
     } else {
         streams.remove(&stream);
     }
@@ -176,4 +168,27 @@ pub(crate) fn appended<'u>(append: &'u Append, at: Timestamp, cause: &'u Cause) 
         at,
         cause: cause.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::NewEvent;
+    use uuid::Uuid;
+
+    #[test]
+    fn streams_that_grow_push_others_out() {
+        let recent = RecentStreams::new(64 * 1024);
+        let streams: Vec<_> = (0..400).map(|_| StreamId::new("Foo", Uuid::now_v7())).collect();
+        for expected in 0..20 {
+            for stream in &streams {
+                let events = vec![NewEvent { name: "E".into(), data: "{}".to_owned() }];
+                let mut unit = Unit::new(Timestamp::UNIX_EPOCH, Cause::nobody());
+                unit.appends.push(Append { stream: stream.clone(), expected, events });
+                recent.writing(&unit).written();
+            }
+            let kept = lock(recent.0.as_ref().unwrap());
+            assert!(kept.weight() <= kept.capacity(), "{} bytes of {}", kept.weight(), kept.capacity());
+        }
+    }
 }

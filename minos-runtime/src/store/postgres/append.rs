@@ -39,7 +39,7 @@ pub(super) const EVENTS_OUTCOME: &str = r#"SELECT array_agg(stored.position ORDE
         AND stored.correlation = e.correlation AND stored.causation = e.causation AND stored."user" IS NOT DISTINCT FROM e."user"
     HAVING count(*) = cardinality($2)"#;
 /// How many parameters that one has.
-pub(super) const OF_EVENTS: usize = 9;
+pub(super) const EVENT_COLUMNS: usize = 9;
 /// Commits a batch. The parameters are those of [`Arguments::parameters`].
 pub(super) const APPEND: &str = "SELECT positions, drawn, refused, reasons, items, actual FROM {s}.append_v1(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31,
@@ -171,7 +171,7 @@ pub(super) struct Arguments<'u> {
     events: Events<'u>,
     appends: Appends<'u>,
     /// Whether there is one that writes nothing to its stream, and is there only to have its version compared.
-    only_looks: bool,
+    compares_only: bool,
     messages: Messages<'u>,
     marks: Marks<'u>,
     fences: Fences<'u>,
@@ -205,7 +205,7 @@ impl<'u> Arguments<'u> {
             self.appends.aggregate.push(&append.stream.aggregate);
             self.appends.uuid.push(append.stream.uuid);
             self.appends.expected.push(number(append.expected));
-            self.only_looks |= append.events.is_empty();
+            self.compares_only |= append.events.is_empty();
             for (event, version) in append.events.iter().zip(number(append.expected).saturating_add(1)..) {
                 self.events.of.push(of);
                 self.events.aggregate.push(&append.stream.aggregate);
@@ -329,22 +329,36 @@ impl<'u> Arguments<'u> {
 
     /// The arguments of [`APPEND_EVENTS`], if it can commit the batch: there are only events.
     pub(super) fn of_events(&self) -> Option<Vec<&(dyn ToSql + Sync)>> {
-        let others = [
-            self.messages.of.len(),
-            self.marks.of.len(),
-            self.fences.of.len(),
-            self.letters.of.len(),
-            self.resolved.of.len(),
-            self.checkpoints.of.len(),
-            self.sent.of.len(),
-            self.sagas.of.len(),
-        ];
-        if self.only_looks || self.events.of.is_empty() || self.has_more() || others.iter().any(|rows| *rows > 0) {
+        // All by their names, so that a kind of rows that is added is not forgotten here: it would be lost.
+        let Arguments {
+            writer: _,
+            batch: _,
+            units: _,
+            locks: _,
+            events,
+            appends,
+            compares_only,
+            messages,
+            marks,
+            fences,
+            letters,
+            resolved,
+            checkpoints,
+            sent,
+            sagas,
+            documents: _,
+            collections: _,
+            unique: _,
+            snapshots: _,
+            keys: _,
+        } = self;
+        let others = messages.of.len() + marks.of.len() + fences.of.len() + letters.of.len() + resolved.of.len();
+        if others + checkpoints.of.len() + sent.of.len() + sagas.of.len() > 0 || self.has_more() || *compares_only || events.of.is_empty() {
             return None;
         }
         let mut all = Vec::with_capacity(12);
-        self.events.columns(&mut all);
-        self.appends.columns(&mut all);
+        events.columns(&mut all);
+        appends.columns(&mut all);
         Some(all)
     }
 
@@ -408,7 +422,7 @@ mod tests {
         };
         let event = || vec![NewEvent { name: "E".into(), data: "{}".into() }];
         let parameters = |statement: &str| statement.matches("[]").count();
-        assert_eq!((arguments(unit(event())), parameters(APPEND_EVENTS), parameters(EVENTS_OUTCOME)), (Some(12), 12, OF_EVENTS));
+        assert_eq!((arguments(unit(event())), parameters(APPEND_EVENTS), parameters(EVENTS_OUTCOME)), (Some(12), 12, EVENT_COLUMNS));
         let more = [
             unit(Vec::new()),
             Unit { checkpoints: vec![("c".into(), 1)], ..unit(event()) },

@@ -108,14 +108,26 @@ pub(super) fn may_pass(error: &Error) -> bool {
 /// Whether the same would go well, or be refused for what it is, if it were done again at once.
 pub(super) fn is_collision(error: &Error) -> bool {
     error.code().is_some_and(|code| [&SqlState::T_R_DEADLOCK_DETECTED, &SqlState::T_R_SERIALIZATION_FAILURE].contains(&code))
-        || is_of_a_version(error)
+        || is_version_conflict(error)
 }
 
-/// Whether a version of a stream is there already that was to be written. Who looks for it first, and does not lock the stream, may find it like this.
-pub(super) fn is_of_a_version(error: &Error) -> bool {
-    error
-        .as_db_error()
-        .is_some_and(|error| *error.code() == SqlState::UNIQUE_VIOLATION && error.constraint() == Some("events_uuid_aggregate_version_key"))
+/// Whether a version of a stream is there already that was to be written: somebody wrote it who does not lock streams, behind the look for it.
+pub(super) fn is_version_conflict(error: &Error) -> bool {
+    error.as_db_error().is_some_and(|error| {
+        // While it is rebuilt, the index has a longer name.
+        is_unique_violation(error.code())
+            && error.table() == Some("events")
+            && error.constraint().is_some_and(|index| index.starts_with("events_uuid_aggregate_version_key"))
+    })
+}
+
+pub(super) fn is_unique_violation(code: &SqlState) -> bool {
+    *code == SqlState::UNIQUE_VIOLATION
+}
+
+/// Whether it comes of writing at once with somebody else, in whatever way that shows where nothing is locked before.
+pub(super) fn is_contention(error: &Error) -> bool {
+    is_collision(error) || error.code().is_some_and(|code| is_unique_violation(code) || *code == SqlState::LOCK_NOT_AVAILABLE)
 }
 
 /// Whether it concerns all, and not only what was asked: no space, no memory, a lock that is not given, a server that ends or is damaged.

@@ -33,8 +33,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How soon it is looked again when somebody's end is waited for, and at the soonest when there is always something new: each look costs the server
 /// as much as some commands.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// How soon at the soonest once so many numbers have been committed meanwhile: then the server has more to do than to be looked at.
+/// The same once [`MANY`] numbers have been committed meanwhile: then the server has more to do than to be looked at.
 const LOOK_WHEN_BUSY: Duration = Duration::from_millis(20);
+/// How many numbers since the last look show that there will be enough to read later, too.
 const MANY: u64 = 64;
 /// Whoever keeps readers waiting for so long is told to the operator.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -172,7 +173,7 @@ impl Fence {
         wait.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Whether so much has been committed here since the last look that there will be enough to read later, too.
+    /// Whether [`MANY`] numbers have been committed here since the last look.
     fn is_busy(&self) -> bool {
         self.committed.load(Ordering::Acquire).saturating_sub(self.drawn.load(Ordering::Acquire)) >= MANY
     }

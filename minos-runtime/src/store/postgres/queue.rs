@@ -1,4 +1,4 @@
-//! The queue in front of the writers: what waited while the previous batches were under way goes next, as one transaction.
+//! The queue in front of the writers: what waited while the previous batches were under way goes next, as one transaction, or as two.
 //!
 //! No unit waits for others to come: an idle service commits at once, and a busy one commits many units with one flush. A few units that come while a
 //! batch is under way wait for its writer; more are sent behind it by another one, so that the server never waits for us. Units that collide never share
@@ -65,6 +65,7 @@ pub(super) struct Batch {
     pub(super) taken: Instant,
     /// It may not go behind what is under way, which takes too long.
     pub(super) aside: bool,
+    #[expect(clippy::vec_box, reason = "they come in boxes, and are large to move")]
     pub(super) units: Vec<Box<Unit>>,
     pub(super) answers: Vec<oneshot::Sender<StoreResult<Committed>>>,
     /// The locks, unit by unit.

@@ -5,7 +5,8 @@ use crate::store::{StoreError, StoreResult};
 use tokio_postgres::Client;
 
 /// The migrations, in order. What is released is never changed; new ones go to the end. Functions carry a version in their names: nodes that were
-/// started before a migration go on calling the ones that they know. What takes and answers the same may replace the one of its name.
+/// started before a migration go on calling the ones that they know, and go on inserting into `events` by themselves: its columns, its index of versions,
+/// the sequence of positions and the lock of the fence stay as they are. What takes and answers the same may replace the one of its name.
 const MIGRATIONS: &[(&str, &str)] = &[
     ("events, outbox, inbox, checkpoints, dead letters and leases", include_str!("migrations/1.sql")),
     ("the service to which all this belongs", include_str!("migrations/2.sql")),

@@ -5,7 +5,7 @@
 //! writer's own.
 
 use super::{
-    append::{APPEND_EVENTS, Arguments, EVENTS_OUTCOME, OF_EVENTS},
+    append::{APPEND_EVENTS, Arguments, EVENT_COLUMNS, EVENTS_OUTCOME},
     connection::{Backend, Link, Session, pause},
     errors,
     fence::Fence,
@@ -34,8 +34,8 @@ use uuid::Uuid;
 const FIND_OUT_WITHIN: Duration = Duration::from_secs(10);
 /// How often a batch is tried that is not committed for certain, and may be now.
 const ATTEMPTS: u32 = 4;
-/// How long streams are locked before they are written to, once some were written to by another process meanwhile: whoever does not lock them has to
-/// begin anew with the whole batch then.
+/// How long streams are locked before they are written to, once a batch has met a version that it did not expect: mostly another process writes the same
+/// streams then, and whoever does not lock them has to begin anew with the whole batch.
 pub(super) const CAREFUL: Duration = Duration::from_secs(1);
 /// How many outcomes are kept at least, and how many are removed at once.
 const KEPT: i64 = 512;
@@ -63,7 +63,7 @@ pub(super) struct Writer {
 /// The connection on which all writers send.
 pub(super) struct Shared {
     link: Arc<Link>,
-    /// When a batch last met what another process had written.
+    /// When a batch last met what others had written.
     collided: Mutex<Option<Instant>>,
 }
 
@@ -72,7 +72,7 @@ impl Shared {
         Arc::new(Shared { link: Arc::new(link), collided: Mutex::default() })
     }
 
-    /// Whether other processes have left the streams of this one alone lately.
+    /// Whether nothing has been met lately that others had written.
     fn is_calm(&self) -> bool {
         lock(&self.collided).is_none_or(|at| at.elapsed() >= CAREFUL)
     }
@@ -97,6 +97,10 @@ enum Attempt {
     Again,
     /// The connection was lost: it may be committed or not.
     Lost,
+}
+
+fn again_and_again() -> StoreError {
+    StoreError::Unavailable("it failed again and again; nothing was committed".to_owned())
 }
 
 /// The versions that streams are known to have now.
@@ -178,6 +182,8 @@ impl Writer {
             match self.attempt(&session, shared, units, &arguments).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(Attempt::Failed(failure)) => return Err(failure),
+                // One of them may be the reason.
+                Err(Attempt::Again) if attempt == ATTEMPTS => return Err(Failure::OfUnit(again_and_again())),
                 // It is as likely as not that it goes well at once.
                 Err(Attempt::Again) if attempt == 1 => {}
                 Err(Attempt::Again) => tokio::time::sleep(pause(attempt - 1)).await,
@@ -192,7 +198,7 @@ impl Writer {
                 }
             }
         }
-        Err(Failure::OfAll(StoreError::Unavailable("it failed again and again; nothing was committed".to_owned())))
+        Err(Failure::OfAll(again_and_again()))
     }
 
     async fn attempt(
@@ -206,9 +212,18 @@ impl Writer {
             && let Some(events) = arguments.of_events()
         {
             match session.query(APPEND_EVENTS, &events).await {
-                Ok(rows) if rows.is_empty() => shared.collided(),
-                Err(error) if errors::is_of_a_version(&error) => shared.collided(),
-                rows => return self.checked(rows.and_then(|rows| Outcome::of_events(&rows[0]))),
+                Ok(rows) => match rows.first() {
+                    Some(row) => return self.checked(Outcome::of_events(row)),
+                    None => shared.collided(),
+                },
+                Err(error) => {
+                    if errors::is_contention(&error) {
+                        shared.collided();
+                    }
+                    if !error.code().is_some_and(errors::is_unique_violation) {
+                        return self.checked(Err(error));
+                    }
+                }
             }
             // Nothing was written. What is wrong, and with which unit, is found out behind the locks.
         }
@@ -217,7 +232,13 @@ impl Writer {
             session.client().query_one(&statement, &arguments.parameters()).await
         };
         if !units.iter().any(|unit| unit.has_statements()) {
-            return self.outcome(append.await);
+            let appended = append.await;
+            if let Some(shared) = shared
+                && appended.as_ref().is_err_and(errors::is_version_conflict)
+            {
+                shared.collided();
+            }
+            return self.outcome(appended);
         }
         // Behind the answer of the one that begins, the other one is answered already.
         let (begun, appended) = tokio::join!(session.client().batch_execute("BEGIN"), append);
@@ -304,7 +325,7 @@ impl Writer {
             return Outcome::read(row).map(Some);
         }
         match arguments.of_events() {
-            Some(events) => session.query(EVENTS_OUTCOME, &events[..OF_EVENTS]).await?.first().map(Outcome::of_events).transpose(),
+            Some(events) => session.query(EVENTS_OUTCOME, &events[..EVENT_COLUMNS]).await?.first().map(Outcome::of_events).transpose(),
             None => Ok(None),
         }
     }

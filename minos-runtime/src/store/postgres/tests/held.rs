@@ -29,6 +29,10 @@ impl Held {
     pub(super) async fn append_resolving(&self, unit: &Unit, resolved: &[(String, String)]) {
         let (units, keys) = ([Box::new(unit.clone())], [keys::of_unit(&self.1, unit, resolved)]);
         let arguments = append::Arguments::new(Uuid::now_v7(), 1, &units, &keys);
+        if let Some(events) = arguments.of_events() {
+            assert_eq!(self.0.query(append::APPEND_EVENTS, &events).await.unwrap().len(), 1);
+            return;
+        }
         let statement = self.0.own(append::APPEND).await.unwrap();
         let row = self.0.client().query_one(&statement, &arguments.parameters()).await.unwrap();
         assert_eq!(outcome::Outcome::read(&row).unwrap().refused().count(), 0);
