@@ -216,16 +216,15 @@ impl Environment {
     /// Why nothing of it was committed.
     pub(crate) fn commit(&self, mut unit: Unit) -> BoxFuture<'_, StoreResult<Committed>> {
         // What most do not need has a box of its own: each commit would carry the room for it.
-        let views = self.views.get().and_then(Weak::upgrade);
-        let is_shown = self.queryables.get().is_some_and(|all| !all.is_empty());
-        if !is_shown && !views.as_ref().is_some_and(|views| views.concerns(&unit)) {
+        let views = self.views.get().and_then(Weak::upgrade).filter(|views| views.concerns(&unit));
+        if views.is_none() && self.queryables.get().is_none_or(Vec::is_empty) {
             return self.write(unit);
         }
         Box::pin(async move {
             self.show_what_changed(&mut unit).await?;
             match views {
-                Some(views) if views.concerns(&unit) => self.commit_with(&*views, &unit).await,
-                _ => self.write(unit).await,
+                Some(views) => self.commit_with(&*views, &unit).await,
+                None => self.write(unit).await,
             }
         })
     }

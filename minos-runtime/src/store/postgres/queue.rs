@@ -208,7 +208,8 @@ impl State {
         let aside = self.patience().is_some_and(|patience| patience <= taken);
         // Half of what is worth two batches, if the server has nothing to do: it is at work on one of them while the other is answered for.
         let all = self.waiting.len();
-        let room = if self.writers > 1 && self.unanswered == 0 && all >= 2 * WORTH { all.div_ceil(2) } else { all }.min(BATCH);
+        let splits = self.writers > 1 && self.unanswered == 0 && all >= 2 * WORTH;
+        let room = BATCH.min(if splits { all.div_ceil(2) } else { all });
         let (units, answers, keys) = (Vec::with_capacity(room), Vec::with_capacity(room), Vec::with_capacity(room));
         let mut batch = Batch { taken, aside, units, answers, keys };
         let (mut stay, mut held) = (Vec::new(), HashSet::new());

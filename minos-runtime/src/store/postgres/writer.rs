@@ -36,7 +36,7 @@ const FIND_OUT_WITHIN: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 4;
 /// How long streams are locked before they are written to, once a batch has met a version that it did not expect: mostly another process writes the same
 /// streams then, and whoever does not lock them has to begin anew with the whole batch.
-pub(super) const CAREFUL: Duration = Duration::from_secs(1);
+const CAREFUL: Duration = Duration::from_secs(1);
 /// How many outcomes are kept at least, and how many are removed at once.
 const KEPT: i64 = 512;
 
@@ -173,11 +173,11 @@ impl Writer {
     }
 
     /// Commits a batch, again if it is certain that it was not committed and the reason has gone.
-    async fn transaction(&mut self, link: &Link, units: &[Box<Unit>], keys: &[Vec<i64>]) -> Result<Outcome, Failure> {
+    async fn transaction(&mut self, link: &Arc<Link>, units: &[Box<Unit>], keys: &[Vec<i64>]) -> Result<Outcome, Failure> {
         self.batch += 1;
         let mut session = link.session().await.map_err(Failure::OfAll)?;
         let arguments = Arguments::new(self.id, self.batch, units, keys);
-        let shared = self.shared.as_deref().filter(|shared| std::ptr::eq(link, &*shared.link));
+        let shared = self.shared.as_deref().filter(|shared| Arc::ptr_eq(link, &shared.link));
         for attempt in 1..=ATTEMPTS {
             match self.attempt(&session, shared, units, &arguments).await {
                 Ok(outcome) => return Ok(outcome),
@@ -209,23 +209,9 @@ impl Writer {
         arguments: &Arguments<'_>,
     ) -> Result<Outcome, Attempt> {
         if let Some(shared) = shared.filter(|shared| shared.is_calm())
-            && let Some(events) = arguments.of_events()
+            && let Some(outcome) = self.append_events(session, shared, arguments).await?
         {
-            match session.query(APPEND_EVENTS, &events).await {
-                Ok(rows) => match rows.first() {
-                    Some(row) => return self.checked(Outcome::of_events(row)),
-                    None => shared.collided(),
-                },
-                Err(error) => {
-                    if errors::is_contention(&error) {
-                        shared.collided();
-                    }
-                    if !error.code().is_some_and(errors::is_unique_violation) {
-                        return self.checked(Err(error));
-                    }
-                }
-            }
-            // Nothing was written. What is wrong, and with which unit, is found out behind the locks.
+            return Ok(outcome);
         }
         let append = async {
             let statement = session.own(arguments.statement()).await?;
@@ -263,6 +249,25 @@ impl Writer {
             }
         }
         result
+    }
+
+    /// Commits a batch of nothing but events without locks. `None` if it is not one, or nothing of it was written: then what is wrong, and with which unit,
+    /// is found out behind locks.
+    async fn append_events(&self, session: &Session, shared: &Shared, arguments: &Arguments<'_>) -> Result<Option<Outcome>, Attempt> {
+        let Some(events) = arguments.of_events() else { return Ok(None) };
+        match session.query(APPEND_EVENTS, &events).await {
+            Ok(rows) if rows.is_empty() => shared.collided(),
+            Ok(rows) => return self.checked(rows.first().map(Outcome::of_events).transpose()),
+            Err(error) => {
+                if errors::is_contention(&error) {
+                    shared.collided();
+                }
+                if !error.code().is_some_and(errors::is_unique_violation) {
+                    return self.checked(Err(error));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// What the failure of a statement of the user's means for the batch.

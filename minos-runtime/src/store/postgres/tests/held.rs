@@ -44,7 +44,7 @@ impl Held {
 }
 
 /// Starts something, and waits until it has ended or waits for a lock in the database.
-async fn begun<T: Send + 'static>(url: &str, work: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+pub(super) async fn begun<T: Send + 'static>(url: &str, work: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
     let client = server::client(url).await;
     let sql = "SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND strpos(a.query, $1) > 0";
     let schema = format!("{}.", server::schema_of(url));
